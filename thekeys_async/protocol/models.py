@@ -1,0 +1,117 @@
+"""What callers get: frozen values with checked fields."""
+
+import enum
+
+import attrs
+from attrs.validators import ge, instance_of, le, optional
+
+_EMPTY_MV = 6395
+_FULL_MV = 8204
+
+_rssi = (instance_of(int), ge(-255), le(255))
+_battery = (instance_of(int), ge(0), le(100_000))
+_natural = (instance_of(int), ge(0), le(2**63))
+
+
+class DoorState(enum.Enum):
+    """Where the bolt is. It is the bolt's state, not the leaf's: a door can stand open with its bolt out."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+    """The locker does not know, for example just after it has started."""
+    JAMMED = "jammed"
+    """The bolt is stuck (observed in the field, not on the vendor's page)."""
+
+
+@attrs.frozen
+class LockerReading:
+    """What a gateway's scan says of one locker.
+
+    Attributes:
+        identifier: The locker's number, as printed on it.
+        rssi: Strength of its Bluetooth signal at the gateway, in dBm: nearer to 0 is stronger.
+        battery_mv: Its battery, in mV.
+        last_log: The number of the locker's latest event; it grows whenever anybody turns the bolt. None on
+            firmware that does not send it (observed, not on the vendor's page).
+    """
+
+    identifier: int = attrs.field(validator=_natural)
+    rssi: int = attrs.field(validator=_rssi)
+    battery_mv: int = attrs.field(validator=_battery)
+    last_log: int | None = attrs.field(default=None, validator=optional(_natural))
+
+
+@attrs.frozen
+class LockerStatus:
+    """What a locker said of itself, asked over Bluetooth.
+
+    Attributes:
+        state: Where the bolt is (not the leaf of the door).
+        position: The bolt's position in the locker's own units, if told.
+        rssi: Signal strength in dBm, if told.
+        battery_mv: Battery in mV, if told.
+        version: The locker's firmware, if told.
+    """
+
+    state: DoorState = attrs.field(validator=instance_of(DoorState))
+    position: int | None = attrs.field(default=None, validator=optional(instance_of(int)))
+    rssi: int | None = attrs.field(default=None, validator=optional(_rssi))
+    battery_mv: int | None = attrs.field(default=None, validator=optional(_battery))
+    version: int | None = attrs.field(default=None, validator=optional(_natural))
+
+    @property
+    def locked(self) -> bool | None:
+        """Whether the bolt is out; None where that is not known (unknown, jammed)."""
+        return {DoorState.CLOSED: True, DoorState.OPEN: False}.get(self.state)
+
+
+@attrs.frozen
+class GatewayStatus:
+    """What a gateway says of itself.
+
+    Attributes:
+        version: Its firmware, if told.
+        phase: What it is doing, in its own words: ``"Scanning..."``, ``"Synchronizing gw"``.
+    """
+
+    version: int | None = attrs.field(validator=optional(_natural))
+    phase: str = attrs.field(validator=instance_of(str))
+
+    @property
+    def synchronizing(self) -> bool:
+        """Whether it synchronises itself or a locker; no locker can be reached meanwhile."""
+        return self.phase.lower().startswith("synchroniz")
+
+
+@attrs.frozen
+class CommandResult:
+    """A command that the gateway says it has carried out.
+
+    The bolt moves about 5 s after the reply (observed): see `AsyncLocker.wait_for`.
+
+    Attributes:
+        timestamp: The timestamp it was signed with, in whole seconds since 1970; None for an unsigned request.
+        attempts: How often it was sent; more than once only where the gateway had said that it did nothing.
+        duration: Seconds from the call to the reply, with queueing and retries.
+    """
+
+    timestamp: int | None
+    attempts: int
+    duration: float
+
+
+def battery_percent(millivolts: int) -> int:
+    """Estimate how full a locker's battery is.
+
+    A straight line through what the vendor's app shows (7783 mV: 76 %, 8131 mV: 95 %; observed). It is an
+    estimate: show the millivolts beside it.
+
+    Args:
+        millivolts: The battery in mV, as in `LockerReading.battery_mv`.
+
+    Returns:
+        0 to 100.
+    """
+    share = (millivolts - _EMPTY_MV) / (_FULL_MV - _EMPTY_MV)
+    return round(100 * min(1.0, max(0.0, share)))

@@ -1,0 +1,230 @@
+"""From a gateway's answer to a value or an error.
+
+Gateways differ: numbers come as numbers, decimal or hex text, in ``status`` or in ``code``; words stand in ``code``,
+``message`` or ``cause``. All that is taken. What can't be understood is an error of the right class, never a guess.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from thekeys_async.protocol.endpoints import LOCKER_STATUS, Endpoint
+from thekeys_async.protocol.errors import BUSY, TheKeysError, refusal, unusable
+from thekeys_async.protocol.models import DoorState, GatewayStatus, LockerReading, LockerStatus
+
+_T = TypeVar("_T")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}|0[xX][0-9a-fA-F]{1,16}", re.ASCII)
+_STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
+_STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
+_JAMMED = re.compile(r"\bjam", re.IGNORECASE)
+_BUSY = re.compile(r"\bbusy\b", re.IGNORECASE)
+_NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
+
+
+@attrs.frozen
+class Reply:
+    """A complete answer as it came over the wire.
+
+    Attributes:
+        http_status: 200 and so on. Gateways have been seen to put a JSON body behind error statuses.
+        body: At most 64 KiB; the transport sees to that.
+    """
+
+    http_status: int
+    body: bytes = attrs.field(repr=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether HTTP itself speaks of success."""
+        return 200 <= self.http_status < 300  # noqa: PLR2004
+
+
+@attrs.frozen
+class _Said:
+    """What a reply's fields say, wherever they stand."""
+
+    ok: bool
+    ko: bool
+    number: int | None
+    cause: str | None
+
+
+def _number(value: object) -> int | None:
+    """Read a whole number, however it is written; None if it is not one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(text := value.strip()):
+        return int(text, 16 if text[:2].lower() == "0x" else 10)
+    return None
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
+    text = reply.body.decode("utf-8-sig", "replace").strip(" \t\r\n\0")
+    try:
+        value = json.loads(text, strict=False, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        what = "an empty body" if not text else "something that is not JSON"
+        raise unusable(endpoint, f"the answer was {what} (HTTP {reply.http_status})") from None
+    if not isinstance(value, dict):
+        raise unusable(endpoint, f"the answer was not a JSON object (HTTP {reply.http_status})")
+    return value
+
+
+def _listen(fields: Mapping[str, Any]) -> _Said:
+    head = [fields.get("status"), fields.get("code")]
+    words = [v for v in (fields.get("cause"), fields.get("message"), head[1], head[0]) if _is_words(v)]
+    numbers = [n for n in map(_number, head) if n is not None]
+    cause = str(words[0]).strip()[:200] if words else None
+    number = next((n for n in numbers if n != 0), None)
+    if number is None and cause and _BUSY.search(cause):
+        number = BUSY
+    folded = [v.strip().lower() for v in head if isinstance(v, str)]
+    return _Said(ok="ok" in folded or 0 in numbers, ko="ko" in folded, number=number, cause=cause)
+
+
+def _is_words(value: object) -> bool:
+    return isinstance(value, str) and _number(value) is None and value.strip().lower() not in {"", "ok", "ko"}
+
+
+def _refused(endpoint: Endpoint, reply: Reply, said: _Said) -> TheKeysError | None:
+    """What stands against success in this reply, if anything does."""
+    if said.number is not None:
+        known = refusal(endpoint, said.number, said.cause)
+        if known and not said.ok:
+            return known
+        why = "the answer contradicts itself" if known else f"the answer has an unknown number, {said.number}"
+        return unusable(endpoint, why, code=said.number, cause=said.cause)
+    if said.ko or not reply.succeeded:
+        why = f"the answer speaks of failure and does not say which (HTTP {reply.http_status})"
+        return unusable(endpoint, why, cause=said.cause)
+    return None
+
+
+def check_done(endpoint: Endpoint, reply: Reply) -> None:
+    """Check that a command was carried out.
+
+    Raises:
+        TheKeysError: What the gateway says instead, or `OutcomeUnknownError` where it says nothing usable.
+    """
+    if endpoint.may_be_empty and reply.succeeded and not reply.body.strip():
+        return
+    said = _listen(_fields(endpoint, reply))
+    if error := _refused(endpoint, reply, said):
+        raise error
+    if not said.ok:
+        raise unusable(endpoint, "the answer does not say whether it was done", cause=said.cause)
+
+
+def _value(endpoint: Endpoint, make: Callable[[], _T]) -> _T:
+    """Build a checked value; what its validators refuse was nonsense."""
+    try:
+        return make()
+    except (TypeError, ValueError, KeyError) as error:
+        raise unusable(endpoint, f"the answer has an impossible value ({type(error).__name__})") from None
+
+
+def _required(fields: Mapping[str, Any], name: str) -> int:
+    number = _number(fields[name])
+    if number is None:
+        raise ValueError(name)
+    return number
+
+
+def _optional(fields: Mapping[str, Any], name: str) -> int | None:
+    return None if fields.get(name) is None else _required(fields, name)
+
+
+def _reading(device: Mapping[str, Any]) -> LockerReading:
+    if not isinstance(device, dict):
+        raise TypeError("device")
+    return LockerReading(
+        identifier=_required(device, "identifier"),
+        rssi=_required(device, "rssi"),
+        battery_mv=_required(device, "battery"),
+        last_log=_optional(device, "last_log"),
+    )
+
+
+def lockers(endpoint: Endpoint, reply: Reply) -> tuple[LockerReading, ...]:
+    """Read the answer to ``/lockers``.
+
+    Raises:
+        ProtocolError: It can't be understood.
+        GatewayBusyError: The gateway says so.
+    """
+    fields = _fields(endpoint, reply)
+    if error := _refused(endpoint, reply, _listen(fields)):
+        raise error
+    devices = fields.get("devices")
+    if not isinstance(devices, list):
+        raise unusable(endpoint, "the answer has no list of devices")
+    return _value(endpoint, lambda: tuple(_reading(device) for device in devices))
+
+
+def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:
+    """Read the answer to ``/status``, or to ``/`` on old firmware.
+
+    Raises:
+        ProtocolError: It can't be understood.
+        GatewayBusyError: The gateway says so.
+    """
+    fields = _fields(endpoint, reply)
+    if error := _refused(endpoint, reply, _listen(fields)):
+        raise error
+    if "current_status" not in fields:
+        raise unusable(endpoint, "the answer has no current_status")
+    return _value(
+        endpoint,
+        lambda: GatewayStatus(version=_optional(fields, "version"), phase=fields["current_status"]),
+    )
+
+
+def _state(said: _Said) -> DoorState | None:
+    words = (said.cause or "").lower()
+    if _JAMMED.search(words):
+        return DoorState.JAMMED
+    told = {_STATES.get(said.number or 0), _STATE_WORDS.get(words)} - {None}
+    return told.pop() if len(told) == 1 else None
+
+
+def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
+    """Read the answer to ``/locker_status``.
+
+    Raises:
+        ProtocolError: It can't be understood.
+        TheKeysError: The gateway's refusal.
+    """
+    fields = _fields(endpoint, reply)
+    said = _listen(fields)
+    state = _state(said)
+    if state is None or said.ko or not reply.succeeded:
+        raise _refused(endpoint, reply, said) or unusable(endpoint, "the answer has no state of the door")
+    return _value(
+        endpoint,
+        lambda: LockerStatus(
+            state=state,
+            position=_optional(fields, "position"),
+            rssi=_optional(fields, "rssi"),
+            battery_mv=_optional(fields, "battery"),
+            version=_optional(fields, "version"),
+        ),
+    )
+
+
+def has_no_such_request(reply: Reply) -> bool:
+    """Whether the gateway's firmware does not know the path at all (``/status`` came with version 17)."""
+    if reply.http_status in _NO_SUCH_REQUEST:
+        return True
+    try:
+        return _listen(_fields(LOCKER_STATUS, reply)).number in _NO_SUCH_REQUEST
+    except TheKeysError:
+        return False

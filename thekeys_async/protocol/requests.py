@@ -1,0 +1,62 @@
+"""From what is asked to what is sent."""
+
+from urllib.parse import quote_plus, urlencode
+
+import attrs
+
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.signature import ShareCode
+
+
+@attrs.frozen
+class Outgoing:
+    """A request ready to be sent. Its body may hold a hash, so no repr shows it.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path.
+        body: The form, percent-encoded (``+`` in a hash becomes ``%2B``); empty for a request without fields.
+    """
+
+    method: str
+    path: str
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def has_form(self) -> bool:
+        """Whether it must say how long its body is: working clients send that with every POST."""
+        return self.method == "POST"
+
+
+@attrs.frozen
+class Question:
+    """What is asked of a gateway, as yet without a timestamp.
+
+    Attributes:
+        endpoint: What is asked.
+        identifier: The locker it is about, if it is about one.
+        code: The locker's share code, if it is to be signed.
+    """
+
+    endpoint: Endpoint
+    identifier: int | None = None
+    code: ShareCode | None = None
+
+    def sign(self, timestamp: int | None) -> Outgoing:
+        """Write the request down, signed with a timestamp where one is needed."""
+        fields: dict[str, str] = {}
+        if self.identifier is not None:
+            fields["identifier"] = str(self.identifier)
+        if self.code is not None and timestamp is not None:
+            fields["ts"] = str(timestamp)
+            fields["hash"] = self.code.sign(timestamp)
+        return Outgoing(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
+
+    def censor(self, reply: Reply, timestamp: int | None) -> Reply:
+        """Take our own hash out of a reply: an error page that echoes the request must not end up in a log."""
+        if self.code is None or timestamp is None:
+            return reply
+        secret = self.code.sign(timestamp)
+        body = reply.body.replace(secret.encode(), b"***").replace(quote_plus(secret).encode(), b"***")
+        return Reply(reply.http_status, body)

@@ -1,0 +1,36 @@
+"""Share codes, and what is signed with them."""
+
+import base64
+import hmac
+from typing import Any
+
+import attrs
+
+
+def _check(_instance: object, _attribute: object, code: Any) -> None:
+    if not isinstance(code, str):
+        raise TypeError("a share code is text")
+    if not code or not code.isascii():
+        raise ValueError("a share code is ASCII text that is not empty")
+
+
+@attrs.frozen(repr=False)
+class ShareCode:
+    """The secret that opens a door, wrapped so that no repr or rendered traceback shows it."""
+
+    secret: str = attrs.field(validator=_check)
+
+    def __repr__(self) -> str:
+        return "ShareCode(***)"
+
+    def sign(self, timestamp: int) -> str:
+        """Make the ``hash`` field of a request: base64 of HMAC-SHA256 over the timestamp (the vendor's page).
+
+        Args:
+            timestamp: Whole seconds since 1970, also sent as ``ts``.
+
+        Returns:
+            The hash; it holds ``+``, ``/`` and ``=``, to be percent-encoded in a form.
+        """
+        digest = hmac.digest(self.secret.encode("ascii"), str(timestamp).encode("ascii"), "sha256")
+        return base64.b64encode(digest).decode("ascii")
