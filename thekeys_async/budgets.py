@@ -1,0 +1,79 @@
+"""How long a call may take, and until when a command may still be sent."""
+
+import math
+from typing import Final
+
+import anyio
+import attrs
+
+from thekeys_async.protocol.endpoints import Endpoint
+
+_TO_HEAR_THE_ANSWER = 8.0
+_LONGEST_LIGHT_READ = 5.0
+_LONGEST_BLUETOOTH_READ = 15.0
+
+
+class Default:
+    """Stands for "the gateway's own time budget" where None already means "no limit"."""
+
+    def __repr__(self) -> str:
+        return "the gateway's default"
+
+
+DEFAULT: Final = Default()
+
+
+def checked(timeout: float | None) -> float | None:
+    """Check a time budget.
+
+    Args:
+        timeout: Seconds, or None for no limit.
+
+    Raises:
+        ValueError: It is not positive.
+    """
+    if timeout is not None and not timeout > 0:
+        raise ValueError("a time budget is a positive number of seconds, or None for no limit")
+    return timeout
+
+
+@attrs.frozen
+class Budget:
+    """The time that one call has.
+
+    Attributes:
+        seconds: All of it, for messages.
+        started: When the call began, in the event loop's time.
+        deadline: When it ends.
+        send_by: Until when its request may be sent: a command whose answer could not be awaited is not sent.
+    """
+
+    seconds: float
+    started: float
+    deadline: float
+    send_by: float
+
+    @classmethod
+    def start(cls, timeout: float | None, *, command: bool) -> "Budget":
+        """Start the time of a call."""
+        seconds = math.inf if timeout is None else timeout
+        now = anyio.current_time()
+        reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
+        return cls(seconds, now, now + seconds, now + seconds - reserve)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the call began."""
+        return anyio.current_time() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self.deadline - anyio.current_time()
+
+    def attempt_ends(self, endpoint: Endpoint) -> float:
+        """Until when one attempt may hold the turn: a read that hangs must not keep everybody else out."""
+        if endpoint.command:
+            return self.deadline
+        longest = _LONGEST_BLUETOOTH_READ if endpoint.bluetooth else _LONGEST_LIGHT_READ
+        return min(self.deadline, anyio.current_time() + longest)

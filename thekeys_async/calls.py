@@ -1,0 +1,239 @@
+"""One call to a gateway from beginning to end: wait for the turn, send, understand, try again where that is right."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+import anyio
+import attrs
+
+from thekeys_async.budgets import Budget
+from thekeys_async.lanes import Lane
+from thekeys_async.protocol import replies
+from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
+from thekeys_async.protocol.errors import (
+    GatewayBusyError,
+    GatewayUnreachableError,
+    OutcomeUnknownError,
+    RequestTimeoutError,
+    TheKeysError,
+    unusable,
+)
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Outgoing, Question
+from thekeys_async.retries import Step, next_step
+from thekeys_async.timestamps import Stamp
+from thekeys_async.transport import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
+from thekeys_async.turns import OutOfTime
+
+_log = logging.getLogger("thekeys_async")
+_T = TypeVar("_T")
+_CLOCK_STAYS_SET = 300.0
+
+Understand = Callable[[Endpoint, Reply], _T]
+"""Makes a value of a reply, or raises what the reply means."""
+
+
+@attrs.frozen
+class Answer(Generic[_T]):
+    """What a call brought.
+
+    Attributes:
+        value: What was understood of the reply.
+        timestamp: The timestamp that was accepted, for a signed request.
+        attempts: How often the request was sent; 0 if another call's answer served as well.
+        duration: Seconds from the call to the reply.
+    """
+
+    value: _T
+    timestamp: int | None
+    attempts: int
+    duration: float
+
+
+@attrs.define
+class _Try:
+    """One attempt and how it went: without an error, its value was understood."""
+
+    question: Question
+    attempt: Attempt = attrs.field(factory=Attempt)
+    stamp: Stamp | None = None
+    reply: Reply | None = None
+    value: object = None
+    error: TheKeysError | None = None
+    step: Step = Step.FAIL
+
+
+class Call(Generic[_T]):
+    """One call of one method, over all its attempts."""
+
+    def __init__(
+        self, lane: Lane, wire: Wire, question: Question, understand: Understand[_T], *, recover_clock: bool = True
+    ) -> None:
+        self._lane = lane
+        self._wire = wire
+        self._question = question
+        self._endpoint = question.endpoint
+        self._understand = understand
+        self._recover_clock = recover_clock
+        self._taken: Counter[Step] = Counter()
+        self._attempts = 0
+        self._insist = True
+
+    async def run(self, timeout: float | None, *, shares: bool = False, insist: bool = True) -> Answer[_T]:
+        """Make the call.
+
+        Args:
+            timeout: The time budget in seconds; None for no limit.
+            shares: Whether another call's answer to the same question serves as well.
+            insist: Whether it is tried again at all; a poll is not, as the next one comes anyway.
+
+        Raises:
+            TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
+        """
+        budget = Budget.start(timeout, command=self._endpoint.command)
+        self._insist = insist
+        self._lane.enter()
+        try:
+            return await self._until_answered(budget, self._endpoint.name if shares else None)
+        finally:
+            self._lane.leave()
+
+    async def _until_answered(self, budget: Budget, shares: str | None) -> Answer[_T]:
+        turns = self._lane.turns
+        waiter = turns.enter(command=self._endpoint.command, signed=self._endpoint.signed, shares=shares)
+        last: TheKeysError | None = None
+        while True:
+            try:
+                arrivals = await turns.acquire(waiter, budget.send_by)
+                if waiter.gift is not None:
+                    return Answer(self._understand(self._endpoint, waiter.gift), None, self._attempts, budget.spent)
+                tried = await self._take_turn(budget, shares, arrivals)
+            except OutOfTime:
+                raise last or self._too_late(budget) from None
+            if tried.error is None:
+                stamp = tried.stamp.value if tried.stamp else None
+                return Answer(cast("_T", tried.value), stamp, self._attempts, budget.spent)
+            if tried.step is Step.FAIL or not self._insist:
+                raise tried.error
+            last = tried.error
+            waiter.catch_up = tried.step is Step.CATCH_UP
+
+    async def _take_turn(self, budget: Budget, shares: str | None, arrivals: int) -> _Try:
+        """Send the request once, and give the turn back however that ends."""
+        tried = _Try(self._question)
+        try:
+            await self._exchange(tried, self._understand, budget)
+            self._attempts += tried.attempt.sent
+            if tried.error:
+                tried.step = await self._decide(tried, tried.error, budget)
+            elif shares and tried.reply:
+                self._lane.turns.share(shares, tried.reply, arrivals)
+        finally:
+            self._lane.release(
+                self._endpoint, sent=tried.attempt.sent, failed=tried.step in {Step.BACK_OFF, Step.REPEAT}
+            )
+        return tried
+
+    async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:
+        lead = tried.stamp.lead if tried.stamp else 0.0
+        step = next_step(
+            self._endpoint,
+            error,
+            sent=tried.attempt.sent,
+            answered=tried.reply is not None,
+            lead=lead,
+            taken=self._taken,
+        )
+        self._taken[step] += 1
+        if step is Step.SET_CLOCK:
+            return await self._set_clock(tried, budget)
+        if step is Step.JUMP_AHEAD:
+            self._lane.allocator.jump_ahead()
+        elif step is Step.CATCH_UP and self._lane.allocator.wait(catch_up=True) > budget.left:
+            return Step.FAIL
+        return step
+
+    async def _set_clock(self, tried: _Try, budget: Budget) -> Step:
+        """Synchronise the gateway because its clock is not set, once for all who meet that, inside this turn."""
+        lane = self._lane
+        if not self._recover_clock or anyio.current_time() - lane.clock_set_at < _CLOCK_STAYS_SET:
+            return Step.FAIL
+        _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
+        await anyio.sleep(lane.settings.pacing.bluetooth)
+        synchronization = _Try(Question(SYNCHRONIZE))
+        await self._exchange(synchronization, replies.check_done, budget)
+        if isinstance(synchronization.error, GatewayBusyError):
+            self._taken[Step.SET_CLOCK] -= 1
+            tried.error = synchronization.error
+            return Step.BACK_OFF
+        if synchronization.error:
+            return Step.FAIL
+        lane.clock_set_at = anyio.current_time()
+        return Step.ONCE_MORE
+
+    async def _exchange(self, tried: _Try, understand: Understand[object], budget: Budget) -> None:
+        """Send a request and understand the answer, all that can be known of it going into `tried`.
+
+        Raises:
+            OutOfTime: Nothing was sent, because too little of the budget was left.
+        """
+        endpoint = tried.question.endpoint
+
+        def prepare() -> Outgoing:
+            if anyio.current_time() >= budget.send_by:
+                raise OutOfTime
+            tried.stamp = self._lane.allocator.take() if endpoint.signed else None
+            return tried.question.sign(tried.stamp.value if tried.stamp else None)
+
+        try:
+            with anyio.CancelScope(deadline=budget.attempt_ends(endpoint)) as scope:
+                reply = await self._wire.exchange(prepare, tried.attempt, fresh=endpoint.command)
+                tried.reply = tried.question.censor(reply, tried.stamp.value if tried.stamp else None)
+                tried.value = understand(endpoint, tried.reply)
+        except ExchangeError as error:
+            tried.error = _failure(endpoint, error)
+        except TheKeysError as error:
+            tried.error = error
+        except BaseException:
+            self._warn_of_loose_end(tried)
+            raise
+        if scope.cancelled_caught:
+            tried.error = _given_up(endpoint, budget, sent=tried.attempt.sent)
+        if isinstance(tried.error, GatewayBusyError):
+            tried.error.phase = self._lane.phase
+        _log.debug("%s %s: %s", self._lane.key, endpoint.name, tried.error or "answered")
+
+    def _warn_of_loose_end(self, tried: _Try) -> None:
+        endpoint = tried.question.endpoint
+        if tried.attempt.sent and endpoint.command:
+            what = "the door may have moved" if endpoint.door else "it may have been carried out"
+            _log.warning("%s %s was cancelled after it had been sent: %s", self._lane.key, endpoint.name, what)
+
+    def _too_late(self, budget: Budget) -> RequestTimeoutError:
+        return RequestTimeoutError(
+            f"{self._endpoint.name} was not sent: too little was left of its time budget of {budget.seconds:g} s"
+        )
+
+
+def _failure(endpoint: Endpoint, error: ExchangeError) -> TheKeysError:
+    """What an exchange without a usable answer means to the caller."""
+    if isinstance(error, UnusableAnswerError):
+        return unusable(endpoint, str(error))
+    if isinstance(error, NoAnswerError) and endpoint.command:
+        return OutcomeUnknownError(f"{endpoint.name} was sent, and may have been carried out: {error}")
+    return GatewayUnreachableError(f"{endpoint.name}: {error}")
+
+
+def _given_up(endpoint: Endpoint, budget: Budget, *, sent: bool) -> TheKeysError:
+    """What it means that an attempt has used up its time."""
+    if not sent:
+        return GatewayUnreachableError(f"{endpoint.name} was not sent: no connection to the gateway in time")
+    if endpoint.command:
+        return OutcomeUnknownError(
+            f"{endpoint.name} was sent, and may have been carried out: no answer within {budget.seconds:g} s"
+        )
+    if budget.left <= 0:
+        return RequestTimeoutError(f"{endpoint.name}: no answer within {budget.seconds:g} s")
+    return GatewayUnreachableError(f"{endpoint.name}: the gateway took the request and did not answer")

@@ -1,0 +1,238 @@
+"""`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from thekeys_async import lanes
+from thekeys_async.budgets import DEFAULT, Default, checked
+from thekeys_async.calls import Answer, Call, Understand
+from thekeys_async.foreign import HttpxWire, Send, through_client
+from thekeys_async.lanes import Lane, Settings
+from thekeys_async.locker import AsyncLocker
+from thekeys_async.protocol import endpoints, replies
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.errors import ProtocolError, RequestTimeoutError
+from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.timestamps import Timestamps
+from thekeys_async.turns import Pacing
+
+_T = TypeVar("_T")
+_MINUTES = 300.0
+
+
+class AsyncGateway:
+    """A gateway on the LAN.
+
+    Use it as ``async with AsyncGateway(...) as gateway:``, or call `aclose` at the end. Any number of tasks and of
+    objects for the same gateway may be used at once: the gateway gets one request at a time, commands first.
+
+    Every method takes ``timeout=``: the seconds that queueing, retries and the request may take together, None for no
+    limit, a ValueError if not positive. Every method may raise `GatewayUnreachableError`, `GatewayBusyError` or
+    `RequestTimeoutError`; a read `ProtocolError`, a command `OutcomeUnknownError`.
+
+    Args:
+        host: ``"192.168.0.26"``, ``"gateway.lan:8080"``, ``"http://192.168.0.26/"``, ``"[fe80::1]:80"``.
+        name: How it is called in messages and updates; its address if not given.
+        share_codes: The share code of each locker, by the locker's identifier.
+        timeout: The time budget of a call, in seconds, where the call gives none.
+        pacing: How long it rests after each reply.
+        timestamps: How timestamps relate to the clock.
+        coordinator: Shares turns and timestamps with other processes or machines.
+        client: An httpx client of the caller's to send through; it stays open. See the docs for what that weakens.
+        transport: An httpx transport to send through instead; it is closed with the gateway.
+        key: What identifies the gateway among several addresses of it; its normalised address if not given.
+        recover_clock: Whether a gateway that says that its clock is not set is synchronised, which may install
+            firmware.
+
+    Raises:
+        ValueError: An argument makes no sense, or others use the gateway in this event loop with another pacing,
+            other timestamps or another coordinator (then also when it is entered or first used).
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        name: str | None = None,
+        share_codes: Mapping[int, str] | None = None,
+        timeout: float | None = 30.0,
+        pacing: Pacing = Pacing(),  # noqa: B008 - frozen
+        timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
+        coordinator: Any = None,
+        client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        key: str | None = None,
+        recover_clock: bool = True,
+    ) -> None:
+        if client is not None and transport is not None:
+            raise ValueError("give a client or a transport, not both")
+        self._address = Address.parse(host)
+        self._key = key or str(self._address)
+        self._name = name or str(self._address)
+        self._codes = {_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
+        self._timeout = checked(timeout)
+        self._settings = Settings(pacing, timestamps, coordinator)
+        self._transport = transport
+        self._own_wire = _through_httpx(self._address, client, transport)
+        self._recover_clock = recover_clock
+        self._lane: Lane | None = None
+        self._closed = False
+        lanes.check_if_in_use(self._key, self._settings)
+
+    def __repr__(self) -> str:
+        return f"<AsyncGateway {self._name!r} at {self._address}>"
+
+    async def __aenter__(self) -> Self:
+        self._joined()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection. Calls under way in other tasks end as they would have; new ones are refused."""
+        self._closed = True
+        lane, self._lane = self._lane, None
+        if lane:
+            lane.leave()
+        if self._transport:
+            await self._transport.aclose()
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages and updates."""
+        return self._name
+
+    async def lockers(self, *, timeout: float | Default | None = DEFAULT) -> tuple[LockerReading, ...]:
+        """List the lockers that the gateway's Bluetooth scan sees; about 0.13 s (observed).
+
+        Raises:
+            ProtocolError: The answer can't be understood.
+        """
+        question = Question(endpoints.LOCKERS)
+        return (await self.ask(question, replies.lockers, self.seconds(timeout), shares=True)).value
+
+    async def status(self, *, timeout: float | Default | None = DEFAULT) -> GatewayStatus:
+        """Ask for the firmware's version and what the gateway is doing.
+
+        Firmware before 17 does not know ``/status`` (the vendor's page) and is asked for ``/`` instead (observed).
+
+        Raises:
+            ProtocolError: The answer can't be understood.
+        """
+        seconds = self.seconds(timeout)
+        first = await self.ask(Question(endpoints.STATUS), _status_if_known, seconds, shares=True)
+        status = first.value
+        if status is None:
+            left = None if seconds is None else seconds - first.duration
+            if left is not None and left <= 0:
+                raise RequestTimeoutError(f"status: no answer within {seconds:g} s")
+            question = Question(endpoints.ROOT_STATUS)
+            status = (await self.ask(question, replies.gateway_status, left, shares=True)).value
+        self._joined().phase = status.phase
+        return status
+
+    async def synchronize(self, *, timeout: float | None = _MINUTES) -> CommandResult:
+        """Let the gateway fetch shares, events and settings from the vendor's cloud.
+
+        It may take minutes, may install new firmware in the gateway and in lockers, and keeps the gateway from
+        reaching any locker meanwhile.
+        """
+        return await self._command(endpoints.SYNCHRONIZE, timeout)
+
+    async def update_firmware(self, *, timeout: float | None = _MINUTES) -> CommandResult:
+        """Install the gateway's firmware, also if it is up to date; the gateway goes away for some seconds.
+
+        Raises:
+            InvalidFirmwareError: Usually a failed download.
+            FirmwareUnavailableError: The vendor's cloud did not return the firmware.
+        """
+        return await self._command(endpoints.UPDATE, timeout)
+
+    def locker(self, identifier: int, *, share_code: str | None = None) -> AsyncLocker:
+        """Get one of its lockers. Nothing is sent.
+
+        Args:
+            identifier: The locker's number.
+            share_code: Its share code; the one given to the gateway if not given here.
+        """
+        code = self._codes.get(_identifier(identifier)) if share_code is None else ShareCode(share_code)
+        return AsyncLocker(self, identifier, code)
+
+    def seconds(self, timeout: float | Default | None) -> float | None:
+        """Put the gateway's own time budget in the place of the default.
+
+        Raises:
+            ValueError: The budget is not positive.
+        """
+        return self._timeout if isinstance(timeout, Default) else checked(timeout)
+
+    async def ask(
+        self,
+        question: Question,
+        understand: Understand[_T],
+        timeout: float | None,
+        *,
+        shares: bool = False,
+        insist: bool = True,
+    ) -> Answer[_T]:
+        """Make one call; the methods with names are what a caller wants.
+
+        Args:
+            question: What to ask.
+            understand: Makes a value of the reply.
+            timeout: The time budget in seconds, or None.
+            shares: Whether another call's answer to the same question serves as well.
+            insist: Whether it is tried again at all, when it fails in a way that may pass.
+        """
+        lane = self._joined()
+        call = Call(
+            lane, self._own_wire or lane.wire(self._address), question, understand, recover_clock=self._recover_clock
+        )
+        return await call.run(timeout, shares=shares, insist=insist)
+
+    async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
+        answer = await self.ask(Question(endpoint), replies.check_done, checked(timeout))
+        return CommandResult(answer.timestamp, answer.attempts, answer.duration)
+
+    def _joined(self) -> Lane:
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed")
+        if self._lane is None or lanes.find(self._key) is not self._lane:
+            if self._lane:
+                self._lane.close()
+            self._lane = lanes.join(self._key, self._settings)
+        return self._lane
+
+
+def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
+    try:
+        return replies.gateway_status(endpoint, reply)
+    except ProtocolError:
+        if replies.has_no_such_request(reply):
+            return None
+        raise
+
+
+def _identifier(identifier: int) -> int:
+    if isinstance(identifier, bool) or not isinstance(identifier, int):
+        raise TypeError("a locker's identifier is a whole number")
+    if identifier < 0:
+        raise ValueError("a locker's identifier is not negative")
+    return identifier
+
+
+def _through_httpx(
+    address: Address, client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
+) -> HttpxWire | None:
+    send: Send | None = through_client(client) if client else transport.handle_async_request if transport else None
+    return HttpxWire(address, send) if send else None

@@ -1,0 +1,153 @@
+"""`AsyncLocker`: one door, seen through one gateway."""
+
+from typing import Protocol, TypeVar
+
+import anyio
+
+from thekeys_async.budgets import DEFAULT, Default
+from thekeys_async.calls import Answer, Understand
+from thekeys_async.protocol import endpoints, replies
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.errors import (
+    GatewayBusyError,
+    GatewayUnreachableError,
+    LockerFaultError,
+    LockerNotDetectedError,
+    MissingShareCodeError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+from thekeys_async.protocol.models import CommandResult, DoorState, LockerStatus
+from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.signature import ShareCode
+
+_T = TypeVar("_T")
+_ASK_EVERY = 2.0
+_PASSING = (GatewayBusyError, GatewayUnreachableError, LockerFaultError, LockerNotDetectedError, ProtocolError)
+
+
+class Gateway(Protocol):
+    """What a locker needs of its gateway."""
+
+    @property
+    def name(self) -> str:
+        """How the gateway is called in messages."""
+        ...
+
+    def seconds(self, timeout: float | Default | None) -> float | None:
+        """Put the gateway's own time budget in the place of the default; ValueError if it is not positive."""
+        ...
+
+    async def ask(self, question: Question, understand: Understand[_T], timeout: float | None) -> Answer[_T]:
+        """Make one call."""
+        ...
+
+
+class AsyncLocker:
+    """A locker on a door, driven through one gateway. Made by `AsyncGateway.locker`.
+
+    Every method takes ``timeout=``: the seconds that queueing, retries and the request may take together; None for no
+    limit. Every method may raise, beside what it names: `GatewayUnreachableError`, `GatewayBusyError`,
+    `RequestTimeoutError`; those that sign also `MissingShareCodeError`, `NotSharedError`, `InvalidHmacError`,
+    `LockerNotDetectedError`, `LockerIncompatibleError`, `InvalidKeyError`, `LockerFaultError`, `GatewayClockError`,
+    `MissingParameterError`. ``error.may_have_executed`` says whether the door may have moved.
+    """
+
+    def __init__(self, gateway: Gateway, identifier: int, code: ShareCode | None) -> None:
+        self._gateway = gateway
+        self._identifier = identifier
+        self._code = code
+
+    def __repr__(self) -> str:
+        return f"<AsyncLocker {self._identifier} at {self._gateway.name}>"
+
+    @property
+    def identifier(self) -> int:
+        """The locker's number, as printed on it."""
+        return self._identifier
+
+    async def open(self, *, timeout: float | Default | None = DEFAULT) -> CommandResult:
+        """Draw the bolt back.
+
+        The reply comes after about 3 s and before the bolt has moved, about 5 s (observed): see `wait_for`.
+
+        Raises:
+            OutcomeUnknownError: It was sent and no usable answer came. It was not sent again.
+        """
+        return await self._command(endpoints.OPEN, timeout)
+
+    async def close(self, *, timeout: float | Default | None = DEFAULT) -> CommandResult:
+        """Put the bolt out. See `open`."""
+        return await self._command(endpoints.CLOSE, timeout)
+
+    async def calibrate(self, *, timeout: float | Default | None = DEFAULT) -> CommandResult:
+        """Let the locker learn its end positions anew (observed, not on the vendor's page). It moves the bolt."""
+        return await self._command(endpoints.CALIBRATE, timeout)
+
+    async def status(self, *, timeout: float | Default | None = DEFAULT) -> LockerStatus:
+        """Ask the locker over Bluetooth where its bolt is; about 3 s (observed), and some of its battery.
+
+        Raises:
+            ProtocolError: The answer can't be understood.
+        """
+        seconds = self._gateway.seconds(timeout)
+        question = self._signed(endpoints.LOCKER_STATUS)
+        return (await self._gateway.ask(question, replies.locker_status, seconds)).value
+
+    async def wait_for(self, state: DoorState, *, timeout: float | Default | None = DEFAULT) -> LockerStatus:
+        """Ask, every 2 s at most, until the bolt is in a state. Faults that often pass by themselves are waited out.
+
+        Args:
+            state: Where the bolt should be.
+            timeout: Seconds, as everywhere.
+
+        Raises:
+            RequestTimeoutError: It was not there in time.
+        """
+        seconds = self._gateway.seconds(timeout)
+        deadline = None if seconds is None else anyio.current_time() + seconds
+        seen = "nothing was heard of it"
+        while True:
+            asked_at = anyio.current_time()
+            left = None if deadline is None else deadline - asked_at
+            if left is not None and left <= 0:
+                raise RequestTimeoutError(f"locker {self._identifier} was not {state.value} in time: {seen}")
+            try:
+                status = await self.status(timeout=left)
+            except RequestTimeoutError:
+                continue
+            except _PASSING as error:
+                seen = str(error)
+            else:
+                if status.state is state:
+                    return status
+                seen = f"it said {status.state.value}"
+            again_at = asked_at + _ASK_EVERY
+            await anyio.sleep_until(again_at if deadline is None else min(again_at, deadline))
+
+    async def synchronize(self, *, timeout: float | None = 300.0) -> CommandResult:
+        """Let the gateway exchange events and shares with the locker; can be slow, and may install firmware in it.
+
+        Raises:
+            InvalidSynchronizationDataError: The vendor's cloud sent nonsense.
+            LockerNotDetectedError: The gateway does not see the locker.
+            LockerIncompatibleError: Locker and gateway do not fit.
+            LockerFaultError: The connection to the locker failed.
+            OutcomeUnknownError: It was sent and no usable answer came.
+        """
+        return await self._command(endpoints.SYNCHRONIZE_LOCKER, timeout)
+
+    async def update_firmware(self, *, timeout: float | None = 300.0) -> CommandResult:
+        """Let the gateway install the locker's newest firmware; minutes. Raises as `synchronize` does."""
+        return await self._command(endpoints.UPDATE_LOCKER, timeout)
+
+    async def _command(self, endpoint: Endpoint, timeout: float | Default | None) -> CommandResult:
+        seconds = self._gateway.seconds(timeout)
+        question = self._signed(endpoint) if endpoint.signed else Question(endpoint, self._identifier)
+        answer = await self._gateway.ask(question, replies.check_done, seconds)
+        return CommandResult(answer.timestamp, answer.attempts, answer.duration)
+
+    def _signed(self, endpoint: Endpoint) -> Question:
+        if self._code is None:
+            raise MissingShareCodeError(f"no share code is known for locker {self._identifier}; nothing was sent")
+        return Question(endpoint, self._identifier, self._code)

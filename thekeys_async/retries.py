@@ -1,0 +1,55 @@
+"""What to do about a failure: the whole policy, as one pure function."""
+
+import enum
+from collections import Counter
+
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.errors import CLOCK_NOT_SET, INVALID_HMAC, NOT_DETECTED, GatewayBusyError, TheKeysError
+
+
+class Step(enum.Enum):
+    """What follows a failed attempt."""
+
+    FAIL = "tell the caller"
+    BACK_OFF = "ask again when the gateway's backoff is over"
+    REPEAT = "a read that got no answer: ask again, twice at most"
+    ONCE_MORE = "ask again after the rest"
+    JUMP_AHEAD = "ask again with a timestamp that leads the clock"
+    CATCH_UP = "ask again when the clock has passed the last timestamp"
+    SET_CLOCK = "synchronise the gateway, then ask again"
+
+
+_LIMITS = {Step.REPEAT: 2, Step.ONCE_MORE: 1, Step.JUMP_AHEAD: 1, Step.CATCH_UP: 1, Step.SET_CLOCK: 1}
+
+
+def next_step(
+    endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float, taken: Counter[Step]
+) -> Step:
+    """Decide what follows a failed attempt.
+
+    Only what the gateway itself says it did not do is sent again, if it is a command.
+
+    Args:
+        endpoint: What was asked.
+        error: How it failed.
+        sent: Whether any byte may have reached the gateway.
+        answered: Whether a complete answer came.
+        lead: Seconds that the attempt's timestamp was ahead of the clock.
+        taken: The steps that this call has already taken.
+    """
+    step = _wish(endpoint, error, sent=sent, answered=answered, lead=lead)
+    if step in {Step.JUMP_AHEAD, Step.CATCH_UP} and (taken[Step.JUMP_AHEAD] or taken[Step.CATCH_UP]):
+        return Step.FAIL
+    return Step.FAIL if taken[step] >= _LIMITS.get(step, taken[step] + 1) else step
+
+
+def _wish(endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float) -> Step:
+    if not sent or isinstance(error, GatewayBusyError):
+        return Step.BACK_OFF
+    if not answered:
+        return Step.FAIL if endpoint.command else Step.REPEAT
+    if not endpoint.signed:
+        return Step.FAIL
+    if error.code == INVALID_HMAC:
+        return Step.CATCH_UP if lead > 0 else Step.JUMP_AHEAD
+    return {NOT_DETECTED: Step.ONCE_MORE, CLOCK_NOT_SET: Step.SET_CLOCK}.get(error.code or 0, Step.FAIL)

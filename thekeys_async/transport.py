@@ -1,0 +1,303 @@
+"""One HTTP connection to one gateway, on a socket of its own.
+
+It knows for certain whether a byte of a request may have reached the gateway, asks a kept connection whether it is
+still alive before it is used, and aborts a connection that is given up with a request outstanding: the kernel would
+otherwise deliver the request when the link comes back, long after the caller was told that it failed.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+import attrs
+import h11
+
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Outgoing
+
+MAX_BODY = 64 * 1024
+_MAX_HEAD = 16 * 1024
+_CHUNK = 64 * 1024
+_CONNECT_SECONDS = 5.0
+_NEXT_ADDRESS_AFTER = 0.25
+_USER_AGENT = b"thekeys-async"
+_ABORT = struct.pack("ii", 1, 0)
+
+
+class ExchangeError(Exception):
+    """An exchange that brought no usable answer; never seen by callers of the library."""
+
+
+class NotSentError(ExchangeError):
+    """No byte of the request has reached the gateway."""
+
+
+class NoAnswerError(ExchangeError):
+    """The request may have reached the gateway, and no complete answer came."""
+
+
+class UnusableAnswerError(ExchangeError):
+    """An answer came that breaks HTTP or the limits of this library."""
+
+
+@attrs.define
+class Attempt:
+    """What has become of one request so far.
+
+    Attributes:
+        sent: Whether any byte of it may have reached the gateway.
+    """
+
+    sent: bool = False
+
+
+Prepare = Callable[[], Outgoing]
+"""Makes the request at the last moment. Nothing is awaited between it and the first byte."""
+
+
+class Wire(Protocol):
+    """A way to exchange one request at a time with one gateway."""
+
+    async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
+        """Send a request and read the answer.
+
+        Args:
+            prepare: Makes the request; what it raises is raised, and nothing is sent.
+            attempt: Told as soon as a byte may leave.
+            fresh: Whether to open a new connection for it instead of using the kept one.
+
+        Raises:
+            ExchangeError: There is no usable answer; the subclass says how far it came.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the kept connection, and keep none from now on."""
+        ...
+
+
+class SocketWire:
+    """The library's own wire: a non-blocking socket, and h11 to read what comes."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._kept: _Connection | None = None
+        self._closed = False
+
+    async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
+        """See `Wire.exchange`."""
+        connection = self._take_kept(fresh=fresh) or _Connection(await _connect(self._address), self._address)
+        try:
+            reply = await connection.exchange(prepare, attempt)
+        except BaseException:
+            connection.close(abort=attempt.sent)
+            raise
+        if connection.reusable and not self._closed:
+            self._kept = connection
+        else:
+            connection.close()
+        return reply
+
+    def close(self) -> None:
+        """See `Wire.close`."""
+        self._closed = True
+        self._drop_kept()
+
+    def _take_kept(self, *, fresh: bool) -> "_Connection | None":
+        # A gateway may serve one connection at a time: the old one goes before a new one comes.
+        if fresh or (self._kept and not self._kept.alive):
+            self._drop_kept()
+        connection, self._kept = self._kept, None
+        return connection
+
+    def _drop_kept(self) -> None:
+        if self._kept:
+            self._kept.close()
+            self._kept = None
+
+
+class _Connection:
+    """A connected socket and the state of HTTP on it."""
+
+    def __init__(self, sock: socket.socket, address: Address) -> None:
+        self._socket = sock
+        self._host = address.authority.encode("ascii")
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self.reusable = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the gateway has neither closed the connection nor said anything unasked."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self, *, abort: bool = False) -> None:
+        """Close the socket; with `abort`, so that nothing that is still unsent will ever be."""
+        if abort:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        self._socket.close()
+
+    async def exchange(self, prepare: Prepare, attempt: Attempt) -> Reply:
+        self.reusable = False
+        await self._send(prepare, attempt)
+        try:
+            reply = await self._receive()
+        except h11.RemoteProtocolError as error:
+            if self._http.trailing_data[1]:
+                raise NoAnswerError("the connection was closed in the middle of the answer") from None
+            raise UnusableAnswerError(f"the answer is not HTTP ({error})") from None
+        except OSError as error:
+            raise NoAnswerError(f"the connection broke before the answer ({_reason(error)})") from None
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            self.reusable = not self._http.trailing_data[0]
+        return reply
+
+    async def _send(self, prepare: Prepare, attempt: Attempt) -> None:
+        unsent = self._encode(prepare())
+        attempt.sent = True
+        try:
+            unsent = unsent[self._socket.send(unsent) :]
+        except OSError as error:
+            attempt.sent = False
+            raise NotSentError(f"the connection was gone ({_reason(error)})") from None
+        while unsent:
+            await anyio.wait_writable(self._socket)
+            try:
+                unsent = unsent[self._socket.send(unsent) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise NoAnswerError(f"the connection broke ({_reason(error)})") from None
+
+    def _encode(self, request: Outgoing) -> bytes:
+        headers = [(b"Host", self._host), (b"User-Agent", _USER_AGENT), (b"Accept", b"*/*")]
+        if request.has_form:
+            headers.append((b"Content-Type", b"application/x-www-form-urlencoded"))
+            headers.append((b"Content-Length", b"%d" % len(request.body)))
+        head = self._http.send(h11.Request(method=request.method, target=request.path, headers=headers))
+        body = self._http.send(h11.Data(data=request.body)) if request.body else b""
+        return (head or b"") + (body or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+
+    async def _receive(self) -> Reply:
+        status, body = 0, bytearray()
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(await self._read())
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > MAX_BODY:
+                    raise UnusableAnswerError(f"the answer is larger than {MAX_BODY // 1024} KiB")
+            elif isinstance(event, h11.EndOfMessage):
+                return Reply(status, bytes(body))
+            elif not isinstance(event, h11.InformationalResponse):
+                raise NoAnswerError("the connection was closed without an answer")
+
+    async def _read(self) -> bytes:
+        while True:
+            await anyio.wait_readable(self._socket)
+            try:
+                return self._socket.recv(_CHUNK)
+            except BlockingIOError:
+                continue
+
+
+async def _connect(address: Address) -> socket.socket:
+    """Open a connection.
+
+    Raises:
+        NotSentError: There is none within 5 s, and why.
+    """
+    with anyio.move_on_after(_CONNECT_SECONDS):
+        try:
+            places = await _look_up(address)
+            return await (_open(*places[0]) if len(places) == 1 else _race(places))
+        except OSError as error:
+            raise NotSentError(f"no connection to {address} ({_reason(error)})") from None
+    raise NotSentError(f"no connection to {address} within {_CONNECT_SECONDS:.0f} s")
+
+
+_Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+async def _look_up(address: Address) -> list[_Place]:
+    numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=numeric)
+    except socket.gaierror:
+        found = await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return [(family, sockaddr) for family, _, _, _, sockaddr in found]
+
+
+async def _open(family: socket.AddressFamily, sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await _finish(sock, sock.connect_ex(sockaddr))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _finish(sock: socket.socket, error: int) -> None:
+    if error in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
+        await anyio.wait_writable(sock)
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+async def _race(places: list[_Place]) -> socket.socket:
+    """Try the addresses of a name one after the other, each a little after the one before; the first wins."""
+    won: list[socket.socket] = []
+    errors: list[OSError] = []
+
+    async def run(place: _Place, failed: anyio.Event) -> None:
+        try:
+            won.append(await _open(*place))
+        except OSError as error:
+            errors.append(error)
+            failed.set()
+        else:
+            group.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as group:
+            for place in places:
+                failed = anyio.Event()
+                group.start_soon(run, place, failed)
+                with anyio.move_on_after(_NEXT_ADDRESS_AFTER):
+                    await failed.wait()
+    except BaseException:
+        _close_all(won)
+        raise
+    if not won:
+        raise errors[0]
+    _close_all(won[1:])
+    return won[0]
+
+
+def _close_all(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

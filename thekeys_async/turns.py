@@ -1,0 +1,191 @@
+"""Whose turn it is at one gateway: one request at a time, commands before reads, a rest after each.
+
+Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
+sleeps until that moment, and whoever changes the order wakes the one that is next by then.
+"""
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+
+import anyio
+import attrs
+from attrs.validators import ge, instance_of
+
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.timestamps import Allocator
+
+_COMMANDS_IN_A_ROW = 8
+_FIRST_BACKOFF = 0.25
+_LONGEST_BACKOFF = 5.0
+
+
+@attrs.frozen
+class Pacing:
+    """How long a gateway rests, counted from the end of its last reply; ``Pacing(0, 0)`` for not at all.
+
+    Pauses of this length ended restarts and hang-ups of gateways in the field (observed).
+
+    Attributes:
+        light: Seconds after a request that the gateway answers by itself.
+        bluetooth: Seconds after a request for which it spoke to a locker.
+    """
+
+    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0)])
+    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0)])
+
+    def rest(self, *, bluetooth: bool) -> float:
+        """Seconds of rest after a request of one kind."""
+        return self.bluetooth if bluetooth else self.light
+
+
+class OutOfTime(Exception):  # noqa: N818 - never seen by callers
+    """A waiter's time ran out before its turn came."""
+
+
+@attrs.define(eq=False)
+class Waiter:
+    """One call's place in the queue; it keeps its place over its retries.
+
+    Attributes:
+        order: When the call came, as a running number.
+        command: Whether it goes before reads.
+        signed: Whether it needs a timestamp, and so waits for the lead.
+        catch_up: Whether it waits until the clock has passed the last timestamp.
+        shares: What it reads, if another's answer to the same serves as well.
+        gift: Such an answer.
+    """
+
+    order: int
+    command: bool
+    signed: bool
+    shares: str | None = None
+    catch_up: bool = False
+    gift: Reply | None = None
+    gone: bool = False
+    event: anyio.Event | None = None
+
+    def __lt__(self, other: "Waiter") -> bool:
+        return self.order < other.order
+
+
+class Turns:
+    """The queue at one gateway, in one event loop."""
+
+    def __init__(
+        self, allocator: Allocator, *, quiet_for: float = 0.0, jitter: Callable[[], float] | None = None
+    ) -> None:
+        self._allocator = allocator
+        self._jitter = jitter or (lambda: random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+        self._commands: list[Waiter] = []
+        self._reads: list[Waiter] = []
+        self._held = False
+        self._arrivals = 0
+        self._streak = 0
+        self._rested_at = anyio.current_time() + quiet_for
+        self._failures = 0
+        self._failed_at = -math.inf
+        self._backoff = 0.0
+
+    def enter(self, *, command: bool, signed: bool, shares: str | None = None) -> Waiter:
+        """Take a place in the order of arrival. Harmless if `acquire` never follows."""
+        self._arrivals += 1
+        if command:
+            # A person does not wait out the backoff that others have run up.
+            self._failures = min(self._failures, 1)
+            self._backoff = min(self._backoff, _FIRST_BACKOFF)
+        return Waiter(self._arrivals, command, signed, shares)
+
+    async def acquire(self, waiter: Waiter, until: float) -> int:
+        """Wait for the turn, or for somebody else's answer (`Waiter.gift`): only without one is the turn held.
+
+        Returns:
+            How many calls had come by then; see `share`.
+
+        Raises:
+            OutOfTime: `until` has come.
+        """
+        queue = self._commands if waiter.command else self._reads
+        heapq.heappush(queue, waiter)
+        waiter.gone = False
+        try:
+            self._wake_next()
+            while (delay := self._delay(waiter)) > 0 and waiter.gift is None:
+                await self._pause(waiter, min(delay, until - anyio.current_time()))
+            if waiter.gift is None:
+                self._check(until)
+                self._held = True
+        finally:
+            waiter.gone = True
+            waiter.event = None
+            if not self._held:
+                self._wake_next()
+        if waiter.gift is None and not waiter.command:
+            self._streak = 0
+        return self._arrivals
+
+    def release(self, *, rest: float, failed: bool, command: bool) -> None:
+        """Give the turn back.
+
+        Args:
+            rest: Seconds before the gateway may be asked again.
+            failed: Whether it was busy or could not be reached: then the gateway's backoff grows.
+            command: Whether it was a command's turn.
+        """
+        now = anyio.current_time()
+        self._held = False
+        self._rested_at = max(self._rested_at, now + rest)
+        self._failures = self._failures + 1 if failed else 0
+        if failed:
+            self._failed_at = now
+            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (self._failures - 1))
+        elif command:
+            self._streak = self._streak + 1 if _first(self._reads) else 0
+        self._wake_next()
+
+    def share(self, what: str, reply: Reply, arrivals: int) -> None:
+        """Give an answer to all who were waiting for the same when it was asked for, and to nobody else."""
+        for waiter in self._reads:
+            if not waiter.gone and waiter.shares == what and waiter.order <= arrivals:
+                waiter.gift = reply
+                waiter.gone = True
+                if waiter.event:
+                    waiter.event.set()
+
+    def _next(self) -> Waiter | None:
+        command, read = _first(self._commands), _first(self._reads)
+        if command and read:
+            return command if self._streak < _COMMANDS_IN_A_ROW else read
+        return command or read
+
+    def _delay(self, waiter: Waiter) -> float:
+        """Seconds until this waiter may go; infinite while it is not its turn."""
+        if self._held or self._next() is not waiter:
+            return math.inf
+        ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
+        lead = self._allocator.wait(catch_up=waiter.catch_up) if waiter.signed else 0.0
+        return max(ready_at - anyio.current_time(), lead)
+
+    async def _pause(self, waiter: Waiter, seconds: float) -> None:
+        if seconds <= 0:
+            raise OutOfTime
+        waiter.event = anyio.Event()
+        with anyio.move_on_after(None if seconds == math.inf else seconds):
+            await waiter.event.wait()
+
+    @staticmethod
+    def _check(until: float) -> None:
+        if anyio.current_time() >= until:
+            raise OutOfTime
+
+    def _wake_next(self) -> None:
+        if not self._held and (waiter := self._next()) and waiter.event:
+            waiter.event.set()
+
+
+def _first(queue: list[Waiter]) -> Waiter | None:
+    while queue and queue[0].gone:
+        heapq.heappop(queue)
+    return queue[0] if queue else None
