@@ -4,7 +4,8 @@ It knows less than the library's own: only a failed connect proves that nothing 
 the connection is opened, and whether connections are kept is not its decision.
 """
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -22,6 +23,7 @@ from thekeys_async.transport import (
 )
 
 _CONNECT_SECONDS = 5.0
+_LEFT_IN_BUFFERS = 100
 _BROKEN = (httpx.HTTPError, httpx.StreamError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -82,7 +84,16 @@ class _ConnectTrace:
             self.failed = False
 
 
-def through_client(client: httpx.AsyncClient) -> Send:
+def wire(
+    address: Address, client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
+) -> HttpxWire | None:
+    """Make the wire through a client or through a transport; none if there is neither."""
+    if client:
+        return HttpxWire(address, _through(client))
+    return HttpxWire(address, transport.handle_async_request) if transport else None
+
+
+def _through(client: httpx.AsyncClient) -> Send:
     """Send through a client, without its credentials, its cookies or its redirects."""
 
     def send(request: httpx.Request) -> Awaitable[httpx.Response]:
@@ -92,9 +103,27 @@ def through_client(client: httpx.AsyncClient) -> Send:
 
 
 async def _body(response: httpx.Response) -> bytes:
+    if response.is_stream_consumed:
+        return _limited(response.content)
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    chunks = response.aiter_raw()
+    async for chunk in chunks:
         body += chunk
         if len(body) > MAX_BODY:
-            raise UnusableAnswerError(f"the answer is larger than {MAX_BODY // 1024} KiB")
-    return bytes(body)
+            await _break_off(response, chunks)
+            break
+    return _limited(bytes(body))
+
+
+async def _break_off(response: httpx.Response, chunks: AsyncIterator[bytes]) -> None:
+    """Close a response that is too long, and let its generators end: httpx would leave them to the collector."""
+    await response.aclose()
+    with contextlib.suppress(StopAsyncIteration, *_BROKEN):
+        for _ in range(_LEFT_IN_BUFFERS):
+            await anext(chunks)
+
+
+def _limited(body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        raise UnusableAnswerError(f"the answer is larger than {MAX_BODY // 1024} KiB")
+    return body

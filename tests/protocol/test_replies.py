@@ -1,0 +1,211 @@
+"""Answers that the vectors do not have: other ways of writing, contradictions, and any nonsense at all."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from thekeys_async import (
+    DoorState,
+    GatewayBusyError,
+    GatewayClockError,
+    InvalidHmacError,
+    LockerFaultError,
+    LockerStatus,
+    MissingParameterError,
+    OutcomeUnknownError,
+    ProtocolError,
+    TheKeysError,
+)
+from thekeys_async.protocol import endpoints, replies
+from thekeys_async.protocol.endpoints import ENDPOINTS, Endpoint
+from thekeys_async.protocol.errors import refusal
+from thekeys_async.protocol.replies import Reply
+
+_READERS = {
+    endpoints.LOCKERS: replies.lockers,
+    endpoints.STATUS: replies.gateway_status,
+    endpoints.ROOT_STATUS: replies.gateway_status,
+    endpoints.LOCKER_STATUS: replies.locker_status,
+}
+_KEYS = st.sampled_from(
+    [
+        *("status", "code", "cause", "message", "devices", "identifier", "rssi", "battery"),
+        *("last_log", "version", "current_status", "position", "x"),
+    ]
+)
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["ok", "ko", "busy", "0", "0x31", "49", "33", "500", "Door jammed", 0, 33, 37, 49, 500, 1e999])
+)
+_JSON = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=6), max_leaves=12
+)
+_STATUSES = st.sampled_from([200, 204, 302, 400, 404, 500, 503])
+
+
+def _read(endpoint: Endpoint, reply: Reply) -> object:
+    return _READERS.get(endpoint, replies.check_done)(endpoint, reply)
+
+
+def _reply(body: object, status: int = 200) -> Reply:
+    return Reply(status, json.dumps(body).encode())
+
+
+def _ends_well(endpoint: Endpoint, reply: Reply) -> None:
+    """A value, or an error of this library that is honest about what may have happened."""
+    value, error = _outcome(endpoint, reply)
+    if error is None:
+        assert endpoint.command or value is not None
+    elif endpoint.command:
+        assert not isinstance(error, ProtocolError)
+        assert error.may_have_executed or not isinstance(error, OutcomeUnknownError)
+    else:
+        assert not isinstance(error, OutcomeUnknownError)
+        assert not error.may_have_executed
+
+
+def _outcome(endpoint: Endpoint, reply: Reply) -> tuple[object, TheKeysError | None]:
+    try:
+        return _read(endpoint, reply), None
+    except TheKeysError as error:
+        return None, error
+
+
+@given(st.sampled_from(ENDPOINTS), _STATUSES, st.binary(max_size=64) | st.text(max_size=64).map(str.encode))
+@example(endpoints.OPEN, 200, b"[" * 50_000)
+@example(endpoints.LOCKERS, 200, b'{"status":"ok","devices":[{"identifier":' + b"9" * 5_000 + b"}]}")
+@example(endpoints.LOCKERS, 200, b'{"status":"ok","devices":[{"identifier":1e999,"rssi":NaN,"battery":1}]}')
+@example(endpoints.OPEN, 200, b"\xff\xfe\x00")
+@example(endpoints.OPEN, 200, b'"ok"')
+def test_any_bytes_end_in_a_value_or_an_honest_error(endpoint: Endpoint, status: int, body: bytes) -> None:
+    _ends_well(endpoint, Reply(status, body))
+
+
+@given(st.sampled_from(ENDPOINTS), _STATUSES, _JSON | st.dictionaries(_KEYS, _JSON, max_size=6))
+@example(endpoints.LOCKER_STATUS, 200, {"status": [49], "code": {"a": 1}})
+@example(endpoints.STATUS, 200, {"version": 1e999, "current_status": "x"})
+def test_any_json_ends_in_a_value_or_an_honest_error(endpoint: Endpoint, status: int, body: object) -> None:
+    _ends_well(endpoint, _reply(body, status))
+
+
+@pytest.mark.parametrize("written", [33, "33", "0x21", " 33 ", 33.0])
+@pytest.mark.parametrize("field", ["status", "code"])
+def test_a_number_is_read_however_and_wherever_it_is_written(field: str, written: object) -> None:
+    with pytest.raises(InvalidHmacError) as caught:
+        _read(endpoints.OPEN, _reply({field: written, "message": "invalid hmac"}))
+    assert (caught.value.code, caught.value.cause) == (33, "invalid hmac")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"status": "ok"}, {"status": "OK", "code": 0}, {"status": 0}, {"status": "0x0", "code": "ok"}, {"code": "ok"}],
+)
+def test_success_is_ok_or_zero_in_either_field(body: dict) -> None:
+    assert _read(endpoints.OPEN, _reply(body)) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"status": "ko"}, {"status": "ok", "code": 33}, {"status": "ok", "code": 37}, {"code": 99}, {"status": None}],
+)
+def test_a_command_without_a_clear_answer_may_have_been_carried_out(body: dict) -> None:
+    with pytest.raises(OutcomeUnknownError) as caught:
+        _read(endpoints.OPEN, _reply(body))
+    assert caught.value.may_have_executed
+
+
+def test_success_behind_an_http_error_is_not_believed() -> None:
+    with pytest.raises(OutcomeUnknownError):
+        _read(endpoints.OPEN, _reply({"status": "ok", "code": 0}, 500))
+
+
+@pytest.mark.parametrize("endpoint", [endpoints.OPEN, endpoints.UPDATE])
+def test_an_empty_body_means_done_only_where_that_was_seen(endpoint: Endpoint) -> None:
+    assert _read(endpoints.UPDATE_LOCKER, Reply(200, b"")) is None
+    with pytest.raises(OutcomeUnknownError):
+        _read(endpoints.UPDATE_LOCKER, Reply(500, b""))
+    with pytest.raises(OutcomeUnknownError):
+        _read(endpoint, Reply(200, b""))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "500", "message": "busy"},
+        {"status": "ko", "cause": "busy"},
+        {"code": 400, "cause": "already started"},
+    ],
+)
+def test_busy_in_its_ways_of_writing(body: dict) -> None:
+    with pytest.raises(GatewayBusyError) as caught:
+        _read(endpoints.OPEN, _reply(body, 500))
+    assert not caught.value.may_have_executed
+
+
+def test_400_is_a_missing_parameter_unless_it_says_that_something_is_under_way() -> None:
+    with pytest.raises(MissingParameterError):
+        _read(endpoints.OPEN, _reply({"code": 400, "cause": "missing hash"}))
+
+
+def test_38_in_hex_is_the_gateways_clock() -> None:
+    with pytest.raises(GatewayClockError):
+        _read(endpoints.LOCKER_STATUS, _reply({"status": "0x26", "message": "time not set"}))
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        ({"status": "Door open", "code": 50}, DoorState.OPEN),
+        ({"code": "0x30"}, DoorState.UNKNOWN),
+        ({"status": "Door closed"}, DoorState.CLOSED),
+        ({"status": "Door jammed", "code": 51}, DoorState.JAMMED),
+        ({"status": "ok", "message": "Door jammed"}, DoorState.JAMMED),
+    ],
+)
+def test_states_of_the_bolt(body: dict, state: DoorState) -> None:
+    assert _read(endpoints.LOCKER_STATUS, _reply(body)) == LockerStatus(state)
+
+
+@pytest.mark.parametrize("body", [{"status": "ok", "code": 0}, {"status": "Door open", "code": 49}, {"status": 51}])
+def test_a_state_is_never_guessed(body: dict) -> None:
+    with pytest.raises(ProtocolError):
+        _read(endpoints.LOCKER_STATUS, _reply(body))
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        {"identifier": 1, "rssi": -70},
+        {"identifier": None, "rssi": -70, "battery": 7000},
+        {"identifier": 1, "rssi": True, "battery": 7000},
+        {"identifier": 1, "rssi": "strong", "battery": 7000},
+        {"identifier": 1, "rssi": -70, "battery": -1},
+        {"identifier": 1, "rssi": -70.5, "battery": 7000},
+        [],
+    ],
+)
+def test_a_nonsensical_locker_spoils_the_list(device: object) -> None:
+    with pytest.raises(ProtocolError):
+        _read(endpoints.LOCKERS, _reply({"status": "ok", "devices": [device]}))
+
+
+def test_locked_is_the_bolt_and_may_be_unknown() -> None:
+    assert [LockerStatus(state).locked for state in DoorState] == [False, True, None, None]
+
+
+@pytest.mark.parametrize("code", [4, 5, 37])
+def test_a_connection_fault_may_have_moved_the_door_but_a_read_has_not(code: int) -> None:
+    command = endpoints.OPEN if code == 37 else endpoints.UPDATE_LOCKER
+    error = refusal(command, code, None)
+    assert isinstance(error, LockerFaultError)
+    assert error.may_have_executed
+    if code == 37:
+        read = refusal(endpoints.LOCKER_STATUS, code, None)
+        assert read
+        assert not read.may_have_executed

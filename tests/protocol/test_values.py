@@ -1,0 +1,116 @@
+"""Addresses, share codes, requests, batteries."""
+
+import pickle
+import traceback
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thekeys_async import GatewayBusyError, OutcomeUnknownError, TheKeysError, battery_percent
+from thekeys_async.protocol import endpoints
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.signature import ShareCode
+
+
+@pytest.mark.parametrize(
+    ("text", "normal", "authority"),
+    [
+        ("192.168.0.26", "192.168.0.26:80", "192.168.0.26"),
+        ("192.168.0.26:80", "192.168.0.26:80", "192.168.0.26"),
+        ("http://192.168.0.26/", "192.168.0.26:80", "192.168.0.26"),
+        ("HTTP://TheKeys.Local.:8080", "thekeys.local:8080", "thekeys.local:8080"),
+        ("::1", "[::1]:80", "[::1]"),
+        ("http://[0:0::1]:8080/", "[::1]:8080", "[::1]:8080"),
+        ("fe80::1%eth0", "[fe80::1%eth0]:80", "[fe80::1]"),
+    ],
+)
+def test_one_form_for_all_ways_of_writing(text: str, normal: str, authority: str) -> None:
+    address = Address.parse(text)
+    assert str(address) == normal
+    assert address.authority == authority
+    assert Address.parse(normal) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "a b", "https://h", "ftp://h", "h/path", "http://h/?q", "u:p@h", "h:0", "h:99999", "h:x", "1.2.3.300"],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="gateway"):
+        Address.parse(text)
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    try:
+        address = Address.parse(text)
+    except ValueError:
+        return
+    assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize("code", ["", "clé"])
+def test_a_share_code_is_ascii_and_not_empty(code: str) -> None:
+    with pytest.raises(ValueError, match="ASCII"):
+        ShareCode(code)
+
+
+def test_a_share_code_is_text() -> None:
+    with pytest.raises(TypeError, match="text"):
+        ShareCode(b"secret")
+
+
+def test_a_share_code_shows_itself_nowhere() -> None:
+    code = ShareCode("Zmo1sps2")
+    assert "Zmo1sps2" not in f"{code} {code!r} {Question(endpoints.OPEN, 1, code)!r}"
+    wrong = "Zmo1sps2" + chr(233)
+    with pytest.raises(ValueError, match="ASCII") as caught:
+        ShareCode(wrong)
+    assert "Zmo1sps2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_signed_form_is_percent_encoded_and_hidden() -> None:
+    code = ShareCode("Zmo1sps2OVyCFtl1")
+    outgoing = Question(endpoints.OPEN, 45961123, code).sign(1700000004)
+    assert b"%2B" in outgoing.body
+    assert parse_qs(outgoing.body.decode()) == {
+        "identifier": ["45961123"],
+        "ts": ["1700000004"],
+        "hash": ["MCB3T/E+AjWWTXjHSeHlFwoWdfjw1OVbhbxwDM9RmXs="],
+    }
+    assert "hash" not in repr(outgoing)
+
+
+def test_a_reply_that_echoes_the_hash_is_censored() -> None:
+    question = Question(endpoints.OPEN, 1, ShareCode("Zmo1sps2OVyCFtl1"))
+    outgoing = question.sign(1700000004)
+    echoed = question.censor(
+        Reply(500, b"raw MCB3T/E+AjWWTXjHSeHlFwoWdfjw1OVbhbxwDM9RmXs= " + outgoing.body), 1700000004
+    )
+    assert b"MCB3T" not in echoed.body
+    assert echoed.body.count(b"***") == 2
+
+
+@pytest.mark.parametrize(
+    ("millivolts", "percent"),
+    [(0, 0), (6395, 0), (7783, 76), (7951, 87), (8030, 91), (8131, 95), (8204, 100), (9000, 100)],
+)
+def test_battery_estimates_are_near_the_apps(millivolts: int, percent: int) -> None:
+    assert abs(battery_percent(millivolts) - percent) <= 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TheKeysError("x", code=1, cause="y", may_have_executed=True),
+        GatewayBusyError("x", phase="Synchronizing gw"),
+        OutcomeUnknownError("x"),
+    ],
+)
+def test_errors_survive_pickling(error: TheKeysError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
