@@ -1,0 +1,194 @@
+"""The small HTTP server, before any gateway stands on it."""
+
+import socket
+
+import anyio
+import httpx
+import pytest
+
+from thekeys_async.simulator.messages import Response
+from thekeys_async.simulator.server import HttpServer, owned_tasks, serve
+
+pytestmark = pytest.mark.anyio
+
+
+async def echo(request):
+    return Response.json({"method": request.method, "path": request.path, "form": request.form()})
+
+
+async def can_connect(port):
+    try:
+        stream = await anyio.connect_tcp("127.0.0.1", port)
+    except OSError:
+        return False
+    await stream.aclose()
+    return True
+
+
+async def test_a_form_arrives_decoded(client):
+    async with serve(echo) as (host, port):
+        reply = await client.post(f"http://{host}:{port}/open?x=1", data={"hash": "a+/="})
+    assert reply.json() == {"method": "POST", "path": "/open", "form": {"hash": "a+/="}}
+
+
+async def test_a_bare_plus_in_a_form_is_a_space(client):
+    async with serve(echo) as (host, port):
+        reply = await client.post(f"http://{host}:{port}/", content="hash=a+b")
+    assert reply.json()["form"] == {"hash": "a b"}
+
+
+async def test_requests_sent_in_one_go_are_answered_in_order(raw):
+    two = b"GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with serve(echo) as (_, port):
+        received = await raw(port, two)
+    assert received.count(b"HTTP/1.1 200") == 2
+    assert received.index(b"/one") < received.index(b"/two")
+
+
+async def test_a_head_request_gets_no_body_and_the_connection_stays_usable(client):
+    async with serve(echo) as (host, port):
+        await client.head(f"http://{host}:{port}/")
+        assert (await client.get(f"http://{host}:{port}/x")).json()["path"] == "/x"
+
+
+@pytest.mark.parametrize(
+    ("garbage", "status"),
+    [
+        (b"hello?\r\n\r\n", b" 400 "),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b" 400 "),
+        (b"GET / HTTP/1.1\r\n\r\n", b" 400 "),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100_000, b" 431 "),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n" + b"z" * 200_000, b" 413 "),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b" 400 "),
+    ],
+)
+async def test_garbage_is_turned_away_and_does_no_harm(client, raw, garbage, status):
+    async with serve(echo) as (host, port):
+        assert status in (await raw(port, garbage)).partition(b"\r\n")[0]
+        assert (await client.get(f"http://{host}:{port}/")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"]
+)
+async def test_a_client_that_hangs_up_half_way_is_forgotten(client, beginning):
+    async with serve(echo) as (host, port):
+        stream = await anyio.connect_tcp(host, port)
+        if beginning:
+            await stream.send(beginning)
+        await stream.aclose()
+        assert (await client.get(f"http://{host}:{port}/")).status_code == 200
+
+
+async def test_an_idle_connection_is_closed_without_a_word(client):
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, echo, idle=0.0)
+        await server.on()
+        async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
+            await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            reply = await stream.receive()
+            with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+        server.close()
+    assert b"200" in reply
+    assert b"lose" not in reply
+
+
+async def test_paused_it_refuses_at_once_and_resumes_at_the_same_port():
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, echo)
+        await server.on()
+        port = server.port
+        for _ in range(3):
+            server.pause()
+            assert not await can_connect(port)
+            await server.resume()
+            assert await can_connect(port)
+        server.close()
+        assert not await can_connect(port)
+
+
+async def test_while_it_is_away_nobody_else_gets_its_port():
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, echo)
+        await server.on()
+        await server.off()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
+        server.close()
+
+
+async def test_pausing_closes_idle_connections_but_answers_what_is_under_way():
+    going_on = anyio.Event()
+    arrived = anyio.Event()
+
+    async def slow(request):
+        arrived.set()
+        await going_on.wait()
+        return Response(b"done")
+
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, slow)
+        await server.on()
+        idle = await anyio.connect_tcp("127.0.0.1", server.port)
+        busy = await anyio.connect_tcp("127.0.0.1", server.port)
+        async with idle, busy:
+            await busy.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await arrived.wait()
+            server.pause()
+            with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                await idle.receive()
+            going_on.set()
+            assert b"done" in await busy.receive()
+        server.close()
+
+
+async def test_switching_off_drops_what_is_under_way():
+    arrived = anyio.Event()
+
+    async def never(request):
+        arrived.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, never)
+        await server.on()
+        async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
+            await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await arrived.wait()
+            with anyio.fail_after(5):
+                await server.off()
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await stream.receive()
+        server.close()
+
+
+async def test_the_blocks_exception_comes_out_as_itself():
+    with pytest.raises(KeyError):
+        async with serve(echo):
+            raise KeyError
+
+
+async def test_cancellation_from_outside_ends_the_block():
+    with anyio.move_on_after(0) as scope:
+        async with serve(echo):
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def test_a_bug_in_a_handler_is_loud():
+    async def buggy(request):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with serve(buggy) as (host, port), httpx.AsyncClient(trust_env=False, verify=False) as client:
+            await client.get(f"http://{host}:{port}/")
+    assert caught.group_contains(RuntimeError, match="a bug")
+
+
+async def test_a_port_that_is_taken_is_an_oserror():
+    async with serve(echo) as (host, port):
+        with pytest.raises(OSError, match="in use"):
+            async with serve(echo, host, port):
+                pass

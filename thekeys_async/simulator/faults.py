@@ -1,0 +1,168 @@
+"""What can go wrong on demand: faults, error codes and replies, for some requests or a share of them."""
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from random import Random
+
+import attrs
+
+from thekeys_async.protocol.endpoints import ENDPOINTS
+from thekeys_async.simulator.messages import Delivery, Response
+
+_GIANT = 1024 * 1024
+_HTML = b"<html><body>Internal Server Error</body></html>"
+
+
+class Fault(Enum):
+    """A way in which a gateway fails.
+
+    Attributes:
+        REFUSE: Connections are refused from now on for a moment, and idle ones are closed. Nothing is received, so
+            nothing is acted upon.
+        RESET_BEFORE: The connection is reset when the request has arrived. The gateway has not acted.
+        RESET_AFTER: The connection is reset instead of a reply. The gateway has acted.
+        HALF_REPLY: Half of the body, then the connection is closed. The gateway has acted.
+        TRUNCATED_JSON: Half of the body, as if that were all of it. The gateway has acted.
+        NOT_JSON: A text that is no JSON. The gateway has acted.
+        EMPTY_BODY: No body. The gateway has acted.
+        GIANT_BODY: A body of 1 MiB. The gateway has acted.
+        DRIP: The reply comes byte by byte. The gateway has acted.
+        HTML_500: An HTML error page with status 500. The gateway has not acted.
+        REDIRECT: A redirect to another path of itself. The gateway has not acted.
+        BUSY: "Busy", though nothing else is under way. The gateway has not acted.
+        HANG: No reply, ever. The gateway has not acted.
+        HANG_AFTER: No reply, ever. The gateway has acted.
+    """
+
+    REFUSE = "refuse"
+    RESET_BEFORE = "reset before"
+    RESET_AFTER = "reset after"
+    HALF_REPLY = "half reply"
+    TRUNCATED_JSON = "truncated JSON"
+    NOT_JSON = "not JSON"
+    EMPTY_BODY = "empty body"
+    GIANT_BODY = "giant body"
+    DRIP = "drip"
+    HTML_500 = "HTML 500"
+    REDIRECT = "redirect"
+    BUSY = "busy"
+    HANG = "hang"
+    HANG_AFTER = "hang after"
+
+    @property
+    def acts(self) -> bool:
+        """Whether the gateway carries the request out before it fails."""
+        return self not in _IDLE
+
+
+_IDLE = frozenset(
+    {
+        Fault.REFUSE,
+        Fault.RESET_BEFORE,
+        Fault.HTML_500,
+        Fault.REDIRECT,
+        Fault.BUSY,
+        Fault.HANG,
+    }
+)
+
+
+def spoil(response: Response, fault: Fault, pace: float) -> Response:
+    """Return what a client gets instead of a reply.
+
+    Args:
+        response: The reply as it would have been.
+        fault: What goes wrong with it.
+        pace: Seconds between two bytes of a drip.
+    """
+    change = _SPOILT.get(fault)
+    return response if change is None else attrs.evolve(change(response), pace=pace)
+
+
+def _sent(delivery: Delivery) -> Callable[[Response], Response]:
+    return lambda response: attrs.evolve(response, delivery=delivery)
+
+
+_SPOILT: Mapping[Fault, Callable[[Response], Response]] = {
+    Fault.RESET_BEFORE: _sent(Delivery.RESET),
+    Fault.RESET_AFTER: _sent(Delivery.RESET),
+    Fault.HANG: _sent(Delivery.NEVER),
+    Fault.HANG_AFTER: _sent(Delivery.NEVER),
+    Fault.HALF_REPLY: _sent(Delivery.HALF),
+    Fault.DRIP: _sent(Delivery.DRIP),
+    Fault.TRUNCATED_JSON: lambda reply: attrs.evolve(reply, body=reply.body[: len(reply.body) // 2]),
+    Fault.NOT_JSON: lambda reply: attrs.evolve(reply, body=b"Out of memory\n", content_type="text/plain"),
+    Fault.EMPTY_BODY: lambda reply: attrs.evolve(reply, body=b""),
+    Fault.GIANT_BODY: lambda reply: attrs.evolve(reply, body=reply.body.ljust(_GIANT)),
+    Fault.HTML_500: lambda _: Response(_HTML, 500, "text/html"),
+    Fault.REDIRECT: lambda _: Response(status=302, headers=(("Location", "/elsewhere"),)),
+}
+
+
+@attrs.define
+class Incident:
+    """Something that is to happen to requests.
+
+    Attributes:
+        fault: What goes wrong, or None.
+        code: The number to answer, or None.
+        response: The reply to give, or None.
+        acts: Whether the gateway carries the request out, although it gives that code or reply.
+        on: The name of the endpoint that it is for; None is any.
+        left: How many times it will still happen; None is for ever.
+        share: To which share of the requests it happens.
+        seconds: How long a refusal lasts, or the pause between the bytes of a drip.
+    """
+
+    fault: Fault | None = None
+    code: int | None = None
+    response: Response | None = None
+    acts: bool = False
+    on: str | None = None
+    left: int | None = 1
+    share: float = 1.0
+    seconds: float = 0.05
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what would silently never happen."""
+        if self.on is not None and self.on not in _NAMES:
+            raise ValueError(f"No request is called {self.on!r}; there are {', '.join(sorted(_NAMES))}.")
+        if self.left is not None and self.left < 1:
+            raise ValueError("times must be at least 1.")
+        if not 0 < self.share <= 1:
+            raise ValueError("share must be above 0 and at most 1.")
+
+    @property
+    def carried_out(self) -> bool:
+        """Whether a request that is in order is carried out."""
+        return self.acts or (self.code is None and self.response is None)
+
+
+_NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS)
+
+
+class Incidents:
+    """The incidents to come, in the order in which they were asked for."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._incidents: list[Incident] = []
+
+    def add(self, incident: Incident) -> None:
+        """Let something happen."""
+        self._incidents.append(incident)
+
+    def clear(self) -> None:
+        """Let nothing more happen."""
+        self._incidents.clear()
+
+    def draw(self, name: str) -> Incident | None:
+        """Return what happens to a request, by the name of its endpoint."""
+        for incident in self._incidents:
+            if incident.on in {None, name} and (incident.share >= 1 or self._random.random() < incident.share):
+                if incident.left is not None:
+                    incident.left -= 1
+                    if not incident.left:
+                        self._incidents.remove(incident)
+                return incident
+        return None

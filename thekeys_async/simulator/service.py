@@ -1,0 +1,205 @@
+"""The rule of the gateway: one request at a time, and what becomes of each."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+import anyio
+import attrs
+
+from thekeys_async.protocol.endpoints import ENDPOINTS, SYNCHRONIZE, SYNCHRONIZE_LOCKER, UPDATE, Endpoint
+from thekeys_async.simulator import actions, replies
+from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
+from thekeys_async.simulator.locker import SimulatedLocker, Turn
+from thekeys_async.simulator.messages import Ending, Request, Response
+from thekeys_async.simulator.record import RequestLog
+from thekeys_async.simulator.replies import ReplyStyle
+from thekeys_async.simulator.state import GatewayState, decimal
+
+_TURNS: dict[str, Turn] = {"open": "open", "close": "close", "calibrate": "calibrate"}
+_STATUSES = {"status", "root_status"}
+_NOTHING = Incident(left=None)
+_PAGE_NAMES = {"ts": "timestamp"}
+# The page shows /update as a GET.
+_BY_REQUEST = {(row.method, row.path): row for row in ENDPOINTS} | {("GET", UPDATE.path): UPDATE}
+
+
+@attrs.define
+class Settings:
+    """How a gateway behaves; may be changed while it runs. Times are in seconds.
+
+    Attributes:
+        light: The work that a light request is.
+        bluetooth: The work that a request is for which it speaks to a locker.
+        synchronization: The work that `/synchronize` is.
+        bolt_delay: From the end of the work to the bolt being there.
+        restart: How long it is away after an update.
+        style: How it writes its replies.
+        keep_alive: Whether a connection is kept after a reply; if not, the reply says so.
+        status_path: Whether it knows `/status`; firmware before 17 gives it at `/` only.
+    """
+
+    light: float = 0.13
+    bluetooth: float = 3.0
+    synchronization: float = 1.0
+    bolt_delay: float = 0.0
+    restart: float = 8.0
+    style: ReplyStyle = ReplyStyle.FIELD
+    keep_alive: bool = True
+    status_path: bool = True
+
+    def seconds(self, endpoint: Endpoint) -> float:
+        """Return how long a request is worked on."""
+        if endpoint.name == "synchronize":
+            return self.synchronization
+        return self.bluetooth if endpoint.bluetooth else self.light
+
+
+@attrs.frozen
+class Effects:
+    """What a request does beyond the gateway's memory.
+
+    Attributes:
+        turn: Turns the bolt of a locker.
+        synchronized: Told that the gateway (None) or a locker (its identifier) was synchronised.
+        restart: Takes the gateway away and brings it back with new firmware.
+        refuse: Refuses connections for so many seconds.
+    """
+
+    turn: Callable[[SimulatedLocker, Turn], None]
+    synchronized: Callable[[int | None], None]
+    restart: Callable[[], None]
+    refuse: Callable[[float], None]
+
+
+@attrs.frozen
+class _Result:
+    response: Response
+    code: int | None = None
+    acted: bool = False
+
+
+class Service:
+    """Answers the requests of one gateway."""
+
+    def __init__(
+        self,
+        state: GatewayState,
+        settings: Settings,
+        log: RequestLog,
+        incidents: Incidents,
+        *,
+        random: Random,
+        effects: Effects,
+    ) -> None:
+        self._state = state
+        self._settings = settings
+        self._log = log
+        self._incidents = incidents
+        self._random = random
+        self._effects = effects
+        self._working = False
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; others may come meanwhile, and are told "busy"."""
+        endpoint = self._endpoint(request)
+        form = request.form()
+        number = self._log.add(
+            endpoint.name if endpoint else "",
+            request.method,
+            request.path,
+            identifier=decimal(form.get("identifier", "")),
+            timestamp=decimal(form.get("ts", "")),
+            arrived=anyio.current_time(),
+            overlapped=self._working,
+        )
+        if endpoint is None:
+            self._log.end(number, anyio.current_time())
+            return Response(b"Not found\n", 404, "text/plain", close=not self._settings.keep_alive)
+        if self._working or (self._state.synchronizing and endpoint.name not in _STATUSES):
+            self._log.end(number, anyio.current_time(), busy=True, code=actions.BUSY)
+            response = replies.refused(self._settings.style, endpoint, actions.BUSY)
+            return attrs.evolve(response, close=not self._settings.keep_alive)
+        return await self._take(number, endpoint, form)
+
+    async def _take(self, number: int, endpoint: Endpoint, form: dict[str, str]) -> Response:
+        """Be busy with one request."""
+        incident = self._incidents.draw(endpoint.name) or _NOTHING
+        result = _Result(Response())
+        started = anyio.current_time()
+        self._working = True
+        try:
+            result = await self._work(endpoint, form, incident)
+        finally:
+            self._working = False
+            self._log.end(
+                number,
+                anyio.current_time(),
+                started=started,
+                busy=result.code == actions.BUSY,
+                code=result.code,
+                acted=result.acted,
+                fault=incident.fault,
+            )
+        return attrs.evolve(
+            result.response,
+            close=not self._settings.keep_alive,
+            over=partial(self._after, number, incident, endpoint if result.acted else None),
+        )
+
+    async def _work(self, endpoint: Endpoint, form: dict[str, str], incident: Incident) -> _Result:
+        fault = incident.fault
+        if fault is not None and not fault.acts and fault is not Fault.REFUSE:
+            busy = replies.refused(self._settings.style, endpoint, actions.BUSY)
+            return _Result(spoil(busy, fault, incident.seconds), actions.BUSY if fault is Fault.BUSY else None)
+        if incident.code in actions.SAID_BY_GATEWAY:
+            code = incident.code
+        else:
+            code = actions.examine(self._state, endpoint, form)
+        await self._spend(endpoint, code)
+        code = code or actions.reach(self._state, endpoint, form)
+        acted = not code and incident.carried_out and self._act(endpoint, self._state.locker(form))
+        code = incident.code or code
+        if incident.response is not None:
+            return _Result(incident.response, None, acted)
+        response = self._reply(endpoint, code, form)
+        if fault is None or fault is Fault.REFUSE:
+            return _Result(response, code, acted)
+        return _Result(spoil(response, fault, incident.seconds), code if fault is Fault.DRIP else None, acted)
+
+    async def _spend(self, endpoint: Endpoint, refusal: int) -> None:
+        """Take the time that a request takes; what the gateway refuses by itself is light, and "busy" no work."""
+        seconds = self._settings.light if refusal else self._settings.seconds(endpoint)
+        if seconds > 0 and refusal != actions.BUSY:
+            await anyio.sleep(seconds)
+
+    def _act(self, endpoint: Endpoint, locker: SimulatedLocker | None) -> bool:
+        changed = actions.act(self._state, endpoint, locker, self._random)
+        if locker is not None and endpoint.name in _TURNS:
+            self._effects.turn(locker, _TURNS[endpoint.name])
+        if endpoint in {SYNCHRONIZE, SYNCHRONIZE_LOCKER}:
+            self._effects.synchronized(locker.identifier if locker else None)
+        return changed
+
+    def _reply(self, endpoint: Endpoint, code: int, form: dict[str, str]) -> Response:
+        style = self._settings.style
+        if code == actions.DONE:
+            return replies.done(style, endpoint, self._state, self._state.locker(form))
+        missing = actions.missing_field(endpoint, form) if code == actions.MISSING_PARAMETER else None
+        return replies.refused(
+            style, endpoint, code, f"missing {_PAGE_NAMES.get(missing, missing)}" if missing else None
+        )
+
+    def _after(self, number: int, incident: Incident, done: Endpoint | None, ending: Ending) -> None:
+        """Do what waits for the reply to be out."""
+        if ending is Ending.GONE:
+            self._log.mark_gone(number)
+        if done is UPDATE:
+            self._effects.restart()
+        if incident.fault is Fault.REFUSE:
+            self._effects.refuse(incident.seconds)
+
+    def _endpoint(self, request: Request) -> Endpoint | None:
+        if request.path == "/status" and not self._settings.status_path:
+            return None
+        return _BY_REQUEST.get((request.method, request.path))
