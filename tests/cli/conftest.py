@@ -1,0 +1,56 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from thekeys_async.cli.app import thekeys
+
+CODE = "Zmo1sps2OVyCFtl1"
+LOCKER = "45961123"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    for name in ("THEKEYS_CODE", "THEKEYS_HOST", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run():
+    """Run the command in this process; the result has exit_code, stdout and stderr."""
+
+    def run(*arguments, **environment):
+        return CliRunner(env=environment).invoke(thekeys, list(arguments), prog_name="thekeys")
+
+    return run
+
+
+@pytest.fixture
+def ask(run, simulated_gateway):
+    """Run an action on the simulated gateway's locker, with every flag that it can need."""
+
+    def ask(action, *flags):
+        return run(action, "--host", simulated_gateway.address, "-i", LOCKER, "-c", CODE, *flags)
+
+    return ask
+
+
+@pytest.fixture
+def start():
+    """Start the command as a process of its own."""
+    processes = []
+
+    def start(*arguments, **options):
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        process = subprocess.Popen([sys.executable, "-m", "thekeys_async", *arguments], text=True, **options)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.communicate()

@@ -1,0 +1,165 @@
+"""What is said when something fails, and how the command ends."""
+
+import base64
+import hmac
+import json
+import socket
+
+import pytest
+
+import thekeys_async
+from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
+from thekeys_async.cli.exits import MEANINGS, ExitCode, exit_code
+from thekeys_async.cli.failures import Effect, failure
+from thekeys_async.simulator import Fault
+
+CODE = "Zmo1sps2OVyCFtl1"
+NOT_MOVED = "the door was not moved"
+MAY_HAVE = "may have moved"
+
+
+def check(result, code, *words):
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1, "one line"
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+    assert CODE not in result.stderr
+
+
+@pytest.mark.parametrize("code", [32, 34, 35, 36, 400])
+def test_a_refusal(ask, simulated_gateway, code):
+    simulated_gateway.error(code, on="open", times=9)
+    check(ask("open", "--timeout", "9"), ExitCode.REFUSED, NOT_MOVED)
+
+
+def test_a_wrong_share_code(run, simulated_gateway):
+    arguments = ("close", "--host", simulated_gateway.address, "-i", "45961123", "-c", "wrong", "--timeout", "30")
+    check(run(*arguments), ExitCode.REFUSED, NOT_MOVED, "share code")
+
+
+def test_a_locker_fault_may_have_moved_the_door(ask, simulated_gateway):
+    simulated_gateway.error(37, on="open", times=9)
+    check(ask("open"), ExitCode.OUTCOME_UNKNOWN, MAY_HAVE, "thekeys locker_status")
+
+
+def test_a_locker_fault_on_a_read_moved_nothing(ask, simulated_gateway):
+    simulated_gateway.error(37, on="locker_status", times=9)
+    check(ask("locker_status"), ExitCode.REFUSED, "no door moved")
+
+
+@pytest.mark.parametrize("action", ["open", "close", "calibrate"])
+def test_a_command_without_an_answer_may_have_moved_the_door(ask, simulated_gateway, action):
+    simulated_gateway.fail(Fault.RESET_AFTER, on=action)
+    check(ask(action), ExitCode.OUTCOME_UNKNOWN, MAY_HAVE, "before you repeat it")
+
+
+@pytest.mark.parametrize("action", ["synchronize", "update", "synchronize_locker", "update_locker"])
+def test_a_command_that_moves_no_door_says_so(ask, simulated_gateway, action):
+    simulated_gateway.fail(Fault.RESET_AFTER, on=action)
+    check(ask(action), ExitCode.OUTCOME_UNKNOWN, "no door moved, but the")
+
+
+def test_an_answer_that_is_not_understood(ask, simulated_gateway):
+    simulated_gateway.fail(Fault.NOT_JSON, on="lockers", times=9)
+    check(ask("search"), ExitCode.NOT_UNDERSTOOD, "no door moved", "--host")
+
+
+def test_a_gateway_that_is_not_there(run):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+        check(run("search", "--host", host, "--timeout", "4"), ExitCode.UNREACHABLE, "no door moved", "--host")
+
+
+def test_a_gateway_that_stays_busy(ask, simulated_gateway):
+    simulated_gateway.start_synchronizing()
+    check(ask("open", "--timeout", "1"), ExitCode.BUSY, NOT_MOVED, "--timeout")
+
+
+def test_time_is_up(ask, simulated_gateway):
+    simulated_gateway.fail(Fault.HANG, on="lockers", times=9)
+    check(ask("search", "--timeout", "0.5"), ExitCode.TIMEOUT, "--timeout")
+
+
+def test_no_share_code(run, simulated_gateway):
+    result = run("open", "--host", simulated_gateway.address, "-i", "45961123")
+    check(result, ExitCode.USAGE, "THEKEYS_CODE", NOT_MOVED)
+    assert not simulated_gateway.requests
+
+
+def test_an_error_as_json_stands_on_stderr(ask, simulated_gateway):
+    simulated_gateway.error(37, on="open", times=9)
+    result = ask("open", "--json")
+    error = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout) == (5, "")
+    message = error.pop("message")
+    assert MAY_HAVE in message
+    assert error == {
+        "error": "LockerFaultError",
+        "code": 37,
+        "cause": "error",
+        "may_have_executed": True,
+        "exit_code": 5,
+    }
+
+
+def test_the_gateways_words_can_not_write_to_the_terminal(ask, simulated_gateway):
+    simulated_gateway.reply_next({"status": "ko", "code": 35, "cause": "a\x1b[2Jb\nc"}, on="open")
+    result = ask("open")
+    check(result, ExitCode.REFUSED)
+    assert "\x1b" not in result.stderr
+
+
+def test_debug_shows_log_and_traceback_and_no_secret(run, simulated_gateway):
+    simulated_gateway.fail(Fault.RESET_AFTER, on="open")
+    arguments = ("-d", "open", "--host", simulated_gateway.address, "-i", "45961123", "-c", CODE)
+    result = run(*arguments)
+    assert result.exit_code == ExitCode.OUTCOME_UNKNOWN
+    assert "DEBUG" in result.stderr
+    assert "Traceback" in result.stderr
+    assert "OutcomeUnknownError" in result.stderr
+    timestamp = str(simulated_gateway.requests[-1].timestamp)
+    signature = base64.b64encode(hmac.digest(CODE.encode(), timestamp.encode(), "sha256")).decode()
+    assert CODE not in result.stderr
+    assert signature[:20] not in result.stderr
+
+
+@pytest.mark.parametrize(("action", "code"), [("search", ExitCode.UNEXPECTED), ("open", ExitCode.OUTCOME_UNKNOWN)])
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_mistake_in_the_program_shows_no_traceback_unasked(ask, monkeypatch, action, code, debug):
+    async def fall_over(*_, **__):
+        raise RuntimeError(CODE)
+
+    monkeypatch.setattr(AsyncGateway, "lockers", fall_over)
+    monkeypatch.setattr(AsyncLocker, "open", fall_over)
+    result = ask(action, *(["-d"] if debug else []))
+    assert result.exit_code == code
+    assert ("Traceback" in result.stderr) is debug
+    assert "RuntimeError" in result.stderr
+
+
+def every_error():
+    names = [name for name in thekeys_async.__all__ if name.endswith("Error")]
+    return [getattr(thekeys_async, name) for name in names]
+
+
+@pytest.mark.parametrize("kind", every_error())
+@pytest.mark.parametrize("effect", Effect)
+def test_every_error_has_its_words_and_its_code(kind, effect):
+    assert issubclass(kind, TheKeysError)
+    error = kind("what happened.")
+    error.may_have_executed = False
+    told = str(failure(error, effect, as_json=False))
+    assert told.startswith("what happened; ")
+    assert told.endswith(".")
+    assert exit_code(error) in MEANINGS
+    error.may_have_executed = True
+    assert exit_code(error) is ExitCode.OUTCOME_UNKNOWN
+
+
+def test_only_three_codes_leave_the_outcome_open():
+    assert set(MEANINGS) == set(ExitCode)
+    assert [code for code, meaning in MEANINGS.items() if "MAY" in meaning] == [5, 130, 143]

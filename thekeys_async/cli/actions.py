@@ -1,0 +1,90 @@
+"""What each action asks of the gateway."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import click
+
+from thekeys_async import AsyncGateway, AsyncLocker
+from thekeys_async.cli import present
+from thekeys_async.cli.failures import Effect
+from thekeys_async.cli.options import Settings
+from thekeys_async.cli.runner import run
+
+_EFFECTS: Mapping[str, Effect] = {
+    "open": Effect.DOOR,
+    "close": Effect.DOOR,
+    "calibrate": Effect.DOOR,
+    "synchronize": Effect.GATEWAY,
+    "update": Effect.GATEWAY,
+    "synchronize_locker": Effect.LOCKER,
+    "update_locker": Effect.LOCKER,
+}
+
+_OF_THE_GATEWAY = frozenset({"search", "status", "synchronize", "update"})
+
+
+def perform(settings: Settings, action: str) -> None:
+    """Do one of the actions and show what came of it.
+
+    Raises:
+        click.UsageError: A flag is missing or makes no sense.
+        Failure: It could not be done.
+    """
+    with present.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
+        answer = run(settings, _EFFECTS.get(action, Effect.NONE), partial(_ask, settings, action))
+    identifier = None if action in _OF_THE_GATEWAY else settings.identifier
+    if settings.json:
+        present.print_json(present.as_json(action, identifier, answer))
+    else:
+        present.print_answer(action, identifier, answer)
+
+
+async def _ask(settings: Settings, action: str) -> present.Answer:
+    budget = {} if settings.timeout is None else {"timeout": settings.timeout}
+    async with _gateway(settings) as gateway:
+        match action:
+            case "search":
+                return await gateway.lockers(**budget)
+            case "status":
+                return await gateway.status(**budget)
+            case "synchronize":
+                return await gateway.synchronize(**budget)
+            case "update":
+                return await gateway.update_firmware(**budget)
+            case _:
+                return await _ask_locker(_locker(gateway, settings), action, budget)
+
+
+async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float]) -> present.Answer:
+    match action:
+        case "open":
+            return await door.open(**budget)
+        case "close":
+            return await door.close(**budget)
+        case "calibrate":
+            return await door.calibrate(**budget)
+        case "synchronize_locker":
+            return await door.synchronize(**budget)
+        case "update_locker":
+            return await door.update_firmware(**budget)
+        case "locker_status":
+            return await door.status(**budget)
+        case _:
+            raise ValueError(action)
+
+
+def _gateway(settings: Settings) -> AsyncGateway:
+    try:
+        return AsyncGateway(settings.host)
+    except ValueError as error:
+        raise click.UsageError(f"--host: {error}") from None
+
+
+def _locker(gateway: AsyncGateway, settings: Settings) -> AsyncLocker:
+    if settings.identifier is None:
+        raise click.UsageError("Say which locker: -i and its number, as 'thekeys search' lists them.")
+    try:
+        return gateway.locker(settings.identifier, share_code=settings.code)
+    except ValueError as error:
+        raise click.UsageError(f"-i or -c: {error}") from None

@@ -1,0 +1,105 @@
+"""What is said when an action fails: what happened to the door, and what to do next."""
+
+import enum
+import json
+from collections.abc import Mapping
+
+import click
+
+from thekeys_async.cli.exits import ExitCode, exit_code
+from thekeys_async.protocol import errors
+
+
+class Effect(enum.Enum):
+    """What an action may change, in the words for a failure: when nothing was done, and when it may have been."""
+
+    NONE = ("no door moved", "no door moved")
+    DOOR = ("the door was not moved", "the door may have moved, or may still move")
+    LOCKER = ("no door moved and the locker was left as it was", "no door moved, but the locker may be changed")
+    GATEWAY = ("no door moved and the gateway was left as it was", "no door moved, but the gateway may have begun")
+
+    def outcome(self, *, may_have_executed: bool) -> str:
+        """Say what happened to the door."""
+        return self.value[may_have_executed]
+
+
+class Failure(Exception):  # noqa: N818 - the end of an action, not of this program
+    """An action that failed, in a sentence or two for a person and in fields for a program.
+
+    Attributes:
+        code: What the command ends with.
+    """
+
+    def __init__(self, sentence: str, code: ExitCode, fields: Mapping[str, object] | None = None) -> None:
+        """Say it in ``sentence``; with ``fields``, those are printed as well, and all of it as JSON."""
+        super().__init__(sentence)
+        self.code = code
+        self._fields = fields
+
+    def show(self) -> None:
+        """Print it on stderr, where it never mixes with data."""
+        if self._fields is None:
+            click.echo(f"Error: {self}", err=True)
+        else:
+            click.echo(json.dumps({**self._fields, "message": str(self), "exit_code": int(self.code)}), err=True)
+
+
+_LOOK: Mapping[Effect, str] = {
+    Effect.NONE: "Try again.",
+    Effect.DOOR: "Look at the door, or ask 'thekeys locker_status', before you repeat it.",
+    Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
+    Effect.GATEWAY: "Ask 'thekeys status' before you repeat it.",
+}
+_SHARE = (
+    "Check that the share exists in the vendor's app, then run 'thekeys synchronize' and 'thekeys synchronize_locker'."
+)
+_SEEN = "See with 'thekeys search' whether the gateway sees the locker and how well, and try again."
+_NEXT: Mapping[type[BaseException], str] = {
+    errors.MissingShareCodeError: "Give the share code with -c, or in THEKEYS_CODE.",
+    errors.GatewayUnreachableError: "Check --host, and that the gateway has power and is on this network.",
+    errors.GatewayBusyError: "Try again in a minute, or give it longer with --timeout.",
+    errors.RequestTimeoutError: "Try again, or give it longer with --timeout.",
+    errors.ProtocolError: "Check that --host is a The Keys gateway, and try again.",
+    errors.CoordinationError: "Mend the shared state that is named here, then try again.",
+    errors.MissingParameterError: "Check -i and -c; with -d you see what was sent and answered.",
+    errors.NotSharedError: _SHARE,
+    errors.InvalidHmacError: "Check the share code, and that no other program drives this gateway.",
+    errors.LockerNotDetectedError: _SEEN,
+    errors.LockerFaultError: _SEEN,
+    errors.LockerIncompatibleError: "Try 'thekeys update' and 'thekeys update_locker', else ask the vendor.",
+    errors.InvalidKeyError: _SHARE,
+    errors.GatewayClockError: "Run 'thekeys synchronize', then try again.",
+    errors.InvalidSynchronizationDataError: "The vendor's cloud is at fault: try again later.",
+    errors.InvalidFirmwareError: "Try again later: the gateway has to reach the vendor's cloud.",
+    errors.FirmwareUnavailableError: "Try again later: the gateway has to reach the vendor's cloud.",
+    errors.TheKeysError: "Try again, with -d to see more.",
+}
+
+
+def failure(error: errors.TheKeysError, effect: Effect, *, as_json: bool) -> Failure:
+    """Turn a library's error into what the command says and how it ends."""
+    advice = next(_NEXT[kind] for kind in type(error).__mro__ if kind in _NEXT)
+    if error.may_have_executed:
+        advice = _LOOK[effect]
+    outcome = effect.outcome(may_have_executed=error.may_have_executed)
+    sentence = f"{printable(str(error)).rstrip('. ')}; {outcome}. {advice}"
+    fields = {
+        "error": type(error).__name__,
+        "code": error.code,
+        "cause": error.cause,
+        "may_have_executed": error.may_have_executed,
+    }
+    return Failure(sentence, exit_code(error), fields if as_json else None)
+
+
+def other_failure(
+    kind: str, sentence: str, code: ExitCode, *, may_have_executed: bool = False, as_json: bool
+) -> Failure:
+    """Make the failure of something that is not the library's: a flag, a signal, this computer."""
+    fields = {"error": kind, "code": None, "cause": None, "may_have_executed": may_have_executed}
+    return Failure(sentence, code, fields if as_json else None)
+
+
+def printable(text: str) -> str:
+    """Take a gateway's words onto a terminal: on one line, and without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,147 @@
+"""Runs one action: the event loop, signals, the log, and the end that a script can understand."""
+
+import contextlib
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
+
+import anyio
+import anyio.abc
+import attrs
+import click
+
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.failures import Effect, Failure, failure, other_failure, printable
+from thekeys_async.cli.options import Settings
+from thekeys_async.protocol.errors import TheKeysError
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Stopped:
+    """A signal ended the work.
+
+    Attributes:
+        by: SIGINT or SIGTERM.
+    """
+
+    by: signal.Signals
+
+
+def run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work in an event loop of its own.
+
+    Args:
+        settings: The flags.
+        effect: What the work may change: a failure says whether it has.
+        work: What to do.
+
+    Raises:
+        Failure: The work failed or was interrupted; said so on the way out, with the exit code.
+    """
+    outcome = _run(settings, effect, work)
+    if isinstance(outcome, Stopped):
+        raise _interrupted(settings, effect, outcome)
+    return outcome
+
+
+def run_until_stopped(settings: Settings, work: Callable[[], Awaitable[None]]) -> None:
+    """Do work whose usual end is SIGINT or SIGTERM, in an event loop of its own.
+
+    Raises:
+        Failure: The work failed.
+    """
+    _run(settings, Effect.NONE, work)
+
+
+def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -> T | Stopped:
+    try:
+        with _log(debug=settings.debug):
+            return anyio.run(_supervise, work, backend="asyncio")
+    except KeyboardInterrupt:
+        return Stopped(signal.SIGINT)
+    except TheKeysError as error:
+        _trace(settings)
+        raise failure(error, effect, as_json=settings.json) from None
+    except (click.ClickException, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001 - no traceback without -d, and nothing is swallowed
+        _trace(settings)
+        raise _unforeseen(settings, effect, error) from None
+
+
+def _unforeseen(settings: Settings, effect: Effect, error: Exception) -> Failure:
+    """Say what this computer refused, or that this program has a mistake: then the door is anybody's guess."""
+    mistake = not isinstance(error, OSError)
+    may_have_executed = mistake and effect is not Effect.NONE
+    what = f"A mistake in this program ({type(error).__name__}; -d shows where)" if mistake else printable(str(error))
+    code = ExitCode.OUTCOME_UNKNOWN if may_have_executed else ExitCode.UNEXPECTED
+    sentence = f"{what}; {effect.outcome(may_have_executed=may_have_executed)}."
+    return other_failure(
+        type(error).__name__, sentence, code, may_have_executed=may_have_executed, as_json=settings.json
+    )
+
+
+async def _supervise(work: Callable[[], Awaitable[T]]) -> T | Stopped:
+    received: list[signal.Signals] = []
+    try:
+        async with anyio.create_task_group() as group:
+            await group.start(_cancel_on_signal, group.cancel_scope, received)
+            result = await work()
+            group.cancel_scope.cancel()
+            return result
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) == 1:
+            raise errors.exceptions[0] from None
+        raise
+    return Stopped(received[0])
+
+
+async def _cancel_on_signal(
+    scope: anyio.CancelScope,
+    received: list[signal.Signals],
+    *,
+    task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    if sys.platform == "win32":  # its event loops know only Ctrl-C, which arrives as a KeyboardInterrupt
+        task_status.started()
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for received_signal in signals:
+            received.append(received_signal)
+            scope.cancel()
+            return
+
+
+def _interrupted(settings: Settings, effect: Effect, stopped: Stopped) -> Failure:
+    may_have_executed = effect is not Effect.NONE
+    code = ExitCode.INTERRUPTED if stopped.by is signal.SIGINT else ExitCode.TERMINATED
+    outcome = effect.outcome(may_have_executed=may_have_executed)
+    sentence = f"Stopped by {stopped.by.name}; {outcome}."
+    return other_failure("Interrupted", sentence, code, may_have_executed=may_have_executed, as_json=settings.json)
+
+
+def _trace(settings: Settings) -> None:
+    if settings.debug:
+        traceback.print_exc()
+
+
+@contextlib.contextmanager
+def _log(*, debug: bool) -> Generator[None]:
+    """Show the library's log on stderr with ``-d``; without it, an error's one sentence is all there is."""
+    logger = logging.getLogger("thekeys_async")
+    handler = logging.StreamHandler() if debug else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if debug else level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
