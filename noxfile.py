@@ -1,0 +1,55 @@
+"""What is run before a change lands: `nox` for all of it, `nox -s tests` for the tests alone."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests", "lint", "typing", "docs"]
+
+
+def _pythons() -> list[str]:
+    """Find the supported interpreters that really start here: a version manager's shim may exist and not run."""
+    there = []
+    for version in ("3.11", "3.12", "3.13"):
+        path = shutil.which(f"python{version}")
+        if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            there.append(version)
+    return there or ["3"]
+
+
+@nox.session(python=_pythons())
+def tests(session: nox.Session) -> None:
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install("-e", ".[lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    session.install("-e", ".[typing]")
+    session.run("mypy", "thekeys_async", "tests/typing", "noxfile.py")
+    session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    session.install("-e", ".[docs]")
+    session.run("mkdocs", "build", "--strict", "--config-file", ".mkdocs.yml", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    session.install("-e", ".[test]")
+    for script in sorted(Path("tests/benchmarks").glob("bench_*.py")):
+        session.run("python", str(script), *session.posargs)

@@ -1,0 +1,73 @@
+"""Every command line of the README and the docs runs; JSON that is shown is JSON."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def endings(request, stage, tmp_path_factory):
+    """How each shell block ends. They run side by side, for most of the time they wait."""
+    chosen = [item.callspec.params["shell_block"] for item in request.session.items if _is_shell_test(item)]
+    with ThreadPoolExecutor(3) as pool:
+        yield {block: pool.submit(_run, block, stage, tmp_path_factory.mktemp("shell")) for block in chosen}
+
+
+def test_shell_block(shell_block, endings):
+    code, output = endings[shell_block].result()
+    assert code == 0, output
+    assert "Traceback" not in output
+
+
+def test_json_block(json_block):
+    assert json.loads(json_block.text)
+
+
+def _is_shell_test(item):
+    return "shell_block" in getattr(item, "fixturenames", ())
+
+
+def _run(block, stage, folder):
+    clone, environment = _installed(folder)
+    with stage() as house:
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", house.translate(block.text)],
+            cwd=clone,
+            env=environment | {"THEKEYS_HOST": house.address},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(f"{house.share_code}\n", timeout=_SECONDS)
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+    return process.returncode, output
+
+
+def _installed(folder):
+    """Make a folder and an environment in which virtual environments exist and everything is installed."""
+    clone, stubs = folder / "clone", folder / "stubs"
+    for commands in (clone / ".venv" / "bin", stubs):
+        commands.mkdir(parents=True)
+        _script(commands / "pip", "exit 0")
+        _script(commands / "python3", f'[ "$1 $2" = "-m venv" ] || exec "{sys.executable}" "$@"')
+        _script(commands / "thekeys", f'exec "{sys.executable}" -m thekeys_async "$@"')
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("THEKEYS_")}
+    return clone, environment | {"PATH": f"{stubs}{os.pathsep}{environment['PATH']}"}
+
+
+def _script(path, line):
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)
