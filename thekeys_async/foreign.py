@@ -12,9 +12,9 @@ import anyio
 import httpx
 
 from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.http import MAX_BODY
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.transport import (
-    MAX_BODY,
     Attempt,
     NoAnswerError,
     NotSentError,

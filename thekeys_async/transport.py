@@ -15,18 +15,15 @@ from typing import Protocol
 
 import anyio
 import attrs
-import h11
 
 from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.http import HttpError, IncompleteError, ReplyReader, request_bytes
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing
 
-MAX_BODY = 64 * 1024
-_MAX_HEAD = 16 * 1024
 _CHUNK = 64 * 1024
 _CONNECT_SECONDS = 5.0
 _NEXT_ADDRESS_AFTER = 0.25
-_USER_AGENT = b"thekeys-async"
 _ABORT = struct.pack("ii", 1, 0)
 
 
@@ -83,7 +80,7 @@ class Wire(Protocol):
 
 
 class SocketWire:
-    """The library's own wire: a non-blocking socket, and h11 to read what comes."""
+    """The library's own wire: one non-blocking socket."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -123,12 +120,11 @@ class SocketWire:
 
 
 class _Connection:
-    """A connected socket and the state of HTTP on it."""
+    """A connected socket."""
 
     def __init__(self, sock: socket.socket, address: Address) -> None:
         self._socket = sock
         self._host = address.authority.encode("ascii")
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self.reusable = False
 
     @property
@@ -152,21 +148,21 @@ class _Connection:
     async def exchange(self, prepare: Prepare, attempt: Attempt) -> Reply:
         self.reusable = False
         await self._send(prepare, attempt)
+        reader = ReplyReader()
         try:
-            reply = await self._receive()
-        except h11.RemoteProtocolError as error:
-            if self._http.trailing_data[1]:
-                raise NoAnswerError("the connection was closed in the middle of the answer") from None
-            raise UnusableAnswerError(f"the answer is not HTTP ({error})") from None
+            while (reply := reader.feed(await self._receive())) is None:
+                pass
+        except HttpError as error:
+            raise UnusableAnswerError(str(error)) from None
+        except IncompleteError:
+            raise NoAnswerError("the connection was closed before the end of the answer") from None
         except OSError as error:
             raise NoAnswerError(f"the connection broke before the answer ({_reason(error)})") from None
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-            self._http.start_next_cycle()
-            self.reusable = not self._http.trailing_data[0]
+        self.reusable = reader.reusable
         return reply
 
     async def _send(self, prepare: Prepare, attempt: Attempt) -> None:
-        unsent = self._encode(prepare())
+        unsent = request_bytes(prepare(), self._host)
         attempt.sent = True
         try:
             unsent = unsent[self._socket.send(unsent) :]
@@ -182,33 +178,7 @@ class _Connection:
             except OSError as error:
                 raise NoAnswerError(f"the connection broke ({_reason(error)})") from None
 
-    def _encode(self, request: Outgoing) -> bytes:
-        headers = [(b"Host", self._host), (b"User-Agent", _USER_AGENT), (b"Accept", b"*/*")]
-        if request.has_form:
-            headers.append((b"Content-Type", b"application/x-www-form-urlencoded"))
-            headers.append((b"Content-Length", b"%d" % len(request.body)))
-        head = self._http.send(h11.Request(method=request.method, target=request.path, headers=headers))
-        body = self._http.send(h11.Data(data=request.body)) if request.body else b""
-        return (head or b"") + (body or b"") + (self._http.send(h11.EndOfMessage()) or b"")
-
-    async def _receive(self) -> Reply:
-        status, body = 0, bytearray()
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                self._http.receive_data(await self._read())
-            elif isinstance(event, h11.Response):
-                status = event.status_code
-            elif isinstance(event, h11.Data):
-                body += event.data
-                if len(body) > MAX_BODY:
-                    raise UnusableAnswerError(f"the answer is larger than {MAX_BODY // 1024} KiB")
-            elif isinstance(event, h11.EndOfMessage):
-                return Reply(status, bytes(body))
-            elif not isinstance(event, h11.InformationalResponse):
-                raise NoAnswerError("the connection was closed without an answer")
-
-    async def _read(self) -> bytes:
+    async def _receive(self) -> bytes:
         while True:
             await anyio.wait_readable(self._socket)
             try:

@@ -14,14 +14,11 @@ def _check(_instance: object, _attribute: object, code: Any) -> None:
         raise ValueError("a share code is ASCII text that is not empty")
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen
 class ShareCode:
     """The secret that opens a door, wrapped so that no repr or rendered traceback shows it."""
 
-    secret: str = attrs.field(validator=_check)
-
-    def __repr__(self) -> str:
-        return "ShareCode(***)"
+    secret: str = attrs.field(validator=_check, repr=False)
 
     def sign(self, timestamp: int) -> str:
         """Make the ``hash`` field of a request: base64 of HMAC-SHA256 over the timestamp (the vendor's page).
