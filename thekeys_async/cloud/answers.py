@@ -1,0 +1,131 @@
+"""From the cloud's answers to values: the vendor's French names are read here, and nowhere else.
+
+All raise `CloudProtocolError` where an answer can't be understood.
+"""
+
+from collections.abc import Iterable
+from datetime import tzinfo
+from functools import partial
+
+import attrs
+
+from thekeys_async.cloud import values
+from thekeys_async.cloud.errors import CloudProtocolError
+from thekeys_async.cloud.fields import Fields
+from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
+from thekeys_async.cloud.moments import joined
+from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.address import Address
+
+
+def account(data: Fields, username: str, zone: tzinfo) -> Account:
+    """Read an account.
+
+    Args:
+        data: What the answer holds.
+        username: Who asked.
+        zone: For lockers that name none.
+    """
+    if not data.has("serrures"):
+        raise CloudProtocolError("the account has no list of lockers")
+    return Account(
+        id=data.optional("id", values.natural),
+        username=data.optional("username", values.text) or username,
+        lockers=tuple(_locker(item, zone) for item in data.each("serrures", "a locker")),
+    )
+
+
+def _locker(data: Fields, zone: tzinfo) -> Locker:
+    accessories = (item.fields("accessoire", "an accessory") for item in data.each("accessoires", "an accessory"))
+    name = data.optional("timezone", values.text)
+    return Locker(
+        id=data.required("id", values.natural),
+        identifier=data.required("id_serrure", values.natural),
+        name=data.optional("nom", values.text) or "",
+        battery_mv=data.optional("battery", values.natural),
+        version=data.optional("version", values.natural),
+        accessories=tuple(_accessory(item) for item in accessories if item is not None),
+        timezone=(values.zone_named(name) if name else None) or zone,
+    )
+
+
+def _accessory(data: Fields) -> Accessory:
+    return Accessory(
+        id=data.required("id", values.natural),
+        identifier=data.required("id_accessoire", values.path_segment),
+        name=data.optional("nom", values.text) or "",
+        type=data.optional("type", values.whole),
+    )
+
+
+def gateway(known: Accessory, data: Fields | None, zone: tzinfo) -> Gateway:
+    """Read what a gateway last told the cloud.
+
+    Args:
+        known: What the account says of it.
+        data: The answer about it alone; None if there is none.
+        zone: The zone of the cloud's clock, for moments that name none.
+    """
+    info = data.fields("info", "the gateway's info") if data else None
+    return Gateway(
+        id=known.id,
+        identifier=known.identifier,
+        name=known.name,
+        type=known.type,
+        address=info.optional("ip", _address) if info else None,
+        last_seen=info.optional("last_seen", partial(values.moment, zone=zone)) if info else None,
+        version=data.optional("version", values.natural) if data else None,
+    )
+
+
+def _address(value: object) -> str:
+    address = values.filled(value)
+    Address.parse(address)
+    return address
+
+
+def shares(data: Fields, locker: Locker) -> tuple[Share, ...]:
+    """Read the shares of a locker with accessories; those with people are the app's business."""
+    if not data.has("partages_accessoire"):
+        raise CloudProtocolError("the answer has no list of shares")
+    return tuple(_share(item, locker) for item in data.each("partages_accessoire", "a share"))
+
+
+def _share(data: Fields, locker: Locker) -> Share:
+    accessory = data.fields("accessoire", "a share's accessory")
+    start = data.optional("date_debut", values.day), data.optional("heure_debut", values.hour)
+    end = data.optional("date_fin", values.day), data.optional("heure_fin", values.hour)
+    active = data.optional("actif", values.flag)
+    return Share(
+        id=data.required("id", values.natural),
+        locker_id=locker.id,
+        accessory=_accessory(accessory) if accessory else None,
+        name=data.optional("nom", values.text) or "",
+        code=data.optional("code", values.code),
+        active=active is not False,
+        starts=joined(*start, locker.timezone),
+        ends=joined(*end, locker.timezone),
+        description=data.optional("description", values.text) or "",
+        timezone=locker.timezone,
+    )
+
+
+def created(draft: Share, data: Fields, code: Secret | None) -> Share:
+    """Read the answer to a creation: the number and the code of the share that was asked for."""
+    number = data.required("id", values.natural)
+    if "code" in data or code is None:
+        return attrs.evolve(draft, id=number, code=data.required("code", values.code))
+    return attrs.evolve(draft, id=number, code=code.reveal())
+
+
+def of_accessory(found: Iterable[Share], accessory: Accessory, name: str) -> list[Share]:
+    """Pick the shares with one accessory under one name; the one to use comes first.
+
+    Two programs that see the same shares choose the same one: an active one before others, then the oldest.
+    """
+    matching = (
+        share
+        for share in found
+        if share.name == name and share.accessory and share.accessory.identifier == accessory.identifier
+    )
+    return sorted(matching, key=lambda share: (not share.active, share.id))

@@ -1,0 +1,84 @@
+"""The vendor's web calls, one method for each: paths and forms out, values in."""
+
+from contextlib import suppress
+from datetime import tzinfo
+from urllib.parse import quote
+
+from thekeys_async.cloud import answers, forms
+from thekeys_async.cloud.call import Call
+from thekeys_async.cloud.errors import CloudProtocolError, NotFoundError
+from thekeys_async.cloud.fields import Fields
+from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
+from thekeys_async.cloud.secret import Secret
+from thekeys_async.cloud.session import Session
+from thekeys_async.cloud.wire import Request
+
+_ROOT = "/fr/api/v2"
+_OK = 200
+
+
+class Api:
+    """The cloud's calls under one account. Each raises `CloudError`.
+
+    Args:
+        session: Who asks.
+        username: The account's phone number.
+        zone: The zone of the cloud's clock.
+    """
+
+    def __init__(self, session: Session, username: str, zone: tzinfo) -> None:
+        self.session = session
+        self._username = username
+        self._zone = zone
+
+    async def account(self, call: Call) -> Account:
+        """Read the account."""
+        request = Request("read the account", f"{_ROOT}/utilisateur/get/{_segment(self._username)}")
+        return answers.account(await self._data(request, call), self._username, self._zone)
+
+    async def gateway(self, known: Accessory, call: Call) -> Gateway:
+        """Read what a gateway last told; that the cloud knows no more of it is no error."""
+        request = Request("read a gateway", f"{_ROOT}/accessoire/get/{known.id}")
+        data: Fields | None = None
+        with suppress(NotFoundError):
+            data = await self._data(request, call)
+        return answers.gateway(known, data, self._zone)
+
+    async def shares(self, locker: Locker, call: Call) -> tuple[Share, ...]:
+        """Read a locker's shares."""
+        request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
+        return answers.shares(await self._data(request, call), locker)
+
+    async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: Call) -> Share:
+        """Create a share. The path takes the accessory's text identifier, never its number (observed)."""
+        path = f"{_ROOT}/partage/create/{draft.locker_id}/accessoire/{_segment(accessory.identifier)}"
+        request = Request("create a share", path, forms.creation(draft, code), changes=True)
+        return answers.created(draft, await self._data(request, call), code)
+
+    async def update(self, share: Share, code: Secret | None, call: Call) -> None:
+        """Change a share."""
+        path = f"{_ROOT}/partage/accessoire/update/{share.id}"
+        await self._done(Request("change a share", path, forms.change(share, code), changes=True), call)
+
+    async def delete(self, number: int, call: Call) -> None:
+        """Delete a share."""
+        path = f"{_ROOT}/partage/accessoire/delete/{number}"
+        await self._done(Request("delete a share", path, {}, changes=True), call)
+
+    async def _data(self, request: Request, call: Call) -> Fields:
+        answer = await self.session.ask(request, call)
+        if not answer.has("data"):
+            raise CloudProtocolError(f"{request.what}: the answer holds no data")
+        data = answer.fields("data", "the answer's data")
+        if data is None:
+            raise NotFoundError(f"{request.what}: the cloud does not know it", code=_OK)
+        return data
+
+    async def _done(self, request: Request, call: Call) -> None:
+        answer = await self.session.ask(request, call)
+        if answer.number("status") != _OK:
+            raise CloudProtocolError(f"{request.what}: the answer does not say whether it was done")
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")

@@ -1,0 +1,286 @@
+"""`Cloud`: an account at the vendor's cloud, its lockers, and the shares that open them."""
+
+import enum
+from datetime import tzinfo
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from weakref import WeakValueDictionary
+from zoneinfo import ZoneInfo
+
+import attrs
+import httpx
+
+from thekeys_async.cloud.api import Api
+from thekeys_async.cloud.call import Call
+from thekeys_async.cloud.clock import Clock
+from thekeys_async.cloud.ensuring import ensured
+from thekeys_async.cloud.flight import Flight
+from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
+from thekeys_async.cloud.moments import check_order, rounded
+from thekeys_async.cloud.phone import international
+from thekeys_async.cloud.secret import Secret
+from thekeys_async.cloud.session import Session
+from thekeys_async.cloud.together import for_each
+from thekeys_async.cloud.wire import Wire
+
+_T = TypeVar("_T")
+
+
+class Keep(enum.Enum):
+    """Stands for "as it is", where None means "none"."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+
+
+class Cloud:
+    """An account at the vendor's cloud.
+
+    It logs in when first needed. Reads are tried again while the cloud is out of order; what creates, changes or
+    deletes is not, once it may have arrived: the error's `may_have_executed` says so.
+
+    Args:
+        username: The account's phone number, international: ``+33612345678``.
+        password: Its password. It is kept in memory, for a new log-in when the token has run out.
+        base_url: Where the cloud is: https, or plain http on the loopback.
+        client: An `httpx.AsyncClient` of the caller's. It stays open. Whether it verifies certificates is then the
+            caller's business; a `Cloud` without one always does, and honours the usual proxy variables.
+        timeout: Seconds for each call, log-in and retries included. None means no limit.
+        country: ``"FR"`` accepts French national numbers: ``06 12 34 56 78``.
+        timezone: The zone of the cloud's clock, for moments in which it names none (Europe/Paris by default).
+        clock: Time, for tests.
+
+    Raises:
+        ValueError: A phone number that is not international, an empty password, an URL not to send it to, or
+            a timeout that is not positive.
+    """
+
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        *,
+        base_url: str = "https://api.the-keys.fr",
+        client: httpx.AsyncClient | None = None,
+        timeout: float | None = 30.0,
+        country: str | None = None,
+        timezone: tzinfo | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        secret = Secret.of(password)
+        del password
+        if secret is None:
+            raise ValueError("the password is text that is not empty")
+        if timeout is not None and not timeout > 0:
+            raise ValueError("a timeout is positive, or None")
+        number, zone = international(username, country), timezone or ZoneInfo("Europe/Paris")
+        self._timeout = timeout
+        self._wire = Wire(base_url, client)
+        self._api = Api(Session(self._wire, number, secret, clock or Clock()), number, zone)
+        self._ensuring: WeakValueDictionary[tuple[int, str, str], Flight[Share]] = WeakValueDictionary()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; a client of the caller's stays open."""
+        await self._wire.aclose()
+
+    async def account(self) -> Account:
+        """Read the account and its lockers.
+
+        Raises:
+            CloudError: It could not be read.
+        """
+        call = Call()
+        with call.within(self._timeout):
+            return await self._api.account(call)
+
+    async def lockers(self) -> tuple[Locker, ...]:
+        """Read the account's lockers, with what belongs to each.
+
+        Raises:
+            CloudError: They could not be read.
+        """
+        return (await self.account()).lockers
+
+    async def gateways(self) -> tuple[Gateway, ...]:
+        """Read the account's gateways, with LAN address and when each was last seen.
+
+        Raises:
+            CloudError: They could not be read.
+        """
+        call = Call()
+        with call.within(self._timeout):
+            account = await self._api.account(call)
+            known = {accessory.id: accessory for locker in account.lockers for accessory in locker.accessories}
+            gateways = [accessory for accessory in known.values() if accessory.is_gateway]
+            return tuple(await for_each(lambda gateway: self._api.gateway(gateway, call), gateways))
+
+    async def shares(self, locker: Locker) -> tuple[Share, ...]:
+        """Read a locker's shares with accessories, codes included.
+
+        Raises:
+            CloudError: They could not be read.
+        """
+        call = Call()
+        with call.within(self._timeout):
+            return await self._api.shares(locker, call)
+
+    async def create_share(
+        self,
+        locker: Locker,
+        gateway: Accessory,
+        *,
+        name: str,
+        starts: Moment | None = None,
+        ends: Moment | None = None,
+        description: str = "",
+        share_code: str | None = None,
+    ) -> Share:
+        """Create a share of a locker with a gateway, a keypad or another accessory.
+
+        Args:
+            locker: What is to be opened.
+            gateway: Through what.
+            name: What the share is called.
+            starts: From when: an aware datetime, a date, or a time of every day. None for at once.
+            ends: Until when, in the same way; hours count to the minute. None for ever.
+            description: Free text.
+            share_code: The PIN that a guest types on a keypad. None lets the cloud choose.
+
+        Raises:
+            ShareRejectedError: The cloud refused it, with its reasons.
+            CloudError: It failed; `may_have_executed` says whether the share may be there all the same.
+            ValueError: No name, a datetime without a zone, an end before the start, or a code that is not ASCII.
+        """
+        given, code = share_code is not None, Secret.of(share_code)
+        del share_code
+        _check_code(given=given, code=code)
+        wanted = attrs.evolve(_draft(locker, gateway, name), starts=starts, ends=ends, description=description)
+        draft = _checked(wanted)
+        call = Call()
+        with call.within(self._timeout):
+            return await self._api.create(draft, gateway, code, call)
+
+    async def ensure_share(self, locker: Locker, gateway: Accessory, *, name: str) -> Share:
+        """Find the share of that name between locker and gateway, or create it.
+
+        Safe to repeat. Two at once still make one, also from two programs: who finds an older one beside its own
+        takes its own away. A share that somebody switched off, or that has run out, is returned as it is.
+
+        Raises:
+            CloudError: It could not be found or created.
+            ValueError: No name.
+        """
+        draft = _checked(_draft(locker, gateway, name))
+        key = (locker.id, gateway.identifier, name)
+        flight = self._ensuring.setdefault(key, Flight())
+        call = Call()
+        with call.within(self._timeout):
+            return await flight.join(lambda: ensured(self._api, locker, gateway, draft, call))
+
+    async def update_share(
+        self,
+        share: Share,
+        *,
+        name: str | Keep = KEEP,
+        starts: Moment | Keep | None = KEEP,
+        ends: Moment | Keep | None = KEEP,
+        description: str | Keep = KEEP,
+        active: bool | Keep = KEEP,
+        share_code: str | Keep = KEEP,
+    ) -> Share:
+        """Change a share; what is not given stays as it is in `share`.
+
+        Args:
+            share: The share, as it was read.
+            name: What it is to be called.
+            starts: From when; None for at once.
+            ends: Until when; None for ever.
+            description: Free text.
+            active: Whether it is switched on.
+            share_code: The PIN that a guest types on a keypad.
+
+        Returns:
+            The share as it is now.
+
+        Raises:
+            ShareRejectedError: The cloud refused it, with its reasons.
+            CloudError: It failed; `may_have_executed` says whether it may have been changed all the same.
+            ValueError: As `create_share`.
+        """
+        given = share_code is not KEEP
+        code = Secret.of(share_code if given else share.code)
+        del share_code
+        _check_code(given=given, code=code)
+        changed = _checked(
+            attrs.evolve(
+                share,
+                name=_kept(name, share.name),
+                starts=_kept(starts, share.starts),
+                ends=_kept(ends, share.ends),
+                description=_kept(description, share.description),
+                active=_kept(active, share.active),
+            )
+        )
+        call = Call()
+        with call.within(self._timeout):
+            await self._api.update(changed, code, call)
+        return attrs.evolve(changed, code=code.reveal() if code else None)
+
+    async def delete_share(self, share: Share | int) -> None:
+        """Delete a share; it stops working when the locker has been synchronised.
+
+        Args:
+            share: The share, or its `id`.
+
+        Raises:
+            NotFoundError: There is none.
+            CloudError: It failed; `may_have_executed` says whether it may have been deleted all the same.
+        """
+        call = Call()
+        with call.within(self._timeout):
+            await self._api.delete(share if isinstance(share, int) else share.id, call)
+
+
+def _draft(locker: Locker, accessory: Accessory, name: str) -> Share:
+    """Make the share that is wanted, without the number and the code that the cloud will give it."""
+    return Share(
+        id=0,
+        locker_id=locker.id,
+        accessory=accessory,
+        name=name,
+        code=None,
+        active=True,
+        starts=None,
+        ends=None,
+        description="",
+        timezone=locker.timezone,
+    )
+
+
+def _kept(new: _T | Keep, old: _T) -> _T:
+    return old if isinstance(new, Keep) else new
+
+
+def _checked(share: Share) -> Share:
+    """Check what the caller wants of a share, and bring its moments into the cloud's form."""
+    if not share.name:
+        raise ValueError("a share has a name")
+    (share.name + share.description).encode()  # what can't be sent is a ValueError here, not a broken exchange
+    starts, ends = rounded(share.starts, share.timezone), rounded(share.ends, share.timezone)
+    check_order(starts, ends)
+    return attrs.evolve(share, starts=starts, ends=ends)
+
+
+def _check_code(*, given: bool, code: Secret | None) -> None:
+    if given and not (code and code.reveal().isascii()):
+        raise ValueError("a share code is ASCII text that is not empty")

@@ -1,0 +1,118 @@
+"""What the cloud knows of an account, as frozen values with English names."""
+
+from datetime import date, datetime, time, tzinfo
+
+import attrs
+
+GATEWAY = 1
+"""The accessory type of gateways; 3 is a remote, other numbers are not known here (observed)."""
+
+Moment = datetime | date | time
+"""When a share starts or ends: a moment (an aware datetime), a whole day, or an hour of every day."""
+
+
+@attrs.frozen
+class Accessory:
+    """Something that a locker can be shared with: a gateway, a keypad, a remote.
+
+    Attributes:
+        id: The cloud's number for it.
+        identifier: Its text identifier, as printed on it.
+        name: What its owner calls it.
+        type: The vendor's number for its kind, if told: 1 is a gateway, 3 a remote (observed).
+    """
+
+    id: int
+    identifier: str
+    name: str = ""
+    type: int | None = None
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is a gateway."""
+        return self.type == GATEWAY
+
+
+@attrs.frozen
+class Gateway(Accessory):
+    """A gateway, with what it last told the cloud.
+
+    Attributes:
+        address: Its host, or host and port, on its LAN; None if it has never told.
+        last_seen: When it last reported, which it does every 5 s (the vendor's page); None if never.
+        version: Its firmware, if told.
+    """
+
+    address: str | None = None
+    last_seen: datetime | None = None
+    version: int | None = None
+
+
+@attrs.frozen
+class Locker:
+    """A locker of the account.
+
+    Attributes:
+        id: The cloud's number for it; no gateway knows it.
+        identifier: The number that gateways use, printed on the locker.
+        name: What its owner calls it.
+        battery_mv: Its battery in mV, as last told to the cloud.
+        version: Its firmware, if told.
+        accessories: What belongs to it: gateways, keypads, remotes.
+        timezone: The zone of the locker's clock, in which the hours of its shares are written.
+    """
+
+    id: int
+    identifier: int
+    name: str
+    battery_mv: int | None
+    version: int | None
+    accessories: tuple[Accessory, ...]
+    timezone: tzinfo
+
+
+@attrs.frozen
+class Account:
+    """The account that is logged in.
+
+    Attributes:
+        id: The cloud's number for it, if told.
+        username: Its phone number.
+        lockers: Its lockers.
+    """
+
+    id: int | None
+    username: str
+    lockers: tuple[Locker, ...]
+
+
+@attrs.frozen
+class Share:
+    """A right to open one locker through one accessory.
+
+    It works at a gateway once the locker has been synchronised (the vendor's page).
+
+    Attributes:
+        id: The cloud's number for it.
+        locker_id: The cloud's number for the locker (`Locker.id`).
+        accessory: What it is shared with; None if that is gone.
+        name: What it is called.
+        code: The share code: for a gateway the key of the hash, for a keypad the PIN. None if the cloud keeps it.
+            In no repr.
+        active: Whether it is switched on.
+        starts: From when it holds; None for always.
+        ends: Until when it holds; None for ever.
+        description: Free text.
+        timezone: The zone in which the cloud writes its hours: the locker's.
+    """
+
+    id: int
+    locker_id: int
+    accessory: Accessory | None
+    name: str
+    code: str | None = attrs.field(repr=False)
+    active: bool
+    starts: Moment | None
+    ends: Moment | None
+    description: str
+    timezone: tzinfo

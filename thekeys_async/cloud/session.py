@@ -1,0 +1,110 @@
+"""Asking the cloud with a token that is valid, and again where that is safe."""
+
+import logging
+import random
+from itertools import count
+from typing import Final
+
+import attrs
+
+from thekeys_async.cloud import forms, values, verdicts
+from thekeys_async.cloud.call import Call
+from thekeys_async.cloud.clock import Clock
+from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
+from thekeys_async.cloud.fields import Fields
+from thekeys_async.cloud.flight import Flight
+from thekeys_async.cloud.secret import Secret
+from thekeys_async.cloud.wire import Answer, NoAnswer, Request, Wire
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS: Final = 4
+_FIRST_PAUSE = 0.5
+_TOKEN_LIFE = 3600.0
+_MARGIN = 60.0
+
+
+@attrs.frozen
+class _Token:
+    secret: Secret
+    good_until: float
+
+
+class Session:
+    """A conversation with the cloud under one account: log-in when first needed, and when the token has run out.
+
+    Args:
+        wire: The way there.
+        username: The account's phone number, international.
+        password: Its password.
+        clock: Time.
+    """
+
+    def __init__(self, wire: Wire, username: str, password: Secret, clock: Clock) -> None:
+        self._wire = wire
+        self._username = username
+        self._password = password
+        self._clock = clock
+        self._token: _Token | None = None
+        self._login: Flight[_Token] = Flight()
+
+    async def ask(self, request: Request, call: Call) -> Fields:
+        """Ask, and return the fields of the answer.
+
+        Args:
+            request: What to ask. A read is tried again; a change is not, once it may have arrived.
+            call: Learns whether a change may have been made.
+
+        Raises:
+            CloudError: No usable answer, or no success.
+        """
+        token = await self._valid_token(None)
+        outcome = await self._deliver(request, token, call)
+        if verdicts.refuses_token(outcome):
+            token = await self._valid_token(token)
+            outcome = await self._deliver(request, token, call)
+        if verdicts.refuses_token(outcome):
+            raise AuthenticationError(f"{request.what}: the cloud refuses its own new token", code=401)
+        return verdicts.understood(request, outcome, [*request.secrets, self._password, token.secret])
+
+    async def _deliver(self, request: Request, token: _Token | None, call: Call) -> Answer | NoAnswer:
+        """Send until there is an outcome that repeating can't better, or must not."""
+        before = call.may_have_executed
+        for attempt in count(1):
+            call.may_have_executed = before or request.changes
+            outcome = await self._wire.exchange(request, token.secret if token else None)
+            undone = verdicts.did_nothing(outcome)
+            call.may_have_executed = before or (request.changes and not undone)
+            _log.debug("%s: %s", request.what, outcome.status if isinstance(outcome, Answer) else outcome.reason)
+            if attempt == _ATTEMPTS or not verdicts.passes(outcome) or (request.changes and not undone):
+                return outcome
+            await self.pause(attempt)
+        raise AssertionError("unreachable: the last attempt returns")
+
+    async def pause(self, attempt: int) -> None:
+        """Wait before the next attempt: longer each time, and not all callers equally long."""
+        longest = _FIRST_PAUSE * 2 ** (attempt - 1)
+        await self._clock.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - no secret hangs on it
+
+    async def _valid_token(self, refused: _Token | None) -> _Token:
+        """Return a token other than the refused one; however many ask at once, there is one log-in."""
+        token = self._token
+        if token and token is not refused and self._clock.monotonic() < token.good_until:
+            return token
+        return await self._login.join(self._log_in)
+
+    async def _log_in(self) -> _Token:
+        request = Request("log in", "/api/login_check", forms.login(self._username, self._password))
+        started = self._clock.monotonic()
+        outcome = await self._deliver(request, None, Call())
+        fields = verdicts.logged_in(request, outcome)
+        life = fields.optional("expires_in", values.seconds) or _TOKEN_LIFE
+        self._token = _Token(_token_in(fields), started + life - min(_MARGIN, life / 2))
+        return self._token
+
+
+def _token_in(fields: Fields) -> Secret:
+    for name in ("access_token", "token"):
+        if name in fields:
+            return fields.required(name, values.token)
+    raise CloudProtocolError("log in: the answer holds no token")

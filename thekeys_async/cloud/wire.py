@@ -1,0 +1,207 @@
+"""One HTTP exchange with the cloud: what may be talked to, how much is read, and what came of it.
+
+httpx's own frames hold headers and bodies in plain text, so none of its exceptions leaves this module with its
+traceback: failures come out as values.
+"""
+
+import ipaddress
+import ssl
+from typing import Final
+
+import attrs
+import httpx
+
+from thekeys_async.cloud.fields import Fields
+from thekeys_async.cloud.forms import Form, encoded
+from thekeys_async.cloud.secret import Secret, blot
+
+MAX_BODY: Final = 1_000_000
+"""The longest answer that is read, in bytes."""
+
+_LAST_PORT = 65535
+_SILENCE = 10.0
+# A change on a kept connection that the server is just closing would end with nobody knowing whether it was made.
+_LIMITS = httpx.Limits(max_keepalive_connections=0)
+_UNSENT = (httpx.ConnectTimeout, httpx.PoolTimeout)
+# ValueError and OSError: a nonsensical Location, port or character set gets past httpx's own classes.
+_FAILED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
+
+
+@attrs.frozen
+class Request:
+    """One thing to ask of the cloud.
+
+    Attributes:
+        what: What it is for, for messages: ``"create a share"``.
+        path: The path, percent-encoded.
+        form: The form to post; None asks with GET.
+        changes: Whether it creates, changes or deletes something, so that it can't just be repeated.
+    """
+
+    what: str
+    path: str
+    form: Form | None = attrs.field(default=None, repr=False)
+    changes: bool = False
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """The secrets in the form."""
+        return [value for value in (self.form or {}).values() if isinstance(value, Secret)]
+
+
+@attrs.frozen
+class Answer:
+    """What the cloud answered.
+
+    Attributes:
+        status: The HTTP status, or the worse one inside the body.
+        fields: The JSON object; None if the body is none, or is too long.
+    """
+
+    status: int
+    fields: Fields | None
+
+
+@attrs.frozen
+class NoAnswer:
+    """That no whole answer came.
+
+    Attributes:
+        reason: Why, in words that hold no secret.
+        sent: Whether the request may have arrived.
+    """
+
+    reason: str
+    sent: bool
+
+
+class Wire:
+    """The way to the cloud.
+
+    Args:
+        base_url: Where it is; https, or http on the loopback.
+        client: The caller's, which stays open; None makes one.
+
+    Raises:
+        ValueError: The URL is not one to send a password to.
+    """
+
+    def __init__(self, base_url: str, client: httpx.AsyncClient | None) -> None:
+        url = _checked(base_url)
+        self._base = str(url).rstrip("/")
+        self._on_loopback = _is_loopback(url)
+        self._client = client
+        self._owned = client is None
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """Close the connections, but not the caller's client."""
+        self._closed = True
+        if self._owned and self._client is not None:
+            await self._client.aclose()
+
+    async def exchange(self, request: Request, token: Secret | None) -> Answer | NoAnswer:
+        """Send a request once and read what comes back.
+
+        Raises:
+            RuntimeError: The way was closed.
+        """
+        if self._closed:
+            raise RuntimeError("this Cloud is closed")
+        client = self._client = self._client or self._make_client()
+        try:
+            async with client.stream(
+                "GET" if request.form is None else "POST",
+                self._base + request.path,
+                content=None if request.form is None else encoded(request.form),
+                headers=_headers(request, token),
+                auth=None,
+                follow_redirects=False,
+                # A read is given up early so that it can be tried again; a change waits as long as its call may.
+                timeout=httpx.Timeout(_SILENCE, read=None if request.changes else _SILENCE),
+            ) as response:
+                return await _read(response)
+        except httpx.ConnectError as error:
+            words = blot(_said(error), [*request.secrets, *([token] if token else [])])
+            return NoAnswer(f"no connection ({words})", sent=False)
+        except _FAILED as error:
+            return NoAnswer(
+                f"the exchange broke off ({type(error).__name__})",
+                sent=not (self._owned and isinstance(error, _UNSENT)),
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again, whatever it is
+            # Cancellation, for example: it goes on, without the frames that hold the body.
+            raise error.with_traceback(None) from None
+
+    def _make_client(self) -> httpx.AsyncClient:
+        if self._base.startswith("http:"):
+            # Only ever on the loopback: nothing to encrypt, and loading all the authorities takes a while.
+            return httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
+        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self._on_loopback)
+
+
+def _checked(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"https", "http"} or not url.host or not 0 < (url.port or 443) <= _LAST_PORT:
+        raise ValueError("the base URL is https://host")
+    if url.userinfo or url.query or url.fragment:
+        raise ValueError("the base URL holds no user name, query or fragment")
+    if url.scheme == "http" and not _is_loopback(url):
+        raise ValueError("the base URL has to be https: a password is sent there")
+    return url
+
+
+def _is_loopback(url: httpx.URL) -> bool:
+    try:
+        return ipaddress.ip_address(url.host).is_loopback
+    except ValueError:
+        return url.host == "localhost"
+
+
+def _headers(request: Request, token: Secret | None) -> dict[str, str]:
+    return {
+        "Accept": "application/json",
+        # A short body can unpack to a very long one: ask for none packed, and read none.
+        "Accept-Encoding": "identity",
+        **({"Content-Type": "application/x-www-form-urlencoded"} if request.form is not None else {}),
+        **({"Authorization": f"Bearer {token.reveal()}"} if token else {}),
+    }
+
+
+def _said(error: BaseException) -> str:
+    """Find the words for what is wrong: on some event loops they stand only in the cause, such as a bad certificate."""
+    cause = error.__cause__ or error.__context__
+    return str(error) or (_said(cause) if cause else type(error).__name__)
+
+
+async def _read(response: httpx.Response) -> Answer:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return Answer(response.status_code, None)
+    body = await _body(response)
+    fields = None if body is None else Fields.parse(body)
+    return Answer(_worse(response.status_code, fields), fields)
+
+
+async def _body(response: httpx.Response) -> bytes | None:
+    """Read a body; None for one that is too long."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_BODY:
+                # The loop ends from inside: leaving it would leave httpx's generators half-way.
+                await response.aclose()
+    except _FAILED:
+        if len(body) <= MAX_BODY:
+            raise
+    return bytes(body) if len(body) <= MAX_BODY else None
+
+
+def _worse(status: int, fields: Fields | None) -> int:
+    """Say which status counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
+    inside = fields.number("status") if fields else None
+    return inside if inside is not None and status < 400 <= inside < 600 else status  # noqa: PLR2004 - as in HTTP
