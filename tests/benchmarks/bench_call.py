@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import httpx
-
 from responder import responder
 from simulated import CODE, simulated
+
 from thekeys_async import AsyncGateway, Pacing, Timestamps
 
 _ROUNDS = 7
@@ -46,16 +46,14 @@ def _bare(transport: httpx.AsyncHTTPTransport, address: str) -> _Ask:
 
 async def _compare(address: str, count: int, calls: int) -> tuple[float, float]:
     gateways = [AsyncGateway(address, key=f"{count}-{n}", pacing=Pacing(0, 0)) for n in range(count)]
-    transports = [httpx.AsyncHTTPTransport(trust_env=False, verify=False) for _ in range(count)]  # noqa: S501 - no TLS
+    transports = [httpx.AsyncHTTPTransport(trust_env=False, verify=False) for _ in range(count)]
     ours = [gateway.lockers for gateway in gateways]
     theirs = [_bare(transport, address) for transport in transports]
     repeats = max(1, calls // count)
-    results = []
     try:
         await _cpu_of(ours, 1)
         await _cpu_of(theirs, 1)
-        for _ in range(_ROUNDS):
-            results.append((await _cpu_of(ours, repeats), await _cpu_of(theirs, repeats)))
+        results = [(await _cpu_of(ours, repeats), await _cpu_of(theirs, repeats)) for _ in range(_ROUNDS)]
     finally:
         for thing in (*gateways, *transports):
             await thing.aclose()

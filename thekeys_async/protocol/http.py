@@ -16,7 +16,7 @@ MAX_HEAD: Final = 16 * 1024
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2}) ?([ -~]*)\r\n((?:" + _TOKEN + rb":[ \t]*[!-~](?:[ -~]*[!-~])?[ \t]*\r\n)*)\r\n"
+    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [ -~]*)?\r\n((?:" + _TOKEN + rb":[ \t]*[!-~](?:[ -~]*[!-~])?[ \t]*\r\n)*)\r\n"
 )
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,5})[ \t]*\r$", re.MULTILINE)
 _CONNECTION = re.compile(rb"^connection:[ \t]*(close|keep-alive)[ \t]*\r$", re.MULTILINE)
@@ -86,7 +86,7 @@ class ReplyReader:
         head = _HEAD.match(data)
         if head is None or head.end() > MAX_HEAD:
             return None
-        status, headers = int(head[1]), head[3].lower()
+        status, headers = int(head[1]), head[2].lower()
         lengths = _LENGTH.findall(headers)
         if len(lengths) != 1 or headers.count(b"content-length") != 1 or status in _WITHOUT_BODY:
             return None

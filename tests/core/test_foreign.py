@@ -1,0 +1,167 @@
+"""Through an httpx client or transport of the caller's: what goes out, and what is known when it fails."""
+
+import math
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import respx
+
+from thekeys_async import (
+    AsyncGateway,
+    DoorState,
+    GatewayUnreachableError,
+    OutcomeUnknownError,
+    Pacing,
+    ProtocolError,
+    RequestTimeoutError,
+    Timestamps,
+)
+from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
+
+pytestmark = pytest.mark.anyio
+
+_CODES = {1: "Zmo1sps2OVyCFtl1"}
+_OPTIONS = {
+    "share_codes": _CODES,
+    "pacing": Pacing(0, 0),
+    "timestamps": Timestamps(max_lead=math.inf),
+    "timeout": 0.6,
+}
+_DONE = {"status": "ok", "code": 0}
+
+
+class _Failing(httpx.AsyncBaseTransport):
+    """A transport that counts, fails, and remembers whether it was closed."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.calls = 0
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.calls += 1
+        raise self.error
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class _Endless(httpx.AsyncByteStream):
+    closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self.closed:
+            yield b" " * 1000
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_mock_transport_answers() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.method, str(request.url), request.headers.get("content-type")))
+        return httpx.Response(200, json={"status": "Door open", "code": 50})
+
+    async with AsyncGateway("192.168.0.26", transport=httpx.MockTransport(answer), **_OPTIONS) as gateway:
+        assert (await gateway.locker(1).status()).state is DoorState.OPEN
+    assert seen == [("POST", "http://192.168.0.26/locker_status", "application/x-www-form-urlencoded")]
+
+
+async def test_a_respx_router_answers() -> None:
+    router = respx.MockRouter(base_url="http://192.168.0.26", assert_all_called=True)
+    route = router.post("/open").respond(json=_DONE)
+    transport = httpx.MockTransport(router.async_handler)
+    async with AsyncGateway("192.168.0.26", transport=transport, **_OPTIONS) as gateway:
+        assert (await gateway.locker(1).open()).attempts == 1
+    assert route.call_count == 1
+    assert b"hash=" in route.calls.last.request.content
+
+
+async def test_a_client_sends_neither_its_credentials_nor_its_headers_and_follows_no_redirect() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(307, headers={"Location": "http://elsewhere.test/open"})
+
+    async with httpx.AsyncClient(
+        auth=("user", "password"),
+        headers={"X-Secret": "1"},
+        cookies={"session": "1"},
+        follow_redirects=True,
+        transport=httpx.MockTransport(answer),
+    ) as client:
+        async with AsyncGateway("192.168.0.26", client=client, **_OPTIONS) as gateway:
+            with pytest.raises(OutcomeUnknownError):
+                await gateway.locker(1).open()
+            with pytest.raises(ProtocolError):
+                await gateway.lockers()
+        assert not client.is_closed
+    assert [request.url.host for request in seen] == ["192.168.0.26"] * 2
+    for request in seen:
+        assert not {"authorization", "x-secret", "cookie"} & set(request.headers)
+
+
+async def test_a_transport_is_closed_with_its_gateway() -> None:
+    transport = _Failing(httpx.ConnectError("refused"))
+    async with AsyncGateway("192.168.0.26", transport=transport, **_OPTIONS):
+        assert not transport.closed
+    assert transport.closed
+
+
+async def test_only_a_failed_connect_proves_that_nothing_was_sent() -> None:
+    transport = _Failing(httpx.ConnectError("refused"))
+    async with AsyncGateway("192.168.0.26", transport=transport, **_OPTIONS) as gateway:
+        with pytest.raises(GatewayUnreachableError) as caught:
+            await gateway.locker(1).open()
+    assert not caught.value.may_have_executed
+    assert transport.calls > 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectTimeout("after the server had acted"),
+        httpx.ReadTimeout("x"),
+        httpx.RemoteProtocolError("x"),
+        httpx.WriteError("x"),
+        ConnectionResetError("x"),
+    ],
+)
+async def test_any_other_failure_leaves_a_command_unknown(error: Exception) -> None:
+    transport = _Failing(error)
+    async with AsyncGateway("192.168.0.26", transport=transport, **_OPTIONS) as gateway:
+        with pytest.raises(OutcomeUnknownError):
+            await gateway.locker(1).open()
+        assert transport.calls == 1
+        with pytest.raises((GatewayUnreachableError, RequestTimeoutError)):
+            await gateway.lockers()
+
+
+async def test_httpcore_says_whether_the_connection_was_opened() -> None:
+    async with SimulatedGateway([SimulatedLocker(1, share_code=_CODES[1])], light=0, bluetooth=0) as sim:
+        await sim.stop()
+        transport = httpx.AsyncHTTPTransport(trust_env=False)
+        async with AsyncGateway(sim.address, transport=transport, **_OPTIONS) as gateway:
+            with pytest.raises(GatewayUnreachableError):
+                await gateway.locker(1).open()
+
+
+async def test_an_endless_body_is_cut_off() -> None:
+    body = _Endless()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=body)
+
+    async with AsyncGateway("192.168.0.26", transport=httpx.MockTransport(answer), **_OPTIONS) as gateway:
+        with pytest.raises(OutcomeUnknownError):
+            await gateway.locker(1).open()
+    assert body.closed
+
+
+def test_a_client_and_a_transport_are_too_much() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        AsyncGateway("h", client=httpx.AsyncClient(verify=False), transport=httpx.MockTransport(lambda _: None))
