@@ -44,6 +44,40 @@ async def test_an_update_takes_it_away_and_brings_it_back_with_a_new_version(cli
     assert (await client.get(sim.url + "/status")).json()["version"] == 66
 
 
+async def test_it_goes_away_for_an_update_only_after_the_reply_is_out(make, raw):
+    """Also when somebody connects in the very moment in which it goes."""
+    async with make(restart=0.0) as sim:
+        for times in range(1, 21):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(knock, sim.port)
+                reply = await raw(sim.port, b"POST /update HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert reply.endswith(b'{"status": "ok", "code": 0}')
+            assert not sim.requests[-1].client_gone
+            with anyio.fail_after(5):
+                while not await knock(sim.port) or sim.version < 65 + times:
+                    pass
+
+
+async def test_it_goes_away_for_an_update_only_after_the_last_byte_of_a_slow_reply(make, raw):
+    async with make(restart=0.0) as sim:
+        sim.fail(Fault.DRIP, on="update", seconds=0.0005)
+        reply = await raw(sim.port, b"POST /update HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert reply.endswith(b'{"status": "ok", "code": 0}')
+        with anyio.fail_after(5):
+            while not await knock(sim.port) or sim.version == 65:
+                pass
+
+
+async def knock(port):
+    try:
+        stream = await anyio.connect_tcp("127.0.0.1", port)
+    except OSError:
+        return False
+    await stream.aclose()
+    return True
+
+
 async def test_a_failed_update_changes_nothing(client, sim):
     sim.error(1, on="update")
     await client.post(sim.url + "/update")

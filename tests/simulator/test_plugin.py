@@ -99,6 +99,39 @@ def test_the_handle_offers_what_the_gateway_does():
     assert public - set(dir(GatewayHandle)) == {"wait_until"}
 
 
+def test_the_handle_of_a_cloud_offers_what_the_cloud_does():
+    from thekeys_async.simulator import CloudHandle, SimulatedCloud  # noqa: PLC0415 - only compared here
+
+    public = {name for name in dir(SimulatedCloud()) if not name.startswith("_")}
+    assert public <= set(dir(CloudHandle))
+
+
+def test_a_home_in_a_plain_test(simulated_home):
+    locker = simulated_home.gateway.lockers[LOCKER]
+    assert not locker.share_codes
+    with httpx.Client(base_url=simulated_home.cloud.url, trust_env=False, verify=False) as client:
+        form = {"_username": simulated_home.cloud.username, "_password": simulated_home.cloud.password}
+        simulated_home.cloud.fail(Fault.HTML_500, on="login")
+        assert client.post("/api/login_check", data=form).status_code == 500
+        assert client.post("/api/login_check", data=form).json()["access_token"]
+        simulated_home.cloud.reply_next({"data": None}, on="login")
+        assert client.post("/api/login_check", data=form).json() == {"data": None}
+    simulated_home.cloud.wait_for_requests(3, on="login")
+    assert [request.call for request in simulated_home.cloud.requests] == ["login"] * 3
+    assert simulated_home.cloud.logins == 1
+
+
+def test_a_home_grows(simulated_home, simulated_gateway_factory):
+    annex = simulated_home.cloud.add_gateway(simulated_gateway_factory([SimulatedLocker(2)]), name="Annex")
+    keypad = simulated_home.cloud.add_keypad(LOCKER, name="Door")
+    assert annex.lockers == {2}
+    assert set(simulated_home.cloud.accessories) == {"TK-GW-1", annex.identifier, keypad.identifier}
+    assert simulated_home.cloud.shares == ()
+    simulated_home.cloud.expire_tokens()
+    with pytest.raises(TimeoutError):
+        simulated_home.cloud.wait_for_requests(1, timeout=0.01)
+
+
 def test_importing_the_plugin_loads_no_simulator():
     program = (
         "import sys, thekeys_async.simulator.pytest_plugin;"

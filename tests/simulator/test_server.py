@@ -108,6 +108,58 @@ async def test_paused_it_refuses_at_once_and_resumes_at_the_same_port():
         assert not await can_connect(port)
 
 
+async def test_pausing_while_somebody_connects_does_no_harm():
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, echo)
+        await server.on()
+        for _ in range(20):
+            with socket.socket() as late:
+                late.settimeout(0)
+                late.connect_ex(("127.0.0.1", server.port))
+                # Now both sides know of the connection, and either may run first.
+                await anyio.wait_writable(late)
+                server.pause()
+            await server.resume()
+        assert await can_connect(server.port)
+        server.close()
+
+
+async def test_connections_are_served_side_by_side_whoever_came_first():
+    async with serve(echo) as (host, port):
+        streams = [await anyio.connect_tcp(host, port) for _ in range(20)]
+        for stream in reversed(streams):
+            await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            with anyio.fail_after(5):
+                assert b"200" in await stream.receive()
+        for stream in streams:
+            await stream.aclose()
+        assert await can_connect(port)
+
+
+async def test_what_arrives_in_the_moment_of_pausing_is_not_worked_on():
+    met = []
+
+    async def count(request):
+        met.append(request)
+        return Response(b"done")
+
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, count)
+        await server.on()
+        with socket.create_connection(("127.0.0.1", server.port)) as kept:
+            kept.settimeout(0)
+            kept.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await anyio.wait_readable(kept)
+            assert b"done" in kept.recv(1000)
+            await anyio.wait_all_tasks_blocked()
+            kept.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            server.pause()
+            await anyio.wait_readable(kept)
+            assert kept.recv(1000) == b""
+        server.close()
+    assert len(met) == 1
+
+
 async def test_while_it_is_away_nobody_else_gets_its_port():
     async with owned_tasks() as tasks:
         server = HttpServer(tasks, echo)

@@ -1,9 +1,12 @@
-"""A gateway to test against: a real HTTP server on loopback that behaves as the hardware does."""
+"""A gateway and a cloud to test against: real HTTP servers on loopback that behave as the real ones do."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thekeys_async.simulator.cloud import CloudRequest, SimulatedCloud
+    from thekeys_async.simulator.cloud_handle import CloudHandle, SimulatedHome
+    from thekeys_async.simulator.cloud_tables import CloudAccessory, CloudShare
     from thekeys_async.simulator.faults import Fault
     from thekeys_async.simulator.gateway import SimulatedGateway
     from thekeys_async.simulator.handle import GatewayHandle
@@ -16,32 +19,46 @@ if TYPE_CHECKING:
 __all__ = [
     "Bolt",
     "BoltEvent",
+    "CloudAccessory",
+    "CloudHandle",
+    "CloudRequest",
+    "CloudShare",
     "Fault",
     "GatewayHandle",
     "GatewayState",
     "ReplyStyle",
     "RequestRecord",
     "Settings",
+    "SimulatedCloud",
     "SimulatedGateway",
+    "SimulatedHome",
     "SimulatedLocker",
 ]
 
 _HOMES = {
     "Bolt": "locker",
     "BoltEvent": "locker",
+    "CloudAccessory": "cloud_tables",
+    "CloudHandle": "cloud_handle",
+    "CloudRequest": "cloud",
+    "CloudShare": "cloud_tables",
     "Fault": "faults",
     "GatewayHandle": "handle",
     "GatewayState": "state",
     "ReplyStyle": "replies",
     "RequestRecord": "record",
     "Settings": "service",
+    "SimulatedCloud": "cloud",
     "SimulatedGateway": "gateway",
+    "SimulatedHome": "cloud_handle",
     "SimulatedLocker": "locker",
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import on first use: pytest loads our plugin, and so this package, in every run of everybody who has us."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:  # type checkers would take every name for one that exists
+
+    def __getattr__(name: str) -> object:
+        """Import on first use: pytest loads our plugin, and so this package, in every run of everybody who has us."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -119,9 +119,24 @@ class SimulatedCloud:
         return f"http://[{self._host}]:{self._port}" if ":" in self._host else f"http://{self._host}:{self._port}"
 
     @property
+    def username(self) -> str:
+        """The account's phone number."""
+        return self.settings.username
+
+    @property
+    def password(self) -> str:
+        """The account's password."""
+        return self.settings.password
+
+    @property
     def accessories(self) -> dict[str, CloudAccessory]:
         """The accessories, by identifier; how they report may be changed."""
         return self._tables.accessories
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What the owner calls the lockers, by identifier; may be changed. For want of a name, "Porte 45961123"."""
+        return self._tables.names
 
     @property
     def shares(self) -> tuple[CloudShare, ...]:

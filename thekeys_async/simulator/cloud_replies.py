@@ -50,7 +50,7 @@ def account(tables: CloudTables, username: str, now: datetime) -> dict[str, Any]
             {
                 "id": number,
                 "id_serrure": str(identifier),
-                "nom": f"Porte {identifier}",
+                "nom": tables.names.get(identifier, f"Porte {identifier}"),
                 "battery": locker.battery_mv,
                 "version": locker.version,
                 "timezone": ZONE,

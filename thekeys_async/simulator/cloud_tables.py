@@ -89,6 +89,7 @@ class CloudTables:
     def __init__(self) -> None:
         self.accessories: dict[str, CloudAccessory] = {}
         self.shares: dict[int, CloudShare] = {}
+        self.names: dict[int, str] = {}
         self._tokens: dict[str, float] = {}
         self._numbers: dict[int, int] = {}
         self._last = 3700

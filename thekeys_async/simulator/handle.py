@@ -28,6 +28,11 @@ class GatewayHandle:
         self._portal = portal
 
     @property
+    def gateway(self) -> SimulatedGateway:
+        """The gateway itself, for the thread that it runs on."""
+        return self._gateway
+
+    @property
     def address(self) -> str:
         """Host and port, as a client takes them."""
         return self._gateway.address

@@ -20,6 +20,7 @@ class Request:
         query: What stood behind the question mark.
         headers: Names in lower case. Not in the repr, for they may hold a token.
         body: Not in the repr, for it may hold a hash or a password.
+        keep_alive: Whether the client may use the connection again.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Request:
     query: str = attrs.field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
+    keep_alive: bool = True
 
     def header(self, name: str) -> str | None:
         """Return the first header of that name, or None."""
@@ -87,6 +89,11 @@ class Response:
     def json(cls, value: object, status: int = 200) -> "Response":
         """Make a reply of a value that JSON can write."""
         return cls(json.dumps(value).encode(), status)
+
+    def ended_by(self, *, close: bool, over: "Callable[[Ending], None] | None" = None) -> "Response":
+        """Return the same reply with another ending."""
+        # Once for every request: `attrs.evolve` would be dear.
+        return Response(self.body, self.status, self.content_type, self.headers, close, self.delivery, self.pace, over)
 
 
 Handler = Callable[[Request], Awaitable[Response]]

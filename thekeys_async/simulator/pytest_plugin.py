@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from thekeys_async.simulator import GatewayHandle, SimulatedLocker
+    from thekeys_async.simulator import GatewayHandle, SimulatedHome, SimulatedLocker
 
 IDENTIFIER = 45961123
 SHARE_CODE = "Zmo1sps2OVyCFtl1"  # the sample on the vendor's page
@@ -59,3 +59,31 @@ def simulated_gateway(simulated_gateway_factory: SimulatedGatewayFactory) -> "Ga
     The locker is 45961123, its share code `Zmo1sps2OVyCFtl1`; more are added with `appear()`.
     """
     return simulated_gateway_factory()
+
+
+@pytest.fixture
+def simulated_home() -> "Iterator[SimulatedHome]":
+    """Start a cloud with an account, and a gateway linked with it that sees one closed locker, 45961123.
+
+    Nothing is shared yet. Both answer without delay; `cloud` and `gateway` of what it yields are the two.
+    """
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - cheap for those who never ask for it
+
+    from thekeys_async.simulator import (  # noqa: PLC0415 - the same
+        CloudHandle,
+        GatewayHandle,
+        SimulatedCloud,
+        SimulatedGateway,
+        SimulatedHome,
+        SimulatedLocker,
+    )
+
+    fast: dict[str, Any] = _FAST
+    gateway = SimulatedGateway([SimulatedLocker(IDENTIFIER)], **fast)
+    cloud = SimulatedCloud([gateway])
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(gateway),
+        portal.wrap_async_context_manager(cloud),
+    ):
+        yield SimulatedHome(CloudHandle(cloud, portal), GatewayHandle(gateway, portal))

@@ -116,8 +116,22 @@ class RequestLog:
                 self._worked += ended - started
             record = self._records.get(number)
             if record is not None:
-                self._records[number] = attrs.evolve(
-                    record, started=started, ended=ended, busy=busy, code=code, acted=acted, fault=fault
+                # Once for every request: `attrs.evolve` would be dear.
+                self._records[number] = RequestRecord(
+                    number,
+                    record.endpoint,
+                    record.method,
+                    record.path,
+                    record.identifier,
+                    record.timestamp,
+                    record.arrived,
+                    record.overlapped,
+                    started,
+                    ended,
+                    busy,
+                    code,
+                    acted,
+                    fault,
                 )
         self._changed()
 

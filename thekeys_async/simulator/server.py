@@ -1,7 +1,7 @@
-"""A small HTTP/1.1 server for simulations: it knows connections and bytes, and nothing of gateways.
+"""A small HTTP/1.1 server for simulations: it knows connections and requests, and nothing of gateways.
 
-One task serves one connection; h11 knows the grammar. Nobody reads from the socket while a request is
-worked on, so a client that hangs up changes nothing: the handler goes on, as the hardware does.
+A few tasks serve one connection after the other. Nobody reads from the socket while a request is worked on, so a client
+that hangs up changes nothing: the handler goes on, as the hardware does.
 """
 
 from collections.abc import AsyncGenerator
@@ -9,17 +9,16 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 import h11
-from anyio.abc import SocketStream, TaskGroup, TaskStatus
-from anyio.streams.stapled import MultiListener
+from anyio.abc import TaskGroup, TaskStatus
 
-from thekeys_async.simulator.delivery import client_has_gone, deliver, wait_until_gone
+from thekeys_async.simulator.connection import Connection
+from thekeys_async.simulator.delivery import deliver, wait_until_gone
+from thekeys_async.simulator.grammar import RequestReader, written
 from thekeys_async.simulator.messages import Delivery, Ending, Handler, Request, Response
-from thekeys_async.simulator.port import Port
+from thekeys_async.simulator.port import Door, Port
 
-_MAX_HEAD = 16 * 1024
-_MAX_BODY = 64 * 1024
-_TOO_LARGE = 413
 _LINGER = 0.5
+_KEEPING = frozenset({Delivery.WHOLE, Delivery.DRIP})
 
 
 @asynccontextmanager
@@ -36,8 +35,8 @@ async def serve(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> Asy
     """
     async with owned_tasks() as tasks:
         server = HttpServer(tasks, handler, host, port)
-        await server.on()
         try:
+            await server.on()
             yield host, server.port
         finally:
             server.close()
@@ -82,9 +81,8 @@ class HttpServer:
         self._idle = idle
         self._connections: TaskGroup | None = None
         self._switch = anyio.Lock()
-        self._accepting = anyio.CancelScope()
         self._off = anyio.Event()
-        self._waiting: set[anyio.CancelScope] = set()
+        self._idle_connections: set[Connection] = set()
 
     @property
     def port(self) -> int:
@@ -99,8 +97,7 @@ class HttpServer:
         """
         async with self._switch:
             if self._connections is None:
-                listener = await self._port.open()
-                await self._tasks.start(self._live, listener)
+                await self._tasks.start(self._live, await self._port.open())
 
     async def off(self) -> None:
         """Cut the power: connections are refused, and those under way are lost with what was worked on."""
@@ -113,16 +110,14 @@ class HttpServer:
     def pause(self) -> None:
         """Refuse connections at once, and close idle ones; requests under way are still answered."""
         self._port.refuse()
-        self._accepting.cancel()
-        for waiting in self._waiting:
-            waiting.cancel()
+        for connection in self._idle_connections:
+            connection.hang_up()
 
     async def resume(self) -> None:
         """Accept connections again after `pause()`."""
         async with self._switch:
-            if self._connections is not None and self._accepting.cancel_called:
-                listener = await self._port.open()
-                await self._connections.start(self._accept, listener)
+            if self._connections is not None and not self._port.is_open:
+                self._welcome(self._connections, await self._port.open())
 
     def close(self) -> None:
         """Refuse connections for good, and give up the port."""
@@ -130,132 +125,77 @@ class HttpServer:
         self._port.release()
 
     async def _live(
-        self, listener: MultiListener[SocketStream], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+        self, doors: tuple[Door, ...], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
         """Own all connections from switching on to switching off."""
         self._off = anyio.Event()
         try:
             async with anyio.create_task_group() as self._connections:
-                await self._connections.start(self._accept, listener)
+                self._welcome(self._connections, doors)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
             self._connections = None
             self._off.set()
 
-    async def _accept(
-        self, listener: MultiListener[SocketStream], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
-        try:
-            with anyio.CancelScope() as self._accepting:
-                task_status.started()
-                await listener.serve(self._converse, self._connections)
-        except (OSError, anyio.BrokenResourceError):
-            # `pause()` takes the listening socket away under a running accept().
-            if not self._accepting.cancel_called:
-                raise
-        finally:
-            with anyio.CancelScope(shield=True):
-                await listener.aclose()
+    def _welcome(self, tasks: TaskGroup, doors: tuple[Door, ...]) -> None:
+        for door in doors:
+            tasks.start_soon(self._attend, tasks, door)
 
-    async def _converse(self, stream: SocketStream) -> None:
+    async def _attend(self, tasks: TaskGroup, door: Door) -> None:
+        """Serve one connection after the other; there is always one task left that waits for the next."""
+        while connection := await door.next():
+            if not door.waiting:
+                tasks.start_soon(self._attend, tasks, door)
+            try:
+                await self._converse(connection)
+            finally:
+                connection.close()
+
+    async def _converse(self, connection: Connection) -> None:
         """Serve one connection until either side ends it."""
-        async with stream:
-            http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
-            seconds: float | None = None
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                while await self._exchange(stream, http, seconds):
-                    http.start_next_cycle()
-                    seconds = self._idle
-
-    async def _exchange(self, stream: SocketStream, http: h11.Connection, seconds: float | None) -> bool:
-        """Read one request and answer it; tell whether the connection can be used again."""
+        reader = RequestReader(connection.receive)
+        seconds: float | None = None
         try:
-            request = await self._wait_for_request(stream, http, seconds)
+            while request := await self._wait_for_request(connection, reader, seconds):
+                if not await self._answer(connection, request):
+                    break
+                seconds = self._idle
         except h11.RemoteProtocolError as error:
-            await _turn_away(stream, http, error.error_status_hint)
-            return False
-        if request is None:
-            return False
-        response = await self._handler(request)
-        # No await between the handler's return and the first byte: what it noted as "over" is over on the wire too.
-        gone = True
-        try:
-            if response.delivery is Delivery.NEVER or not client_has_gone(stream):
-                head, body = _written(http, response, request.method)
-                await deliver(stream, head, body, response.delivery, response.pace)
-                gone = False
-        except (anyio.BrokenResourceError, anyio.EndOfStream):
-            pass
-        finally:
-            if response.over is not None:
-                response.over(Ending.GONE if gone else Ending.SENT)
-        usable = response.delivery in {Delivery.WHOLE, Delivery.DRIP} and not gone
-        return (
-            usable and not self._accepting.cancel_called and http.our_state is h11.DONE and http.their_state is h11.DONE
-        )
+            await _turn_away(connection, error.error_status_hint)
 
     async def _wait_for_request(
-        self, stream: SocketStream, http: h11.Connection, seconds: float | None
+        self, connection: Connection, reader: RequestReader, seconds: float | None
     ) -> Request | None:
         """Return the next request, or None when there will be none."""
-        with anyio.move_on_after(seconds) as waiting:
-            self._waiting.add(waiting)
-            try:
-                return await _read_request(stream, http)
-            finally:
-                self._waiting.discard(waiting)
-        return None
+        self._idle_connections.add(connection)
+        try:
+            if seconds is None:
+                return await reader.next()
+            with anyio.move_on_after(seconds):
+                return await reader.next()
+            return None
+        finally:
+            self._idle_connections.discard(connection)
+
+    async def _answer(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; tell whether the connection can be used again."""
+        response = await self._handler(request)
+        # No await between the handler's return and the first byte: what it noted as "over" is over on the wire too.
+        keep_alive = request.keep_alive and not response.close
+        head, body = written(response, request.method, keep_alive=keep_alive)
+        sent = False
+        try:
+            sent = await deliver(connection, head, body, response.delivery, response.pace)
+        finally:
+            if response.over is not None:
+                response.over(Ending.SENT if sent else Ending.GONE)
+        return sent and keep_alive and self._port.is_open and response.delivery in _KEEPING
 
 
-async def _read_request(stream: SocketStream, http: h11.Connection) -> Request | None:
-    head: h11.Request | None = None
-    body = bytearray()
-    while True:
-        match event := http.next_event():
-            case h11.Request():
-                head = event
-            case h11.Data():
-                body += event.data
-                if len(body) > _MAX_BODY:
-                    raise h11.RemoteProtocolError("The body is too long.", error_status_hint=_TOO_LARGE)
-            case h11.EndOfMessage() if head is not None:
-                return _request(head, bytes(body))
-            case h11.NEED_DATA:
-                http.receive_data(await _receive(stream))
-            case _:
-                return None
-
-
-async def _receive(stream: SocketStream) -> bytes:
-    try:
-        return await stream.receive()
-    except anyio.EndOfStream:
-        return b""
-
-
-def _request(head: h11.Request, body: bytes) -> Request:
-    path, _, query = head.target.decode("latin-1").partition("?")
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
-    return Request(head.method.decode("latin-1"), path, query, headers, body)
-
-
-def _written(http: h11.Connection, response: Response, method: str = "GET") -> tuple[bytes, bytes]:
-    """Write head and body as bytes, and tell h11 that both are as good as sent."""
-    headers = [("Content-Type", response.content_type), ("Content-Length", str(len(response.body)))]
-    headers.extend(response.headers)
-    if response.close:
-        headers.append(("Connection", "close"))
-    head = http.send(h11.Response(status_code=response.status, headers=headers)) or b""
-    body = b"" if method == "HEAD" else http.send(h11.Data(response.body)) or b""
-    http.send(h11.EndOfMessage())
-    return head, body
-
-
-async def _turn_away(stream: SocketStream, http: h11.Connection, status: int) -> None:
+async def _turn_away(connection: Connection, status: int) -> None:
     """Answer what is not a request, if it still can be answered."""
-    if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-        response = Response(b"Bad request\n", status, "text/plain", close=True)
-        head, body = _written(http, response)
-        await stream.send(head + body)
-        await wait_until_gone(stream, _LINGER)
+    response = Response(b"Bad request\n", status, "text/plain", close=True)
+    with suppress(OSError):
+        await connection.send(b"".join(written(response, keep_alive=False)))
+        await wait_until_gone(connection, _LINGER)

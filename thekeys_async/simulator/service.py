@@ -79,6 +79,9 @@ class _Result:
     acted: bool = False
 
 
+_DROPPED = _Result(Response())
+
+
 class Service:
     """Answers the requests of one gateway."""
 
@@ -102,6 +105,7 @@ class Service:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; others may come meanwhile, and are told "busy"."""
+        arrived = anyio.current_time()
         endpoint = self._endpoint(request)
         form = request.form()
         number = self._log.add(
@@ -110,7 +114,7 @@ class Service:
             request.path,
             identifier=decimal(form.get("identifier", "")),
             timestamp=decimal(form.get("ts", "")),
-            arrived=anyio.current_time(),
+            arrived=arrived,
             overlapped=self._working,
         )
         if endpoint is None:
@@ -119,17 +123,18 @@ class Service:
         if self._working or (self._state.synchronizing and endpoint.name not in _STATUSES):
             self._log.end(number, anyio.current_time(), busy=True, code=actions.BUSY)
             response = replies.refused(self._settings.style, endpoint, actions.BUSY)
-            return attrs.evolve(response, close=not self._settings.keep_alive)
-        return await self._take(number, endpoint, form)
+            return response.ended_by(close=not self._settings.keep_alive)
+        return await self._take(number, endpoint, form, started=arrived)
 
-    async def _take(self, number: int, endpoint: Endpoint, form: dict[str, str]) -> Response:
+    async def _take(self, number: int, endpoint: Endpoint, form: dict[str, str], *, started: float) -> Response:
         """Be busy with one request."""
-        incident = self._incidents.draw(endpoint.name) or _NOTHING
-        result = _Result(Response())
-        started = anyio.current_time()
         self._working = True
+        incident = self._incidents.draw(endpoint.name) or _NOTHING
+        result = _DROPPED
         try:
             result = await self._work(endpoint, form, incident)
+            after = partial(self._after, number, incident, endpoint if result.acted else None)
+            return result.response.ended_by(close=not self._settings.keep_alive, over=after)
         finally:
             self._working = False
             self._log.end(
@@ -141,11 +146,6 @@ class Service:
                 acted=result.acted,
                 fault=incident.fault,
             )
-        return attrs.evolve(
-            result.response,
-            close=not self._settings.keep_alive,
-            over=partial(self._after, number, incident, endpoint if result.acted else None),
-        )
 
     async def _work(self, endpoint: Endpoint, form: dict[str, str], incident: Incident) -> _Result:
         fault = incident.fault
@@ -177,7 +177,7 @@ class Service:
         changed = actions.act(self._state, endpoint, locker, self._random)
         if locker is not None and endpoint.name in _TURNS:
             self._effects.turn(locker, _TURNS[endpoint.name])
-        if endpoint in {SYNCHRONIZE, SYNCHRONIZE_LOCKER}:
+        if endpoint is SYNCHRONIZE or endpoint is SYNCHRONIZE_LOCKER:
             self._effects.synchronized(locker.identifier if locker else None)
         return changed
 
