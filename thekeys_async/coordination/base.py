@@ -1,0 +1,193 @@
+"""What turns and timestamps mean when several processes share them: one small protocol, and its values.
+
+A coordinator hands out the turn of a gateway to one caller at a time, whichever process asks, commands before reads,
+and with it a timestamp that is newer than all before. What the gateway needs between two requests (its rest, its
+backoff) is left with the coordinator at the end of a turn, and kept by whoever comes next.
+
+Nobody holds the turn while waiting: `Coordinator.acquire` waits for the others, for the gateway's rest and for the
+timestamps' lead, and only then takes it.
+"""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+import attrs
+
+from thekeys_async.protocol.errors import CoordinationError
+
+COMMANDS_IN_A_ROW = 8
+"""So many commands of all processes together overtake a read; then it is served."""
+
+OLDEST_TIMESTAMP = 10.0
+"""Seconds after which a timestamp that was handed out is not sent any more. A connection takes 5 s at most, so that
+only a process that was stopped, or a machine that slept, comes to this."""
+
+LONGEST_SLEEP = 0.25
+"""Seconds after which every waiter looks again, whatever it waits for: the others change what is next."""
+
+_QUICKEST_LOOK = 0.001
+_SLOWEST_LOOK = 0.025
+_LOOK_BEHIND = 0.01
+
+
+class LeaseLostError(CoordinationError):
+    """The turn, or its timestamp, was too old right before the first byte; nothing was sent."""
+
+
+class TurnTimeoutError(Exception):
+    """The turn did not come in time, though nothing was wrong; never seen by callers of the library."""
+
+
+@attrs.frozen
+class Wish:
+    """What kind of timestamp is wanted.
+
+    Attributes:
+        clock: Tells the time, in seconds since 1970. It never goes back; asked again at each attempt.
+        newer_than: The timestamp is newer than this one, whatever the coordinator remembers.
+        max_lead: Seconds by which it may be ahead of the clock. What would be up to 1 s beyond is waited for; a last
+            timestamp farther ahead is another setting's or another program's doing, and is not.
+        catch_up: Wait until the clock has passed the last timestamp, however far that is ahead.
+    """
+
+    clock: Callable[[], float]
+    newer_than: int
+    max_lead: float
+    catch_up: bool = False
+
+
+@attrs.frozen
+class Claim:
+    """What a caller wants of a gateway.
+
+    Attributes:
+        command: Whether it goes before reads.
+        waited: Seconds since the call began; a call keeps its place when it claims the turn again.
+        until: When it gives up, in the event loop's time.
+        rest: Seconds of rest that the gateway gets if the caller's process dies in its turn.
+        wish: What kind of timestamp is wanted, if any.
+    """
+
+    command: bool
+    waited: float
+    until: float
+    rest: float = 0.0
+    wish: Wish | None = None
+
+
+@attrs.frozen
+class Pause:
+    """What the gateway needs after a turn.
+
+    Attributes:
+        quiet: Seconds in which nobody may ask it.
+        retry: Seconds until those may ask it who were already waiting, and all reads: its backoff. A command that
+            comes later waits for `quiet` only.
+        failures: How often in a row it was busy or could not be reached.
+    """
+
+    quiet: float = 0.0
+    retry: float = 0.0
+    failures: int = 0
+
+
+class Lease(Protocol):
+    """The turn of one gateway, held."""
+
+    @property
+    def failures(self) -> int:
+        """How often in a row the gateway was busy or could not be reached before this turn."""
+        ...
+
+    def check(self) -> None:
+        """Check that the turn is still held. To be called right before the first byte, with no await in between.
+
+        Raises:
+            LeaseLostError: It is not, or that can't be known any more.
+        """
+        ...
+
+    def take_timestamp(self) -> int:
+        """Get the timestamp that came with the turn, in whole seconds since 1970; the turn is checked too.
+
+        Raises:
+            LeaseLostError: The turn is not held any more, or the timestamp is too old.
+        """
+        ...
+
+    def release(self, pause: Pause) -> None:
+        """Give the turn back, at once or in the background; never fails, and is harmless if the turn was lost."""
+        ...
+
+
+class Coordinator(Protocol):
+    """Shares the turns and timestamps of gateways; an async context manager, entered in a parent of all its users."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def acquire(self, key: str, claim: Claim) -> Lease:
+        """Wait for the turn of a gateway. A caller that is cancelled leaves nothing behind.
+
+        Args:
+            key: Which gateway.
+            claim: Who asks, and for what.
+
+        Raises:
+            TurnTimeoutError: The turn did not come in time.
+            CoordinationError: The shared state can't be used, or could not be until the time was over.
+        """
+        ...
+
+
+@attrs.frozen
+class Freshness:
+    """When a timestamp was handed out, by two clocks: either may have stood still while the process did not run."""
+
+    boot: float = attrs.field(factory=lambda: boot_time())  # noqa: PLW0108 - defined below
+    wall: float = attrs.field(factory=time.time)
+
+    def check(self) -> None:
+        """Check that it is not too old to be sent.
+
+        Raises:
+            LeaseLostError: It is.
+        """
+        age = max(boot_time() - self.boot, time.time() - self.wall)
+        if age > OLDEST_TIMESTAMP:
+            raise LeaseLostError(
+                f"the timestamp was {age:.0f} s old before anything was sent: was the process stopped?"
+            )
+
+
+def boot_time() -> float:
+    """Tell the seconds since the machine started, the same in all its processes; sleep counts where that is known."""
+    return _boot_time()
+
+
+def look_again_after(ahead: int, waited: float) -> float:
+    """Say after how many seconds a waiter looks again.
+
+    The next one looks often at first and then at a tenth of the time it has waited, so that what it loses is small
+    beside the turn that it waits for. Those behind it only have to notice that they have become the next.
+
+    Args:
+        ahead: How many are ahead of it, the holder not counted.
+        waited: Seconds for which it has been the next.
+    """
+    if ahead:
+        return min(LONGEST_SLEEP, _LOOK_BEHIND * ahead)
+    return min(_SLOWEST_LOOK, max(_QUICKEST_LOOK, waited / 10))
+
+
+def _find_boot_clock() -> Callable[[], float]:
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic if clock is None else lambda: time.clock_gettime(clock)
+
+
+_boot_time = _find_boot_clock()

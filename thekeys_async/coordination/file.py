@@ -1,0 +1,221 @@
+"""`FileCoordinator`: turns and timestamps that hold across the processes of one machine."""
+
+import logging
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import attrs
+
+from thekeys_async.coordination import locks
+from thekeys_async.coordination.base import (
+    LONGEST_SLEEP,
+    Claim,
+    Freshness,
+    LeaseLostError,
+    Pause,
+    TurnTimeoutError,
+    boot_time,
+    look_again_after,
+)
+from thekeys_async.coordination.folder import GatewayFolder, naming
+from thekeys_async.coordination.order import Place, Record, in_order
+from thekeys_async.coordination.stamps import next_timestamp
+from thekeys_async.coordination.tickets import Ticket, count_alive, tickets
+from thekeys_async.coordination.timestamp_file import read_timestamp, write_timestamp
+from thekeys_async.coordination.turn_file import TurnFile
+
+_log = logging.getLogger("thekeys_async")
+
+_WRITERS = 8
+
+
+class FileCoordinator:
+    """Shares turns and timestamps between the processes of one machine, through files in a folder.
+
+    The turn is a lock of the operating system: it ends with the process that holds it, kill -9 too, and with nothing
+    else. A process that is stopped in its turn keeps it until it goes on or is killed. The last timestamp is on
+    the disk before it is used.
+
+    New files get the permissions of the folder: for users of one group, make it writable for the group (and give it
+    the setgid bit), without the sticky bit. It must be on a local disk. Windows is not supported.
+
+    Args:
+        path: The folder; it is made if it is not there.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._folders: dict[str, GatewayFolder] = {}
+        self._writers: anyio.CapacityLimiter | None = None
+
+    def __repr__(self) -> str:
+        return f"FileCoordinator({str(self._path)!r})"
+
+    async def __aenter__(self) -> Self:
+        """Make the folder.
+
+        Raises:
+            CoordinationError: It can't be made, or this system has no such locks.
+        """
+        locks.check_support()
+        with naming(self._path):
+            self._path.mkdir(parents=True, exist_ok=True)
+        self._writers = anyio.CapacityLimiter(_WRITERS)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget the folders. Turns that are still held stay held until they are given back."""
+        self._writers = None
+        self._folders.clear()
+
+    async def acquire(self, key: str, claim: Claim) -> "FileLease":
+        """See `thekeys_async.coordination.base.Coordinator.acquire`."""
+        if self._writers is None:
+            raise RuntimeError("enter the coordinator first: async with FileCoordinator(...) as coordinator")
+        claimant = _Claimant(self._folder(key), claim)
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            with naming(claimant.folder.path):
+                while (seconds := claimant.look()) > 0:
+                    await _sleep(seconds, claim.until)
+            if claimant.timestamp:
+                await anyio.to_thread.run_sync(claimant.store, limiter=self._writers)
+            return claimant.lease()
+        finally:
+            claimant.close()
+
+    def _folder(self, key: str) -> GatewayFolder:
+        folder = self._folders.get(key)
+        if folder is None or not folder.waiting.is_dir():
+            folder = self._folders[key] = GatewayFolder.make(self._path, key)
+        return folder
+
+
+class _Claimant:
+    """One caller on the way to the turn. Each step is short and does not wait."""
+
+    def __init__(self, folder: GatewayFolder, claim: Claim) -> None:
+        self.folder = folder
+        self.timestamp = 0
+        self._claim = claim
+        self._ticket = Ticket(folder.waiting, command=claim.command, since=boot_time() - claim.waited)
+        self._turn: TurnFile | None = TurnFile(folder)
+        self._next_since: float | None = None
+        self._record: Record | None = None
+        self._freshness = Freshness()
+
+    def look(self) -> float:
+        """Take the turn if it is time; if not, say after how many seconds to look again."""
+        turn, place = self._open_turn(), self._ticket.place
+        waiting = tickets(self.folder.waiting, self._ticket)
+        ordered = in_order([*waiting, place], turn.read().streak)
+        ahead = count_alive(self.folder.waiting, ordered[: ordered.index(place)])
+        if ahead:
+            self._next_since = None
+            seconds = look_again_after(ahead, 0.0)
+        else:
+            seconds = self._take(turn, [*waiting, place])
+        if seconds > 0:
+            self._ticket.show()
+        return seconds
+
+    def store(self) -> None:
+        """Force the timestamp to the disk."""
+        write_timestamp(self.folder.timestamp, self.timestamp)
+
+    def lease(self) -> "FileLease":
+        """Hand over the turn."""
+        turn, record = self._open_turn(), self._record or Record()
+        self._turn = None
+        return FileLease(turn, record, self.timestamp, self._freshness)
+
+    def close(self) -> None:
+        """Leave nothing behind, but what has been handed over."""
+        try:
+            with naming(self.folder.path):
+                self._ticket.drop()
+                if self._turn and self._record:
+                    self._turn.write(attrs.evolve(self._record, orphan=None))
+        finally:
+            if self._turn:
+                self._turn.close()
+
+    def _take(self, turn: TurnFile, waiting: list[Place]) -> float:
+        now = boot_time()
+        self._next_since = self._next_since or now
+        if not turn.lock():
+            return look_again_after(0, now - self._next_since)
+        seconds = self._prepare(turn, waiting, now)
+        if seconds > 0:
+            turn.unlock()
+        return seconds
+
+    def _prepare(self, turn: TurnFile, waiting: list[Place], now: float) -> float:
+        """With the turn locked: see whether the gateway may be asked, and get the timestamp."""
+        record = turn.read()
+        if record.orphan is not None:
+            record = record.orphaned(now)
+            turn.write(record)
+        seconds = record.ready_at(waiting, now) - now
+        if seconds <= 0 and self._claim.wish:
+            self._freshness = Freshness()
+            self.timestamp, seconds = next_timestamp(read_timestamp(self.folder.timestamp), self._claim.wish)
+        if seconds <= 0:
+            self._record = record.taken(self._ticket.place, waiting, self._claim)
+            turn.write(self._record)
+        return seconds
+
+    def _open_turn(self) -> TurnFile:
+        if self._turn is None:
+            raise RuntimeError("the turn has been handed over")
+        return self._turn
+
+
+class FileLease:
+    """The turn of one gateway, held by the lock of a file. See `thekeys_async.coordination.base.Lease`."""
+
+    def __init__(self, turn: TurnFile, record: Record, timestamp: int, freshness: Freshness) -> None:
+        self._turn = turn
+        self._record = record
+        self._timestamp = timestamp
+        self._freshness = freshness
+
+    @property
+    def failures(self) -> int:
+        """See `thekeys_async.coordination.base.Lease.failures`."""
+        return self._record.pause.failures
+
+    def check(self) -> None:
+        """See `thekeys_async.coordination.base.Lease.check`; the lock is lost only with its file."""
+        if self._turn.lost:
+            raise LeaseLostError("somebody has removed the file of the turn; nothing was sent")
+
+    def take_timestamp(self) -> int:
+        """See `thekeys_async.coordination.base.Lease.take_timestamp`."""
+        self.check()
+        self._freshness.check()
+        return self._timestamp
+
+    def release(self, pause: Pause) -> None:
+        """See `thekeys_async.coordination.base.Lease.release`; done at once."""
+        try:
+            if not self._turn.lost:
+                self._turn.write(attrs.evolve(self._record, at=boot_time(), pause=pause, orphan=None))
+        except OSError as error:
+            _log.warning("the gateway's rest can't be told to other processes: %s", error)
+        finally:
+            self._turn.close()
+
+
+async def _sleep(seconds: float, until: float) -> None:
+    left = until - anyio.current_time()
+    if left <= 0:
+        raise TurnTimeoutError
+    await anyio.sleep(min(seconds, left, LONGEST_SLEEP))

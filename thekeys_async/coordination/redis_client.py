@@ -1,0 +1,68 @@
+"""The client of Redis, as this library uses it. Imported only when there is a `RedisCoordinator`: it needs coredis."""
+
+import contextlib
+from typing import Any
+from urllib.parse import urlsplit
+
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from coredis import ConnectionPool, Redis
+from coredis.connection import BaseConnection
+from coredis.exceptions import ConnectionError as NotConnectedError
+from coredis.exceptions import ReadOnlyError, RedisError, TryAgainError
+from coredis.retry import NoRetryPolicy
+
+from thekeys_async.coordination.redis_line import Url
+
+_SCHEMES = {"redis", "rediss", "unix"}
+_ANSWER_SECONDS = 2.0
+
+PASSING = (NotConnectedError, ReadOnlyError, TryAgainError)
+"""Errors that pass by themselves, when Redis is back or has loaded its data."""
+
+REFUSED = RedisError
+"""Any other error of Redis."""
+
+
+def connect(url: Url) -> Redis[str]:
+    """Make a client; nothing is sent yet.
+
+    Raises:
+        ValueError: The URL makes no sense.
+    """
+    pool: ConnectionPool[Any] | None = None
+    with contextlib.suppress(ValueError, TypeError, RuntimeError, OSError):
+        if _makes_sense(url):
+            pool = ConnectionPool.from_url(
+                url.secret,
+                decode_components=True,
+                decode_responses=True,
+                connect_timeout=_ANSWER_SECONDS,
+                stream_timeout=_ANSWER_SECONDS,
+            )
+    if pool is None or pool.location is None:
+        raise ValueError("the URL of Redis can't be used: redis://user:password@host:port/db, rediss:// or unix://")
+    pool.connection_class = _tidy(pool.connection_class)
+    return Redis(connection_pool=pool, decode_responses=True, retry_policy=NoRetryPolicy())
+
+
+def _makes_sense(url: Url) -> bool:
+    scheme, _, *rest = urlsplit(url.secret)
+    # A "@" behind the host means that a password was not percent-encoded: a part of it would count as the host.
+    return scheme in _SCHEMES and not any("@" in part for part in rest)
+
+
+def _tidy(kind: type[BaseConnection]) -> type[BaseConnection]:
+    """Make a kind of connection that closes its memory streams also if it never came about (coredis 6.9 leaks them)."""
+
+    class Tidy(kind):  # type: ignore[valid-type, misc]
+        async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+            try:
+                await super().run(task_status=task_status)
+            finally:
+                for value in vars(self).values():
+                    if isinstance(value, MemoryObjectReceiveStream | MemoryObjectSendStream):
+                        value.close()
+
+    return Tidy

@@ -1,0 +1,151 @@
+"""The connection to Redis: scripts run in tasks of its own, so that a caller who is cancelled cuts none in two.
+
+What coredis raises stays here: its tracebacks pass by the password.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVarTuple
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+_Ts = TypeVarTuple("_Ts")
+_ERROR_CODE = re.compile(r"[A-Z]{2,}\b")
+
+
+@attrs.frozen(repr=False)
+class Url:
+    """The URL of Redis, which may hold a password."""
+
+    secret: str
+
+    def __repr__(self) -> str:
+        return "Url(***)"
+
+
+@attrs.define(eq=False)
+class Asked:
+    """A script that was sent to Redis, and what became of it.
+
+    Attributes:
+        done: Set when there is an answer, or trouble.
+        answer: What Redis answered.
+        trouble: Why there is no answer.
+        refused: Whether Redis itself said so, for a reason that does not pass by itself.
+    """
+
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+    answer: Any = None
+    trouble: str | None = "the coordinator was left"
+    refused: bool = False
+
+
+class RedisLine:
+    """A connection to Redis that comes back by itself.
+
+    Attributes:
+        place: Where Redis is: host and port, or the path of a socket.
+
+    Raises:
+        ImportError: coredis is missing.
+        ValueError: The URL makes no sense.
+    """
+
+    def __init__(self, url: Url) -> None:
+        self.place = ""
+        try:
+            from thekeys_async.coordination import redis_client  # noqa: PLC0415 - only who uses Redis needs coredis
+        except ImportError as error:
+            raise ImportError("RedisCoordinator needs coredis: install thekeys-async[redis]") from error
+        self._redis = redis_client
+        self._client = redis_client.connect(url)
+        self.place = str(self._client.connection_pool.location)
+        self._scripts: dict[str, Any] = {}
+        self._tasks: TaskGroup | None = None
+        self._unfinished = 0
+        self._finished: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<RedisLine to {self.place}>"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[TaskGroup, None]:
+        """Own the connections and the tasks as long as the block lasts; its exceptions come out ungrouped."""
+        pool = self._client.connection_pool
+        await pool.__aenter__()
+        try:
+            async with _owned_tasks() as tasks:
+                self._tasks = tasks
+                yield tasks
+        finally:
+            self._tasks = None
+            pool.task_group.cancel_scope.shield = True
+            await pool.__aexit__(None, None, None)
+
+    def start(self, function: Callable[[*_Ts], Awaitable[None]], *arguments: *_Ts) -> None:
+        """Do something in the background that `finish` waits for; nothing at all when the block is over."""
+        if self._tasks:
+            self._unfinished += 1
+            self._tasks.start_soon(self._count, function, arguments)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until what was started is finished, but not for ever."""
+        with anyio.move_on_after(seconds, shield=True):
+            while self._unfinished:
+                self._finished = anyio.Event()
+                await self._finished.wait()
+
+    def ask(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Asked:
+        """Send a script in the background. It runs on, whatever becomes of the caller."""
+        asked = Asked()
+        if self._tasks:
+            self._tasks.start_soon(self.run, script, keys, arguments, asked)
+        else:
+            asked.done.set()
+        return asked
+
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float], asked: Asked) -> None:
+        """Send a script and wait for its answer, which goes into `asked`; not to be cancelled by a caller."""
+        try:
+            asked.answer = await self._script(script)(keys, arguments)
+            asked.trouble = None
+        except (*self._redis.PASSING, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            asked.trouble = f"Redis at {self.place} can't be reached ({type(error).__name__})"
+            if isinstance(error, TimeoutError):
+                # The connection may be dead without a word; the next script gets a new one.
+                self._client.connection_pool.disconnect()
+        except self._redis.REFUSED as error:
+            # No more of the text: an old Redis quotes the arguments of what it does not know, the password too.
+            code = _ERROR_CODE.match(str(error))
+            asked.trouble = f"Redis at {self.place} refuses ({code[0] if code else type(error).__name__})"
+            asked.refused = True
+        finally:
+            asked.done.set()
+
+    async def _count(self, function: Callable[[*_Ts], Awaitable[None]], arguments: tuple[*_Ts]) -> None:
+        try:
+            await function(*arguments)
+        finally:
+            self._unfinished -= 1
+            if self._finished and not self._unfinished:
+                self._finished.set()
+
+    def _script(self, text: str) -> Any:
+        if text not in self._scripts:
+            self._scripts[text] = self._client.register_script(text)
+        return self._scripts[text]
+
+
+@asynccontextmanager
+async def _owned_tasks() -> AsyncGenerator[TaskGroup, None]:
+    tasks = anyio.create_task_group()
+    await tasks.__aenter__()
+    try:
+        yield tasks
+    finally:
+        tasks.cancel_scope.shield = True
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)

@@ -1,0 +1,118 @@
+"""What Redis does for a `RedisCoordinator`, in three scripts: each runs as a whole, or not at all.
+
+The same three keys go to all scripts:
+
+    turn       the token of who holds the turn; Redis removes it when the lease is over
+    state      a hash: `last` timestamp, `streak`, and of the last turn's end: `at`, `quiet`, `retry`, `failures`
+    waiting    a hash: the token of each waiter -> "class since alive_until"
+
+All times are Redis's own, in milliseconds; only the timestamp comes from the caller's clock. The rules are those of
+`order` and `stamps`.
+"""
+
+from thekeys_async.coordination.base import COMMANDS_IN_A_ROW
+
+_NOW = """
+local moment = redis.call('TIME')
+local now = moment[1] * 1000 + math.floor(moment[2] / 1000)
+"""
+
+TAKE = (
+    _NOW
+    + """
+local token, command = ARGV[1], ARGV[2] == '0'
+local waited, lease, alive = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local known = redis.call('HMGET', KEYS[2], 'last', 'streak', 'at', 'quiet', 'retry', 'failures')
+local last, streak, at = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
+local quiet, retry, failures = tonumber(known[4] or 0), tonumber(known[5] or 0), tonumber(known[6] or 0)
+
+local places, mine = {}, nil
+local waiters = redis.call('HGETALL', KEYS[3])
+for i = 1, #waiters, 2 do
+    local class, since, until_ = string.match(waiters[i + 1], '(%d) (%d+) (%d+)')
+    if waiters[i] == token then
+        mine = {token = token, command = command, since = tonumber(since)}
+    elseif tonumber(until_) < now or tonumber(until_) > now + alive then
+        redis.call('HDEL', KEYS[3], waiters[i])
+    else
+        places[#places + 1] = {token = waiters[i], command = class == '0', since = tonumber(since)}
+    end
+end
+local shown = mine ~= nil
+mine = mine or {token = token, command = command, since = now - waited}
+
+local function before(a, b)
+    if a.command ~= b.command then return a.command end
+    if a.since ~= b.since then return a.since < b.since end
+    return a.token < b.token
+end
+
+local ahead, reads, fresh, first_read = 0, false, command and mine.since > at, not command and mine or nil
+for _, place in ipairs(places) do
+    if before(place, mine) then ahead = ahead + 1 end
+    fresh = fresh or (place.command and place.since > at)
+    if not place.command then
+        reads = true
+        if not first_read or before(place, first_read) then first_read = place end
+    end
+end
+if streak >= COMMANDS_IN_A_ROW and first_read then
+    if first_read == mine then ahead = 0 elseif command then ahead = ahead + 1 end
+end
+
+local function wait(milliseconds)
+    redis.call('HSET', KEYS[3], token, string.format('%s %.0f %.0f', ARGV[2], mine.since, now + alive))
+    redis.call('PEXPIRE', KEYS[3], alive)
+    return {0, ahead, math.ceil(milliseconds)}
+end
+
+local owner = redis.call('GET', KEYS[1])
+if ahead > 0 or (owner and owner ~= token) then return wait(0) end
+local ready = at + (fresh and quiet or math.max(quiet, retry))
+if at <= now and now < ready then return wait(ready - now) end
+
+local value = 0
+if ARGV[6] == '1' then
+    local clock, max_lead, catch_up = tonumber(ARGV[7]), tonumber(ARGV[9]), ARGV[10] == '1'
+    last = math.max(last, tonumber(ARGV[8]))
+    local excess = last + 1 - clock - (catch_up and 0 or max_lead)
+    if excess > 0 and (excess <= 1 or catch_up) then return wait(excess * 1000) end
+    value = math.max(math.floor(clock), last + 1)
+    redis.call('HSET', KEYS[2], 'last', string.format('%.0f', value))
+end
+
+redis.call('SET', KEYS[1], token, 'PX', lease)
+if shown then redis.call('HDEL', KEYS[3], token) end
+if command and mine.since > at then failures = math.min(failures, 1) end
+redis.call('HSET', KEYS[2], 'streak', (command and reads) and streak + 1 or 0)
+return {1, string.format('%.0f', value), failures}
+""".replace("COMMANDS_IN_A_ROW", str(COMMANDS_IN_A_ROW))
+)
+"""Take the turn if it is free, this waiter is the next and the gateway may be asked; with the timestamp, if wanted.
+
+Arguments: token, class (0 command, 1 read), waited ms, lease ms, ms until a silent waiter counts as dead, whether a
+timestamp is wanted, clock, newer_than, max_lead, catch_up. Answer: {1, timestamp, failures} or {0, ahead, ms to wait}.
+"""
+
+RENEW = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+"""Keep the turn for another lease, if it is still this owner's. Arguments: token, lease ms."""
+
+GIVE_BACK = (
+    _NOW
+    + """
+redis.call('HDEL', KEYS[3], ARGV[1])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+if ARGV[2] then
+    redis.call('HSET', KEYS[2], 'at', string.format('%.0f', now),
+        'quiet', ARGV[2], 'retry', ARGV[3], 'failures', ARGV[4])
+end
+return 1
+"""
+)
+"""Give the turn back if it is still this owner's, or leave the queue. Arguments: token, then quiet ms, retry ms and
+failures, unless nothing was asked of the gateway.
+"""
