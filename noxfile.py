@@ -13,7 +13,7 @@ nox.options.sessions = ["tests", "lint", "typing", "docs"]
 
 def _pythons() -> list[str]:
     """Find the supported interpreters that really start here: a version manager's shim may exist and not run."""
-    there = []
+    there: list[str] = []
     for version in ("3.11", "3.12", "3.13"):
         path = shutil.which(f"python{version}")
         if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
@@ -24,7 +24,7 @@ def _pythons() -> list[str]:
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     session.install("-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "4", *session.posargs)
 
 
 @nox.session

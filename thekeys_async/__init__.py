@@ -4,6 +4,15 @@
 """
 
 from thekeys_async.budgets import DEFAULT, Default
+from thekeys_async.cloud.errors import (
+    AuthenticationError,
+    CloudError,
+    CloudProtocolError,
+    CloudUnreachableError,
+    NotFoundError,
+    ShareRejectedError,
+)
+from thekeys_async.fleets.fleet import Fleet, FleetResult
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.errors import (
@@ -36,6 +45,8 @@ from thekeys_async.protocol.models import (
     LockerStatus,
     battery_percent,
 )
+from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
+from thekeys_async.streams.watch import Updates, Watcher
 from thekeys_async.timestamps import Timestamps
 from thekeys_async.turns import Pacing
 
@@ -43,16 +54,23 @@ __all__ = [
     "DEFAULT",
     "AsyncGateway",
     "AsyncLocker",
+    "AuthenticationError",
+    "CloudError",
+    "CloudProtocolError",
+    "CloudUnreachableError",
     "CommandResult",
     "CoordinationError",
     "Default",
     "DoorState",
     "FirmwareUnavailableError",
+    "Fleet",
+    "FleetResult",
     "GatewayBusyError",
     "GatewayClockError",
     "GatewayRefusedError",
     "GatewayStatus",
     "GatewayUnreachableError",
+    "GatewayUpdate",
     "InvalidFirmwareError",
     "InvalidHmacError",
     "InvalidKeyError",
@@ -62,14 +80,21 @@ __all__ = [
     "LockerNotDetectedError",
     "LockerReading",
     "LockerStatus",
+    "LockerUpdate",
     "MissingParameterError",
     "MissingShareCodeError",
+    "NotFoundError",
     "NotSharedError",
     "OutcomeUnknownError",
     "Pacing",
     "ProtocolError",
     "RequestTimeoutError",
+    "ShareRejectedError",
     "TheKeysError",
     "Timestamps",
+    "Update",
+    "UpdateKind",
+    "Updates",
+    "Watcher",
     "battery_percent",
 ]

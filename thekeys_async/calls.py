@@ -30,6 +30,7 @@ from thekeys_async.turns import OutOfTime
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _CLOCK_STAYS_SET = 300.0
+_PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 Understand = Callable[[Endpoint, Reply], _T]
 """Makes a value of a reply, or raises what the reply means."""
@@ -87,7 +88,7 @@ class Call(Generic[_T]):
         Args:
             timeout: The time budget in seconds; None for no limit.
             shares: Whether another call's answer to the same question serves as well.
-            insist: Whether it is tried again at all; a poll is not, as the next one comes anyway.
+            insist: Whether it is tried again after "busy" or no answer; a poll is not, as the next one comes anyway.
 
         Raises:
             TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
@@ -111,11 +112,11 @@ class Call(Generic[_T]):
                     return Answer(self._understand(self._endpoint, waiter.gift), None, self._attempts, budget.spent)
                 tried = await self._take_turn(budget, shares, arrivals)
             except OutOfTime:
-                raise last or self._too_late(budget) from None
+                raise last or self._not_sent(budget) from None
             if tried.error is None:
                 stamp = tried.stamp.value if tried.stamp else None
                 return Answer(cast("_T", tried.value), stamp, self._attempts, budget.spent)
-            if tried.step is Step.FAIL or not self._insist:
+            if tried.step is Step.FAIL or (tried.step in _PASSING and not self._insist):
                 raise tried.error
             last = tried.error
             waiter.catch_up = tried.step is Step.CATCH_UP
@@ -131,9 +132,11 @@ class Call(Generic[_T]):
             elif shares and tried.reply:
                 self._lane.turns.share(shares, tried.reply, arrivals)
         finally:
-            self._lane.release(
-                self._endpoint, sent=tried.attempt.sent, failed=tried.step in {Step.BACK_OFF, Step.REPEAT}
-            )
+            failed = tried.step in _PASSING
+            self._lane.trouble = tried.error if failed else None
+            self._lane.release(self._endpoint, sent=tried.attempt.sent, failed=failed)
+            if self._endpoint.command and self._question.identifier is not None:
+                self._lane.commands[self._question.identifier] += tried.attempt.sent
         return tried
 
     async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:
@@ -163,7 +166,10 @@ class Call(Generic[_T]):
         _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
         await anyio.sleep(lane.settings.pacing.bluetooth)
         synchronization = _Try(Question(SYNCHRONIZE))
-        await self._exchange(synchronization, replies.check_done, budget)
+        try:
+            await self._exchange(synchronization, replies.check_done, budget)
+        except OutOfTime:
+            return Step.FAIL
         if isinstance(synchronization.error, GatewayBusyError):
             self._taken[Step.SET_CLOCK] -= 1
             tried.error = synchronization.error
@@ -184,11 +190,12 @@ class Call(Generic[_T]):
         def prepare() -> Outgoing:
             if anyio.current_time() >= budget.send_by:
                 raise OutOfTime
-            tried.stamp = self._lane.allocator.take() if endpoint.signed else None
+            tried.stamp = self._lane.stamp(signed=endpoint.signed)
             return tried.question.sign(tried.stamp.value if tried.stamp else None)
 
+        scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint))
         try:
-            with anyio.CancelScope(deadline=budget.attempt_ends(endpoint)) as scope:
+            with scope:
                 reply = await self._wire.exchange(prepare, tried.attempt, fresh=endpoint.command)
                 tried.reply = tried.question.censor(reply, tried.stamp.value if tried.stamp else None)
                 tried.value = understand(endpoint, tried.reply)
@@ -211,10 +218,16 @@ class Call(Generic[_T]):
             what = "the door may have moved" if endpoint.door else "it may have been carried out"
             _log.warning("%s %s was cancelled after it had been sent: %s", self._lane.key, endpoint.name, what)
 
-    def _too_late(self, budget: Budget) -> RequestTimeoutError:
-        return RequestTimeoutError(
-            f"{self._endpoint.name} was not sent: too little was left of its time budget of {budget.seconds:g} s"
-        )
+    def _not_sent(self, budget: Budget) -> TheKeysError:
+        """Why a call has spent its time in the queue."""
+        text = f"{self._endpoint.name} was not sent within its time budget of {budget.seconds:g} s"
+        match self._lane.trouble:
+            case GatewayBusyError() as busy:
+                return GatewayBusyError(f"{text}: {busy}", code=busy.code, cause=busy.cause, phase=self._lane.phase)
+            case GatewayUnreachableError() as unreachable:
+                return GatewayUnreachableError(f"{text}: {unreachable}")
+            case _:
+                return RequestTimeoutError(f"{text}: too little of that was left when its turn came")
 
 
 def _failure(endpoint: Endpoint, error: ExchangeError) -> TheKeysError:

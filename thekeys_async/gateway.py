@@ -1,27 +1,34 @@
 """`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-import httpx
+import anyio
 
 from thekeys_async import lanes
 from thekeys_async.budgets import DEFAULT, Default, checked
 from thekeys_async.calls import Answer, Call, Understand
-from thekeys_async.foreign import HttpxWire, Send, through_client
-from thekeys_async.lanes import Lane, Settings
+from thekeys_async.coordination.base import Coordinator
+from thekeys_async.lanes import Lane, Scan, Settings
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.errors import ProtocolError, RequestTimeoutError
+from thekeys_async.protocol.errors import GatewayUnreachableError, ProtocolError, RequestTimeoutError
 from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Question
 from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.streams.following import Following
+from thekeys_async.streams.tracking import Wishes
+from thekeys_async.streams.watch import Watcher
 from thekeys_async.timestamps import Timestamps
+from thekeys_async.transport import Wire
 from thekeys_async.turns import Pacing
+
+if TYPE_CHECKING:
+    import httpx
 
 _T = TypeVar("_T")
 _MINUTES = 300.0
@@ -65,9 +72,9 @@ class AsyncGateway:
         timeout: float | None = 30.0,
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
-        coordinator: Any = None,
-        client: httpx.AsyncClient | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        coordinator: Coordinator | None = None,
+        client: "httpx.AsyncClient | None" = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         key: str | None = None,
         recover_clock: bool = True,
     ) -> None:
@@ -90,7 +97,7 @@ class AsyncGateway:
         return f"<AsyncGateway {self._name!r} at {self._address}>"
 
     async def __aenter__(self) -> Self:
-        self._joined()
+        self.lane()
         return self
 
     async def __aexit__(
@@ -109,8 +116,12 @@ class AsyncGateway:
 
     @property
     def name(self) -> str:
-        """How it is called in messages and updates."""
+        """How it is called in messages and updates; a fleet calls it by its key."""
         return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
 
     async def lockers(self, *, timeout: float | Default | None = DEFAULT) -> tuple[LockerReading, ...]:
         """List the lockers that the gateway's Bluetooth scan sees; about 0.13 s (observed).
@@ -118,8 +129,18 @@ class AsyncGateway:
         Raises:
             ProtocolError: The answer can't be understood.
         """
-        question = Question(endpoints.LOCKERS)
-        return (await self.ask(question, replies.lockers, self.seconds(timeout), shares=True)).value
+        return await self.scan(self.seconds(timeout))
+
+    async def scan(self, timeout: float | None, *, insist: bool = True) -> tuple[LockerReading, ...]:
+        """Do what `lockers` does, and remember what came of it for all objects of this gateway."""
+        lane = self.lane()
+        try:
+            answer = await self.ask(Question(endpoints.LOCKERS), replies.lockers, timeout, shares=True, insist=insist)
+        except (GatewayUnreachableError, ProtocolError):
+            lane.scan = Scan(anyio.current_time(), None)
+            raise
+        lane.scan = Scan(anyio.current_time(), answer.value)
+        return answer.value
 
     async def status(self, *, timeout: float | Default | None = DEFAULT) -> GatewayStatus:
         """Ask for the firmware's version and what the gateway is doing.
@@ -138,7 +159,7 @@ class AsyncGateway:
                 raise RequestTimeoutError(f"status: no answer within {seconds:g} s")
             question = Question(endpoints.ROOT_STATUS)
             status = (await self.ask(question, replies.gateway_status, left, shares=True)).value
-        self._joined().phase = status.phase
+        self.lane().phase = status.phase
         return status
 
     async def synchronize(self, *, timeout: float | None = _MINUTES) -> CommandResult:
@@ -165,8 +186,56 @@ class AsyncGateway:
             identifier: The locker's number.
             share_code: Its share code; the one given to the gateway if not given here.
         """
-        code = self._codes.get(_identifier(identifier)) if share_code is None else ShareCode(share_code)
+        code = self.share_code(_identifier(identifier)) if share_code is None else ShareCode(share_code)
         return AsyncLocker(self, identifier, code)
+
+    def share_code(self, identifier: int) -> ShareCode | None:
+        """Get the share code that it was given for a locker, wrapped so that nothing shows it."""
+        return self._codes.get(identifier)
+
+    def watch(
+        self,
+        interval: float = 10.0,
+        *,
+        every_poll: bool = False,
+        min_rssi_change: int = 1,
+        min_battery_change: int = 1,
+        lockers: Iterable[int] | None = None,
+        follow_doors: bool = False,
+        door_interval: float = 300.0,
+        lost_after: int = 3,
+    ) -> Watcher:
+        """Follow all its lockers: ``async with gateway.watch() as updates: async for update in updates: ...``.
+
+        However many watch a gateway, it is polled once for all, at the smallest interval. The iterator outlives a
+        gateway that vanishes, restarts or answers nonsense, and what a slow consumer does not take in time becomes
+        one update for each locker.
+
+        Args:
+            interval: Seconds from poll to poll.
+            every_poll: Whether an update comes with each poll, also if nothing has changed.
+            min_rssi_change: Smaller changes of the signal, in dB, are noise.
+            min_battery_change: Smaller changes of the battery, in mV, are noise.
+            lockers: Hear of these alone, and that they are lost if they are never seen; all if not given.
+            follow_doors: Also read the doors for which this object has a share code, over Bluetooth, which costs the
+                lockers' batteries: when first seen, when `LockerReading.last_log` has grown, and after a command.
+            door_interval: Seconds between reads of a door whose locker does not tell its `last_log`.
+            lost_after: Polls in a row without a locker that make it lost.
+
+        Raises:
+            ValueError: An argument makes no sense.
+        """
+        wishes = Wishes(
+            interval=interval,
+            every_poll=every_poll,
+            min_rssi_change=min_rssi_change,
+            min_battery_change=min_battery_change,
+            lockers=lockers,
+            follow_doors=follow_doors,
+            door_interval=door_interval,
+            lost_after=lost_after,
+        )
+        return Watcher(lambda: Following(self, wishes))
 
     def seconds(self, timeout: float | Default | None) -> float | None:
         """Put the gateway's own time budget in the place of the default.
@@ -192,19 +261,20 @@ class AsyncGateway:
             understand: Makes a value of the reply.
             timeout: The time budget in seconds, or None.
             shares: Whether another call's answer to the same question serves as well.
-            insist: Whether it is tried again at all, when it fails in a way that may pass.
+            insist: Whether it is tried again after "busy" or no answer.
         """
-        lane = self._joined()
+        lane = self.lane()
         call = Call(
             lane, self._own_wire or lane.wire(self._address), question, understand, recover_clock=self._recover_clock
         )
         return await call.run(timeout, shares=shares, insist=insist)
 
-    async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
-        answer = await self.ask(Question(endpoint), replies.check_done, checked(timeout))
-        return CommandResult(answer.timestamp, answer.attempts, answer.duration)
+    def lane(self) -> Lane:
+        """Get what all objects of this gateway share in this event loop; for the library's own modules.
 
-    def _joined(self) -> Lane:
+        Raises:
+            RuntimeError: This object is closed.
+        """
         if self._closed:
             raise RuntimeError(f"{self!r} is closed")
         if self._lane is None or lanes.find(self._key) is not self._lane:
@@ -212,6 +282,10 @@ class AsyncGateway:
                 self._lane.close()
             self._lane = lanes.join(self._key, self._settings)
         return self._lane
+
+    async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
+        answer = await self.ask(Question(endpoint), replies.check_done, checked(timeout))
+        return CommandResult(answer.timestamp, answer.attempts, answer.duration)
 
 
 def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
@@ -232,7 +306,10 @@ def _identifier(identifier: int) -> int:
 
 
 def _through_httpx(
-    address: Address, client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
-) -> HttpxWire | None:
-    send: Send | None = through_client(client) if client else transport.handle_async_request if transport else None
-    return HttpxWire(address, send) if send else None
+    address: Address, client: "httpx.AsyncClient | None", transport: "httpx.AsyncBaseTransport | None"
+) -> Wire | None:
+    if client is None and transport is None:
+        return None
+    from thekeys_async import foreign  # noqa: PLC0415 - whoever gives one has loaded httpx; nobody else need wait
+
+    return foreign.wire(address, client, transport)

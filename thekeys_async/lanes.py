@@ -7,15 +7,20 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import attrs
 
+from thekeys_async.coordination.base import Coordinator
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.timestamps import Allocator, Ledger, Timestamps
+from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.models import LockerReading
+from thekeys_async.sharing import SharedTurn
+from thekeys_async.timestamps import Allocator, Ledger, Stamp, Timestamps
 from thekeys_async.transport import SocketWire
 from thekeys_async.turns import Pacing, Turns
 
@@ -30,7 +35,20 @@ class Settings:
 
     pacing: Pacing
     timestamps: Timestamps
-    coordinator: Any = None
+    coordinator: Coordinator | None = None
+
+
+@attrs.frozen
+class Scan:
+    """What came of the last time that anybody in this event loop asked a gateway which lockers it sees.
+
+    Attributes:
+        at: When that was, in the loop's time.
+        readings: What it answered; None if there was no usable answer.
+    """
+
+    at: float
+    readings: tuple[LockerReading, ...] | None
 
 
 @attrs.define(eq=False)
@@ -43,9 +61,14 @@ class Lane:
         turns: Whose turn it is.
         allocator: Its timestamps.
         ledger: What the process remembers of it.
+        shared: Its turn among several processes, if they share it.
         users: How many objects and calls use it now.
         clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
         phase: What the gateway last said that it was doing.
+        trouble: Why it could not be asked just now, until it answers again.
+        scan: Which lockers it last saw.
+        commands: How many commands to each locker have ended, well or not.
+        poller: The `thekeys_async.streams.polling.Poller` that all its watchers share, while there are any.
     """
 
     key: str
@@ -53,10 +76,15 @@ class Lane:
     turns: Turns
     allocator: Allocator
     ledger: Ledger
+    shared: SharedTurn | None = None
     users: int = 0
     clock_set_at: float = -math.inf
     phase: str | None = None
-    _wires: dict[Address, SocketWire] = attrs.field(factory=dict)
+    trouble: TheKeysError | None = None
+    scan: Scan | None = None
+    commands: Counter[int] = attrs.field(factory=Counter[int])
+    poller: Any = None
+    _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
 
     def wire(self, address: Address) -> SocketWire:
         """Get the connection that all share who reach the gateway at this address."""
@@ -78,6 +106,16 @@ class Lane:
         """Close the connection, and keep none from now on."""
         for wire in self._wires.values():
             wire.close()
+
+    def stamp(self, *, signed: bool) -> Stamp | None:
+        """Get the timestamp of a signed request, right before its first byte, with no await in between.
+
+        Raises:
+            LeaseLostError: The turn was shared with other processes, and is lost, or the timestamp is too old.
+        """
+        if self.shared:
+            return self.shared.stamp(signed=signed)
+        return self.allocator.take() if signed else None
 
     def release(self, endpoint: Endpoint, *, sent: bool, failed: bool) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.
@@ -148,5 +186,13 @@ def _build(key: str, settings: Settings) -> Lane:
     with _ledgers_lock:
         ledger = _ledgers.setdefault(key, Ledger())
     allocator = Allocator(ledger, settings.timestamps)
-    turns = Turns(allocator, quiet_for=max(0.0, ledger.quiet_until - time.monotonic()))
-    return Lane(key, settings, turns, allocator, ledger)
+    shared = _share(key, settings, allocator)
+    turns = Turns(allocator, quiet_for=max(0.0, ledger.quiet_until - time.monotonic()), shared=shared)
+    return Lane(key, settings, turns, allocator, ledger, shared)
+
+
+def _share(key: str, settings: Settings, allocator: Allocator) -> SharedTurn | None:
+    pacing = settings.pacing
+    if settings.coordinator is None:
+        return None
+    return SharedTurn(settings.coordinator, key, allocator, rest=max(pacing.light, pacing.bluetooth))

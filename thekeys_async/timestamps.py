@@ -5,6 +5,7 @@ ahead of their own clock (one of the vendor's clients subtracts 10 s from its ow
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,11 @@ _log = logging.getLogger("thekeys_async")
 _FARTHEST_JUMP = 10.0
 
 
+def _check_finite(_instance: object, _attribute: object, seconds: float) -> None:
+    if not math.isfinite(seconds):
+        raise ValueError("the offset of a clock is a finite number of seconds")
+
+
 @attrs.frozen
 class Timestamps:
     """How timestamps relate to the clock.
@@ -28,7 +34,7 @@ class Timestamps:
             ``math.inf`` for a gateway that does not check timestamps against a clock of its own.
     """
 
-    offset: float = attrs.field(default=0, validator=instance_of((int, float)))
+    offset: float = attrs.field(default=0, validator=[instance_of((int, float)), _check_finite])
     max_lead: float = attrs.field(default=10.0, validator=[instance_of((int, float)), ge(0)])
 
 
@@ -89,7 +95,7 @@ class Allocator:
         Args:
             catch_up: Wait until the clock has passed the last timestamp, instead of using the lead.
         """
-        now = self._now()
+        now = self.now()
         last = self._ledger.last
         if catch_up:
             return max(0.0, last + 1 - now)
@@ -104,17 +110,37 @@ class Allocator:
     def take(self) -> Stamp:
         """Hand out the next timestamp. It is used up, whatever becomes of the request."""
         with self._ledger.lock:
-            now = self._now()
+            now = self.now()
             self._ledger.last = max(int(now), self._ledger.last + 1)
             return Stamp(self._ledger.last, self._ledger.last - now)
+
+    def accept(self, value: int) -> Stamp:
+        """Take a timestamp that a coordinator has handed out."""
+        with self._ledger.lock:
+            self._ledger.last = max(self._ledger.last, value)
+            stamp = Stamp(value, value - self.now())
+        if stamp.lead > self._settings.max_lead:
+            self._warn_once(stamp.lead)
+        return stamp
 
     def jump_ahead(self) -> None:
         """Make the next timestamp lead the clock as far as allowed: another client may be ahead of us."""
         with self._ledger.lock:
-            ahead = self._now() + min(self._settings.max_lead, _FARTHEST_JUMP)
+            ahead = self.now() + min(self._settings.max_lead, _FARTHEST_JUMP)
             self._ledger.last = max(self._ledger.last, int(ahead) - 1)
 
-    def _now(self) -> float:
+    @property
+    def last(self) -> int:
+        """The last timestamp that this process knows of."""
+        return self._ledger.last
+
+    @property
+    def max_lead(self) -> float:
+        """Seconds by which a timestamp may be ahead of the clock."""
+        return self._settings.max_lead
+
+    def now(self) -> float:
+        """Tell the time that timestamps are made of: it never goes back."""
         wall, elapsed = self._wall(), self._elapsed()
         steady = max(wall, self._anchor + elapsed - self._anchored_at)
         self._anchor, self._anchored_at = steady, elapsed

@@ -10,8 +10,8 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import anyio
 import attrs
@@ -202,19 +202,22 @@ async def _connect(address: Address) -> socket.socket:
     raise NotSentError(f"no connection to {address} within {_CONNECT_SECONDS:.0f} s")
 
 
-_Place = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+_Place = tuple[int, tuple[Any, ...]]
 
 
 async def _look_up(address: Address) -> list[_Place]:
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=numeric)
+        return _places(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=numeric))
     except socket.gaierror:
-        found = await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        return _places(await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+
+
+def _places(found: Iterable[tuple[int, int, int, str, tuple[Any, ...]]]) -> list[_Place]:
     return [(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
-async def _open(family: socket.AddressFamily, sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> socket.socket:
+async def _open(family: int, sockaddr: tuple[Any, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(0)

@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 import anyio
 import attrs
-from attrs.validators import ge, instance_of
+from attrs.validators import ge, instance_of, lt
 
+from thekeys_async.coordination.base import Pause, TurnTimeoutError
 from thekeys_async.protocol.replies import Reply
+from thekeys_async.sharing import SharedTurn
 from thekeys_async.timestamps import Allocator
 
 _COMMANDS_IN_A_ROW = 8
@@ -33,8 +35,8 @@ class Pacing:
         bluetooth: Seconds after a request for which it spoke to a locker.
     """
 
-    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0)])
-    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0)])
+    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
+    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
 
     def rest(self, *, bluetooth: bool) -> float:
         """Seconds of rest after a request of one kind."""
@@ -56,6 +58,7 @@ class Waiter:
         catch_up: Whether it waits until the clock has passed the last timestamp.
         shares: What it reads, if another's answer to the same serves as well.
         gift: Such an answer.
+        since: When its call began, in the event loop's time.
     """
 
     order: int
@@ -64,6 +67,7 @@ class Waiter:
     shares: str | None = None
     catch_up: bool = False
     gift: Reply | None = None
+    since: float = 0.0
     gone: bool = False
     event: anyio.Event | None = None
 
@@ -75,9 +79,15 @@ class Turns:
     """The queue at one gateway, in one event loop."""
 
     def __init__(
-        self, allocator: Allocator, *, quiet_for: float = 0.0, jitter: Callable[[], float] | None = None
+        self,
+        allocator: Allocator,
+        *,
+        quiet_for: float = 0.0,
+        shared: SharedTurn | None = None,
+        jitter: Callable[[], float] | None = None,
     ) -> None:
         self._allocator = allocator
+        self._shared = shared
         self._jitter = jitter or (lambda: random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
         self._commands: list[Waiter] = []
         self._reads: list[Waiter] = []
@@ -96,7 +106,7 @@ class Turns:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
             self._backoff = min(self._backoff, _FIRST_BACKOFF)
-        return Waiter(self._arrivals, command, signed, shares)
+        return Waiter(self._arrivals, command, signed, shares, since=anyio.current_time())
 
     async def acquire(self, waiter: Waiter, until: float) -> int:
         """Wait for the turn, or for somebody else's answer (`Waiter.gift`): only without one is the turn held.
@@ -106,17 +116,21 @@ class Turns:
 
         Raises:
             OutOfTime: `until` has come.
+            CoordinationError: The state shared with other processes can't be used.
         """
         queue = self._commands if waiter.command else self._reads
         heapq.heappush(queue, waiter)
         waiter.gone = False
         try:
             self._wake_next()
-            while (delay := self._delay(waiter)) > 0 and waiter.gift is None:
-                await self._pause(waiter, min(delay, until - anyio.current_time()))
-            if waiter.gift is None:
+            while waiter.gift is None:
+                if (delay := self._delay(waiter)) > 0:
+                    await self._pause(waiter, min(delay, until - anyio.current_time()))
+                    continue
                 self._check(until)
-                self._held = True
+                if self._shared is None or await self._reach(self._shared, waiter, until):
+                    self._held = True
+                    break
         finally:
             waiter.gone = True
             waiter.event = None
@@ -140,9 +154,11 @@ class Turns:
         self._failures = self._failures + 1 if failed else 0
         if failed:
             self._failed_at = now
-            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** (self._failures - 1))
+            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
         elif command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
+        if self._shared:
+            self._hand_back(self._shared, rest)
         self._wake_next()
 
     def share(self, what: str, reply: Reply, arrivals: int) -> None:
@@ -153,6 +169,32 @@ class Turns:
                 waiter.gone = True
                 if waiter.event:
                     waiter.event.set()
+
+    async def _reach(self, shared: SharedTurn, waiter: Waiter, until: float) -> bool:
+        """Get the turn from the other processes; False if another is next here by now."""
+        try:
+            reached = await shared.acquire(
+                waiter,
+                command=waiter.command,
+                signed=waiter.signed,
+                catch_up=waiter.catch_up,
+                since=waiter.since,
+                until=until,
+            )
+        except TurnTimeoutError:
+            raise OutOfTime from None
+        if reached and waiter.gift is not None:
+            shared.release(Pause())
+            return False
+        if reached:
+            self._failures = shared.failures
+        return reached
+
+    def _hand_back(self, shared: SharedTurn, rest: float) -> None:
+        """Give the turn back to all processes; from here on the backoff is theirs."""
+        retry = self._backoff if self._failures else 0.0
+        shared.release(Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures))
+        self._failures = 0
 
     def _next(self) -> Waiter | None:
         command, read = _first(self._commands), _first(self._reads)
@@ -181,8 +223,12 @@ class Turns:
             raise OutOfTime
 
     def _wake_next(self) -> None:
-        if not self._held and (waiter := self._next()) and waiter.event:
+        if self._held or not (waiter := self._next()):
+            return
+        if waiter.event:
             waiter.event.set()
+        if self._shared:
+            self._shared.prefer(waiter)
 
 
 def _first(queue: list[Waiter]) -> Waiter | None:

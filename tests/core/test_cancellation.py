@@ -9,7 +9,7 @@ import pytest
 from thekeys_async import AsyncGateway, DoorState, Pacing, Timestamps
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
 _CODE = "Zmo1sps2OVyCFtl1"
 _WAITS = ("wait_readable", "wait_writable", "sleep", "sleep_until")

@@ -25,7 +25,7 @@ from thekeys_async import (
 )
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
 _CODE = "Zmo1sps2OVyCFtl1"
 _FAST = Pacing(0, 0)
@@ -72,7 +72,7 @@ async def _expect(error: type[TheKeysError], call: Callable, *, may: bool, timeo
 async def test_a_read_that_keeps_failing(wire: Callable, fault: Fault, error: type[TheKeysError]) -> None:
     async with _simulated() as sim, AsyncGateway(sim.address, pacing=_FAST, **wire()) as gateway:
         sim.fail(fault, times=_ALWAYS)
-        timeout = 0.4 if error in {RequestTimeoutError, GatewayBusyError} else 5.0
+        timeout = 0.2 if error in {RequestTimeoutError, GatewayBusyError} else 5.0
         await _expect(error, gateway.lockers, may=False, timeout=timeout)
         sim.clear_faults()
         assert await gateway.lockers()
@@ -117,7 +117,7 @@ async def test_a_command_that_fails_is_sent_once_and_says_what_is_not_known(
     ):
         door = gateway.locker(1)
         sim.fail(fault, on="open")
-        await _expect(error, door.open, may=True, timeout=0.5)
+        await _expect(error, door.open, may=True, timeout=0.2)
         assert [record.endpoint for record in sim.requests] == ["open"]
         assert sim.lockers[1].opened_count == fault.acts
         sim.clear_faults()
@@ -130,7 +130,7 @@ async def test_a_command_to_a_gateway_that_refuses_connections_is_sent_when_it_i
         _simulated() as sim,
         AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST, **wire()) as gateway,
     ):
-        sim.fail(Fault.REFUSE, seconds=0.3)
+        sim.fail(Fault.REFUSE, seconds=0.1)
         assert (await gateway.locker(1).open()).attempts == 1
         assert sim.lockers[1].opened_count == 1
 
@@ -140,7 +140,7 @@ async def test_a_gateway_that_is_not_there_was_never_asked(wire: Callable, metho
     async with _simulated() as sim:
         await sim.stop()
         async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST, **wire()) as gateway:
-            await _expect(GatewayUnreachableError, getattr(gateway.locker(1), method), may=False, timeout=0.6)
+            await _expect(GatewayUnreachableError, getattr(gateway.locker(1), method), may=False, timeout=0.2)
             await sim.start()
             await gateway.locker(1).open()
 
@@ -248,5 +248,5 @@ async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogC
 async def _traceback(call: Callable) -> str:
     """What a failure looks like to somebody who shows all local variables."""
     with pytest.raises(TheKeysError) as caught:
-        await call(timeout=0.3)
+        await call(timeout=0.1)
     return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())

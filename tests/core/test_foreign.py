@@ -19,7 +19,7 @@ from thekeys_async import (
 )
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
 _CODES = {1: "Zmo1sps2OVyCFtl1"}
 _OPTIONS = {

@@ -136,7 +136,8 @@ async def test_three_ways_of_writing_an_address_share_a_turn() -> None:
 
     async with AsyncExitStack() as stack, anyio.create_task_group() as group:
         for host in ("192.168.0.26", "192.168.0.26:80", "http://192.168.0.26/"):
-            gateway = AsyncGateway(host, share_codes=_CODES, pacing=_FAST, transport=httpx.MockTransport(answer))
+            options = {"share_codes": _CODES, "pacing": _FAST, "timestamps": _UNLIMITED}
+            gateway = AsyncGateway(host, transport=httpx.MockTransport(answer), **options)
             await stack.enter_async_context(gateway)
             for _ in range(5):
                 group.start_soon(gateway.locker(1).status)

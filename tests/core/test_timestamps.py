@@ -144,7 +144,9 @@ def test_threads_never_get_the_same_one() -> None:
     assert len(set(found)) == 2000
 
 
-@pytest.mark.parametrize("settings", [{"max_lead": -1}, {"max_lead": "1"}, {"offset": None}])
+@pytest.mark.parametrize(
+    "settings", [{"max_lead": -1}, {"max_lead": "1"}, {"max_lead": math.nan}, {"offset": None}, {"offset": math.inf}]
+)
 def test_settings_are_checked(settings: dict) -> None:
     with pytest.raises((TypeError, ValueError)):
         Timestamps(**settings)

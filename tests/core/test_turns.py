@@ -219,6 +219,6 @@ async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_o
 
 
 def test_pacing_is_checked() -> None:
-    for wrong in ({"light": -1}, {"bluetooth": "1"}, {"light": None}):
+    for wrong in ({"light": -1}, {"bluetooth": "1"}, {"light": None}, {"bluetooth": math.inf}, {"light": math.nan}):
         with pytest.raises((TypeError, ValueError)):
             Pacing(**wrong)

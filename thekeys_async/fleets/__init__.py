@@ -1,0 +1,1 @@
+"""Many gateways at once."""

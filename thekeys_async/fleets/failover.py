@@ -1,0 +1,154 @@
+"""One locker through the best of several gateways, and through the next best where that is safe.
+
+Safe means that the error itself says that the command was not carried out and never will be.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from typing import TypeGuard, TypeVar
+
+import anyio
+import attrs
+
+from thekeys_async.budgets import Default, checked
+from thekeys_async.calls import Answer, Understand
+from thekeys_async.gateway import AsyncGateway
+from thekeys_async.lanes import Scan
+from thekeys_async.protocol.errors import (
+    GatewayBusyError,
+    GatewayUnreachableError,
+    RequestTimeoutError,
+    TheKeysError,
+)
+from thekeys_async.protocol.requests import Question
+
+_log = logging.getLogger("thekeys_async")
+_T = TypeVar("_T")
+
+_RECENT = 60.0
+_TO_SCAN = 3.0
+_TO_TRY = 16.0
+_SEES, _UNKNOWN, _AWAY = range(3)
+_PASSING = (GatewayBusyError, GatewayUnreachableError, RequestTimeoutError)
+
+
+class Route:
+    """Stands in the place of a gateway for an `AsyncLocker` that several gateways may reach.
+
+    Args:
+        gateways: All gateways, by name; looked at anew for each call.
+        identifier: The locker.
+        timeout: The time budget of a call in seconds, where the call gives none.
+    """
+
+    def __init__(self, gateways: Mapping[str, AsyncGateway], identifier: int, timeout: float | None) -> None:
+        self._gateways = gateways
+        self._identifier = identifier
+        self._timeout = timeout
+
+    @property
+    def name(self) -> str:
+        """How the gateways together are called in messages."""
+        return f"the best of {len(self._gateways)} gateways"
+
+    def seconds(self, timeout: float | Default | None) -> float | None:
+        """Put the fleet's time budget in the place of the default.
+
+        Raises:
+            ValueError: The budget is not positive.
+        """
+        return self._timeout if isinstance(timeout, Default) else checked(timeout)
+
+    async def ask(self, question: Question, understand: Understand[_T], timeout: float | None) -> Answer[_T]:
+        """Make one call through the best gateway, or through the next one after a failure with nothing done."""
+        started = anyio.current_time()
+        ends = math.inf if timeout is None else started + timeout
+        candidates = await self._best_first(question, ends)
+        failures: dict[AsyncGateway, TheKeysError] = {}
+        for gateway, seconds, insist in _plan(candidates, failures, ends):
+            own = attrs.evolve(question, code=question.code and gateway.share_code(self._identifier))
+            try:
+                answer = await gateway.ask(own, understand, seconds, insist=insist)
+            except TheKeysError as error:
+                if error.may_have_executed:
+                    raise
+                failures[gateway] = error
+                _log.info("%s did nothing for locker %d: %s", gateway.name, self._identifier, error)
+            else:
+                return attrs.evolve(answer, duration=anyio.current_time() - started)
+        raise _summary(question, failures)
+
+    async def _best_first(self, question: Question, ends: float) -> list[AsyncGateway]:
+        """Sort the gateways that have a share code, where one is needed, by how well they see the locker."""
+        gateways = self._gateways.values()
+        candidates = [g for g in gateways if not question.code or g.share_code(self._identifier)]
+        if len(candidates) > 1:
+            seconds = min(_TO_SCAN, (ends - anyio.current_time()) / 4)
+            async with anyio.create_task_group() as tasks:
+                for gateway in candidates:
+                    tasks.start_soon(_look, gateway, seconds)
+            candidates.sort(key=self._rank)
+        return candidates
+
+    def _rank(self, gateway: AsyncGateway) -> tuple[int, int]:
+        scan = gateway.lane().scan
+        if not _is_recent(scan):
+            return _UNKNOWN, 0
+        if scan.readings is None:
+            return _AWAY, 0
+        signals = [reading.rssi for reading in scan.readings if reading.identifier == self._identifier]
+        return (_SEES, -max(signals)) if signals else (_UNKNOWN, 0)
+
+
+def _is_recent(scan: Scan | None) -> TypeGuard[Scan]:
+    return scan is not None and anyio.current_time() - scan.at <= _RECENT
+
+
+async def _look(gateway: AsyncGateway, seconds: float) -> None:
+    """Ask a gateway which lockers it sees, unless anybody has asked not long ago."""
+    lane = gateway.lane()
+    if _is_recent(lane.scan):
+        return
+    try:
+        await gateway.scan(seconds, insist=False)
+    except GatewayBusyError:
+        return
+    except TheKeysError:
+        lane.scan = Scan(anyio.current_time(), None)
+
+
+def _plan(
+    candidates: list[AsyncGateway], failures: Mapping[AsyncGateway, TheKeysError], ends: float
+) -> Iterator[tuple[AsyncGateway, float | None, bool]]:
+    """Say whom to ask, for how many seconds at most, and whether to wait for one that is busy or away.
+
+    One that is alone gets all the time. Of several, each is tried once, and the best of those that were only busy or
+    away gets what is left.
+    """
+    several = len(candidates) > 1
+    for others, gateway in zip(range(len(candidates), 0, -1), candidates, strict=True):
+        left = ends - anyio.current_time()
+        if left > 0:
+            yield gateway, _seconds(min(left, max(_TO_TRY, left / others))), not several
+    again = next((gateway for gateway, error in failures.items() if isinstance(error, _PASSING)), None)
+    left = ends - anyio.current_time()
+    if several and again and left > 0:
+        yield again, _seconds(left), True
+
+
+def _seconds(left: float) -> float | None:
+    return None if left == math.inf else left
+
+
+def _summary(question: Question, failures: Mapping[AsyncGateway, TheKeysError]) -> TheKeysError:
+    """Choose the error that stood in the way to the end; what the others said is noted at it."""
+    what = question.endpoint.name
+    if not failures:
+        return RequestTimeoutError(f"{what} was not sent: no gateway could be asked in time")
+    errors = list(failures.values())
+    chosen = next((error for error in errors if isinstance(error, _PASSING)), errors[0])
+    for gateway, error in failures.items():
+        if error is not chosen:
+            chosen.add_note(f"{gateway.name}: {error}")
+    return chosen

@@ -1,0 +1,304 @@
+"""`Fleet`: many gateways at once, by name."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+import anyio
+import attrs
+
+from thekeys_async.budgets import DEFAULT, Default, checked
+from thekeys_async.coordination.base import Coordinator
+from thekeys_async.fleets.failover import Route
+from thekeys_async.fleets.merging import Merged
+from thekeys_async.gateway import AsyncGateway
+from thekeys_async.locker import AsyncLocker
+from thekeys_async.protocol.errors import RequestTimeoutError
+from thekeys_async.protocol.models import GatewayStatus, LockerReading
+from thekeys_async.streams.tracking import Wishes
+from thekeys_async.streams.watch import Watcher
+from thekeys_async.timestamps import Timestamps
+from thekeys_async.turns import Pacing
+
+if TYPE_CHECKING:
+    from thekeys_async.cloud import Cloud
+    from thekeys_async.fleets.arriving import Arriving
+
+_T = TypeVar("_T")
+
+
+@attrs.frozen
+class FleetResult(Generic[_T]):
+    """What came of asking all gateways. Each is in one of the two.
+
+    Attributes:
+        values: What was answered, by the gateway's name.
+        errors: Why there is no answer, by the gateway's name.
+    """
+
+    values: Mapping[str, _T]
+    errors: Mapping[str, Exception]
+
+
+class Fleet(Mapping[str, AsyncGateway]):
+    """Gateways by name; use it as ``async with Fleet({...}) as fleet:``, which opens and closes them.
+
+    Args:
+        gateways: Each an `AsyncGateway`, which then goes by the name it has here, or just its host.
+        timeout: The time budget in seconds of a call to a gateway made from a host, and to a locker of the fleet,
+            where the call gives none.
+        coordinator: Shares turns and timestamps with other processes or machines, for gateways made from hosts.
+        max_concurrency: How many gateways are asked at once by `lockers`, `status` and `each`; all if not given.
+
+    Raises:
+        ValueError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        gateways: Mapping[str, AsyncGateway | str] | None = None,
+        *,
+        timeout: float | None = 30.0,
+        coordinator: Coordinator | None = None,
+        max_concurrency: int | None = None,
+    ) -> None:
+        self._timeout = checked(timeout)
+        self._coordinator = coordinator
+        self._max_concurrency = _checked_count(max_concurrency)
+        self._gateways: dict[str, AsyncGateway] = {}
+        self._watching: set[Merged] = set()
+        self._open = False
+        for name, gateway in (gateways or {}).items():
+            self._gateways[name] = self._named(name, gateway)
+
+    @classmethod
+    def from_cloud(
+        cls,
+        cloud: "Cloud",
+        *,
+        share_name: str,
+        seen_within: timedelta = timedelta(minutes=10),
+        timeout: float | None = 30.0,
+        pacing: Pacing = Pacing(),  # noqa: B008 - frozen
+        timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
+        coordinator: Coordinator | None = None,
+        max_concurrency: int | None = None,
+    ) -> "Arriving[Self]":
+        """Make a fleet of an account: ``async with Fleet.from_cloud(cloud, share_name="home") as fleet: ...``.
+
+        It has the gateways that reported to the cloud lately, under the names that their owner gave them, and a share
+        code for each of their lockers. Shares that are not there are created; such a one works at its gateway after
+        the next synchronisation. One that somebody switched off, or that has run out, is left as it is, and a warning
+        says that its locker has no code. ``await`` in the place of ``async with`` makes the fleet without opening it.
+
+        Args:
+            cloud: The account.
+            share_name: What the shares are called; whoever uses the same name has the same codes.
+            seen_within: How long ago is lately.
+            timeout: As for `Fleet`, and so the others.
+            pacing: How long each gateway rests after each reply.
+            timestamps: How timestamps relate to the clock.
+            coordinator: Shares turns and timestamps with other processes or machines.
+            max_concurrency: How many gateways are asked at once.
+
+        Raises:
+            CloudError: The cloud could not be asked, or a share could not be created; this may be repeated.
+        """
+        from thekeys_async.fleets.arriving import Arriving, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
+
+        async def fetch() -> Self:
+            settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}
+            gateways = await gateways_of(cloud, share_name=share_name, seen_within=seen_within, **settings)
+            return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
+
+        return Arriving(fetch)
+
+    def __repr__(self) -> str:
+        return f"<Fleet of {len(self)}>"
+
+    def __getitem__(self, name: str) -> AsyncGateway:
+        return self._gateways[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._gateways)
+
+    def __len__(self) -> int:
+        return len(self._gateways)
+
+    async def __aenter__(self) -> Self:
+        """Open all gateways.
+
+        Raises:
+            ValueError: One of them is in use with other settings.
+        """
+        try:
+            for gateway in self.values():
+                await gateway.__aenter__()
+        except BaseException:
+            await self.aclose()
+            raise
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all gateways, also if one of them can't be closed well. Watchers that still run are told."""
+        self._open = False
+        for merged in tuple(self._watching):
+            merged.close()
+        async with AsyncExitStack() as stack:
+            for gateway in self.values():
+                stack.push_async_callback(gateway.aclose)
+
+    async def add(self, name: str, gateway: AsyncGateway | str) -> AsyncGateway:
+        """Add a gateway, or one made from its host; watchers that run watch it too.
+
+        Raises:
+            ValueError: The name is taken, or the gateway is in use with other settings.
+        """
+        if name in self:
+            raise ValueError(f"the fleet has a gateway {name!r} already")
+        added = self._named(name, gateway)
+        if self._open:
+            await added.__aenter__()
+        self._gateways[name] = added
+        for merged in tuple(self._watching):
+            merged.add(name, added)
+        return added
+
+    async def remove(self, name: str) -> None:
+        """Take a gateway out, and close it; watchers hear no more of it.
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        gateway = self._gateways.pop(name)
+        for merged in tuple(self._watching):
+            merged.remove(name)
+        await gateway.aclose()
+
+    async def each(
+        self, function: Callable[[AsyncGateway], Awaitable[_T]], *, max_concurrency: int | None = None
+    ) -> FleetResult[_T]:
+        """Run an async function on every gateway, concurrently. What fails on one of them is its own affair.
+
+        Args:
+            function: Called with each `AsyncGateway`.
+            max_concurrency: How many at once; as many as the fleet was given if not given here.
+        """
+        values: dict[str, _T] = {}
+        errors: dict[str, Exception] = {}
+        gateways = dict(self)
+        places = anyio.Semaphore(_checked_count(max_concurrency) or self._max_concurrency or len(gateways))
+
+        async def run(name: str, gateway: AsyncGateway) -> None:
+            async with places:
+                try:
+                    values[name] = await function(gateway)
+                except Exception as error:  # noqa: BLE001 - handed to the caller, by name
+                    errors[name] = error
+
+        async with anyio.create_task_group() as tasks:
+            for name, gateway in gateways.items():
+                tasks.start_soon(run, name, gateway)
+        return FleetResult(_in_order(values, gateways), _in_order(errors, gateways))
+
+    async def lockers(
+        self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
+    ) -> FleetResult[tuple[LockerReading, ...]]:
+        """List the lockers that each gateway sees.
+
+        Args:
+            timeout: Seconds for all together; if not given, each gateway has its own time budget.
+            max_concurrency: As for `each`.
+        """
+        left = _countdown(timeout)
+        return await self.each(lambda gateway: gateway.lockers(timeout=left()), max_concurrency=max_concurrency)
+
+    async def status(
+        self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
+    ) -> FleetResult[GatewayStatus]:
+        """Ask each gateway for its status. Arguments as for `lockers`."""
+        left = _countdown(timeout)
+        return await self.each(lambda gateway: gateway.status(timeout=left()), max_concurrency=max_concurrency)
+
+    def locker(self, identifier: int) -> AsyncLocker:
+        """Get a locker, to be driven through the gateway that sees it best.
+
+        That is, of the gateways with a share code for it, the one with the strongest signal in a recent list; those
+        without one are asked first. When it was not reached, or refused with nothing done, the next one is asked:
+        never after a request whose outcome is unknown. The time budget covers all of that.
+        """
+        codes = (gateway.share_code(identifier) for gateway in self.values())
+        return AsyncLocker(
+            Route(self, identifier, self._timeout), identifier, next((code for code in codes if code), None)
+        )
+
+    def watch(
+        self,
+        interval: float = 10.0,
+        *,
+        every_poll: bool = False,
+        min_rssi_change: int = 1,
+        min_battery_change: int = 1,
+        lockers: Iterable[int] | None = None,
+        follow_doors: bool = False,
+        door_interval: float = 300.0,
+        lost_after: int = 3,
+    ) -> Watcher:
+        """Follow all lockers of all gateways in one iterator; arguments as for `AsyncGateway.watch`.
+
+        Polls are spread over the interval, so that a thousand gateways are not asked at once: the first news of one
+        may take that long. Gateways may be added and removed meanwhile.
+        """
+        wishes = Wishes(
+            interval=interval,
+            every_poll=every_poll,
+            min_rssi_change=min_rssi_change,
+            min_battery_change=min_battery_change,
+            lockers=lockers,
+            follow_doors=follow_doors,
+            door_interval=door_interval,
+            lost_after=lost_after,
+        )
+        return Watcher(lambda: Merged(self, wishes, self._watching))
+
+    def _named(self, name: str, gateway: AsyncGateway | str) -> AsyncGateway:
+        if isinstance(gateway, str):
+            return AsyncGateway(gateway, name=name, timeout=self._timeout, coordinator=self._coordinator)
+        gateway.name = name
+        return gateway
+
+
+def _checked_count(count: int | None) -> int | None:
+    if count is not None and count < 1:
+        raise ValueError("at least one gateway has to be asked at a time")
+    return count
+
+
+def _countdown(timeout: float | Default | None) -> Callable[[], float | Default | None]:
+    """Say what is left of a time budget that all share, to each when its turn comes."""
+    if isinstance(timeout, Default):
+        return lambda: timeout
+    budget = checked(timeout)
+    if budget is None:
+        return lambda: None
+    ends = anyio.current_time() + budget
+
+    def left() -> float:
+        seconds = ends - anyio.current_time()
+        if seconds <= 0:
+            raise RequestTimeoutError("not asked: the time budget was spent on other gateways")
+        return seconds
+
+    return left
+
+
+def _in_order(results: Mapping[str, _T], names: Iterable[str]) -> dict[str, _T]:
+    return {name: results[name] for name in names if name in results}

@@ -1,0 +1,174 @@
+"""When to read a door over Bluetooth for those who follow it: as seldom as possible, and once for all of them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import anyio
+import attrs
+
+from thekeys_async.calls import Answer, Understand
+from thekeys_async.lanes import Lane
+from thekeys_async.protocol import endpoints, replies
+from thekeys_async.protocol.errors import (
+    GatewayBusyError,
+    InvalidHmacError,
+    InvalidKeyError,
+    LockerIncompatibleError,
+    NotSharedError,
+    RequestTimeoutError,
+    TheKeysError,
+)
+from thekeys_async.protocol.models import LockerReading, LockerStatus
+from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.streams.tracking import Door
+
+_BUDGET = 60.0
+_BOLT_MOVES = 5.0
+_FIRST_PAUSE = 10.0
+_LASTING = (InvalidHmacError, InvalidKeyError, LockerIncompatibleError, NotSharedError)
+
+_Key = tuple[int, ShareCode]
+
+
+class Asks(Protocol):
+    """What is needed of a gateway to read a door."""
+
+    async def ask(
+        self, question: Question, understand: Understand[LockerStatus], timeout: float | None, *, insist: bool
+    ) -> Answer[LockerStatus]:
+        """Make one call."""
+        ...
+
+
+class Follower(Protocol):
+    """What is needed of a watcher that may follow doors."""
+
+    @property
+    def door_interval(self) -> float:
+        """Seconds between reads of a door whose locker does not tell `LockerReading.last_log`."""
+        ...
+
+    def code(self, identifier: int) -> ShareCode | None:
+        """Get the watcher's own share code of a door that it follows, None if it does not."""
+        ...
+
+    def door_read(self, identifier: int, door: Door, at: datetime) -> None:
+        """Take what came of reading a door."""
+        ...
+
+
+@attrs.define
+class Followed:
+    """One door, read with one share code.
+
+    Attributes:
+        door: What is known of it.
+        log: The locker's `last_log` when the door was last read.
+        commands: How many commands of our own had ended by then.
+        again_at: When it is read again even though nothing has happened.
+        failures: How often in a row it could not be read.
+    """
+
+    door: Door = attrs.field(factory=Door)
+    log: int | None = None
+    commands: int = 0
+    again_at: float = -math.inf
+    failures: int = 0
+
+    def is_due(self, reading: LockerReading, commands: int, now: float) -> bool:
+        """Whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
+        if reading.last_log is not None and self.log is not None:
+            if reading.last_log > self.log:
+                return True
+            self.log = reading.last_log  # one that has shrunk was reset, and grows from there
+        return commands != self.commands or now >= self.again_at
+
+    def succeeded(self, status: LockerStatus, reading: LockerReading, commands: int, now: float, pause: float) -> None:
+        """Note what was read. Without a log that will tell when the bolt has moved, it is looked at again."""
+        moving = commands != self.commands
+        again_at = now + (min(_BOLT_MOVES, pause) if moving else pause)
+        self.again_at = math.inf if reading.last_log is not None else again_at
+        self.door, self.failures = Door(status), 0
+        self.log, self.commands = reading.last_log, commands
+
+    def failed(self, error: TheKeysError, reading: LockerReading, commands: int, now: float, pause: float) -> None:
+        """Note why it could not be read; it is tried again, less and less often."""
+        self.failures += 1
+        soon = _FIRST_PAUSE * 2 ** min(self.failures - 1, 16)
+        self.again_at = now + (pause if isinstance(error, _LASTING) else min(pause, soon))
+        self.door = Door(self.door.status, error)
+        self.log, self.commands = reading.last_log, commands
+
+
+class Doors:
+    """The doors that the watchers of one gateway follow."""
+
+    def __init__(self, lane: Lane, followers: Iterable[Follower]) -> None:
+        self._lane = lane
+        self._followers = followers
+        self._followed: dict[_Key, Followed] = {}
+        self._due: dict[_Key, LockerReading] = {}
+        self._baton = anyio.Lock()
+        self._bell = anyio.Event()
+
+    def listed(self, readings: Mapping[int, LockerReading]) -> None:
+        """Look which doors are to be read, now that the gateway has listed its lockers."""
+        now = anyio.current_time()
+        for follower in self._followers:
+            for identifier, reading in readings.items():
+                if code := follower.code(identifier):
+                    followed = self._followed.setdefault((identifier, code), Followed())
+                    if followed.is_due(reading, self._lane.commands[identifier], now):
+                        self._due[identifier, code] = reading
+        if self._due:
+            self._bell.set()
+
+    def lost(self) -> None:
+        """Wait for the gateway to be back before any door is read."""
+        self._due.clear()
+
+    def known(self, follower: Follower) -> dict[int, Door]:
+        """Get what is known already of the doors that a watcher follows."""
+        return {
+            identifier: followed.door
+            for (identifier, code), followed in self._followed.items()
+            if followed.door != Door() and follower.code(identifier) == code
+        }
+
+    async def serve(self, gateway: Asks) -> None:
+        """Read the doors for all, once whoever did so before has left."""
+        async with self._baton:
+            while True:
+                while not self._due:
+                    self._bell = anyio.Event()
+                    await self._bell.wait()
+                key = next(iter(self._due))
+                await self._read(gateway, key)
+                self._due.pop(key, None)
+
+    async def _read(self, gateway: Asks, key: _Key) -> None:
+        identifier, code = key
+        if not (followers := self._following(key)):
+            return
+        followed, reading, commands = self._followed[key], self._due[key], self._lane.commands[identifier]
+        pause = min(follower.door_interval for follower in followers)
+        question = Question(endpoints.LOCKER_STATUS, identifier, code)
+        try:
+            answer = await gateway.ask(question, replies.locker_status, _BUDGET, insist=False)
+        except (GatewayBusyError, RequestTimeoutError):
+            return
+        except TheKeysError as error:
+            failure = error.with_traceback(None)
+            followed.failed(failure, reading, commands, anyio.current_time(), pause)
+        else:
+            followed.succeeded(answer.value, reading, commands, anyio.current_time(), pause)
+        at = datetime.now(UTC)
+        for follower in self._following(key):
+            follower.door_read(identifier, followed.door, at)
+
+    def _following(self, key: _Key) -> list[Follower]:
+        identifier, code = key
+        return [follower for follower in tuple(self._followers) if follower.code(identifier) == code]

@@ -1,0 +1,59 @@
+"""The box between the news and one consumer, who may be slow: one place for each locker, however much time passes."""
+
+from collections import OrderedDict
+
+import anyio
+import anyio.lowlevel
+
+from thekeys_async.streams.updates import LockerUpdate, Update, fold
+
+
+class Box:
+    """Keeps updates until the consumer takes them; those about the same locker or gateway become one."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[tuple[str, int | None], Update] = OrderedDict()
+        self._bell = anyio.Event()
+        self._failure: Exception | None = None
+        self._closed = False
+
+    def put(self, update: Update) -> None:
+        """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all."""
+        key = (update.gateway, update.identifier if isinstance(update, LockerUpdate) else None)
+        older = self._waiting.get(key)
+        self._waiting[key] = fold(older, update) if older else update
+        self._bell.set()
+
+    def fail(self, failure: Exception) -> None:
+        """Let the consumer meet an exception, once it has taken what is there."""
+        self._failure = self._failure or failure
+        self._bell.set()
+
+    def forget(self, gateway: str) -> None:
+        """Drop what one gateway had to say."""
+        for key in [key for key in self._waiting if key[0] == gateway]:
+            del self._waiting[key]
+
+    def close(self) -> None:
+        """End the iteration."""
+        self._waiting.clear()
+        self._closed = True
+        self._bell.set()
+
+    async def take(self) -> Update:
+        """Wait for the next update; whoever is cancelled while waiting has taken none.
+
+        Raises:
+            StopAsyncIteration: The box is closed.
+            Exception: What `fail` was given.
+        """
+        await anyio.lowlevel.checkpoint()
+        while not self._waiting:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._failure:
+                raise self._failure
+            if self._bell.is_set():
+                self._bell = anyio.Event()
+            await self._bell.wait()
+        return self._waiting.popitem(last=False)[1]

@@ -1,0 +1,131 @@
+"""One watcher's place at one gateway: it takes part in the polls, and puts what is news into its consumer's box."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from thekeys_async.lanes import Lane
+from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.models import LockerReading
+from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.streams.folding import Box
+from thekeys_async.streams.polling import Poller, Scans
+from thekeys_async.streams.tracking import Door, Tracker, Wishes
+from thekeys_async.streams.updates import GatewayUpdate
+
+_log = logging.getLogger("thekeys_async")
+
+
+class Gateway(Scans, Protocol):
+    """What is needed of a gateway to watch it."""
+
+    def lane(self) -> Lane:
+        """Get what all objects of the gateway share."""
+        ...
+
+    def share_code(self, identifier: int) -> ShareCode | None:
+        """Get the share code that it was given for a locker."""
+        ...
+
+
+class Following:
+    """From `begin` to `end`, one watcher at one gateway.
+
+    Args:
+        gateway: Whom to ask, with its own share codes.
+        wishes: What is news.
+        delay: Seconds until the first poll, if nobody else watches yet.
+    """
+
+    def __init__(self, gateway: Gateway, wishes: Wishes, *, delay: float = 0.0) -> None:
+        self._gateway = gateway
+        self._name = gateway.name
+        self._wishes = wishes
+        self._delay = delay
+        self._tracker = Tracker(self._name, wishes)
+        self._warned = False
+        self._box = Box()
+        self._scopes: list[anyio.CancelScope] = []
+        self._lane: Lane | None = None
+        self._poller: Poller | None = None
+
+    @property
+    def interval(self) -> float:
+        """See `thekeys_async.streams.polling.Listener`."""
+        return self._wishes.interval
+
+    @property
+    def door_interval(self) -> float:
+        """See `thekeys_async.streams.doors.Follower`."""
+        return self._wishes.door_interval
+
+    def begin(self, box: Box, tasks: TaskGroup) -> None:
+        """Take part in the gateway's polls."""
+        self._box = box
+        self._lane = self._gateway.lane()
+        self._lane.enter()
+        self._poller = poller = Poller.join(self._lane, self, self._delay)
+        self._start(tasks, poller.serve)
+        if self._wishes.follow_doors:
+            self._start(tasks, poller.doors.serve)
+
+    def end(self) -> None:
+        """Take part no more. What is under way for the others is taken over by one of them."""
+        if self._poller and self._lane:
+            self._poller.leave(self)
+            self._poller = None
+            self._lane.leave()
+        for scope in self._scopes:
+            scope.cancel()
+
+    def code(self, identifier: int) -> ShareCode | None:
+        """See `thekeys_async.streams.doors.Follower`."""
+        if not (self._wishes.follow_doors and self._wishes.includes(identifier)):
+            return None
+        return self._gateway.share_code(identifier)
+
+    def listed(self, readings: Mapping[int, LockerReading], at: datetime) -> None:
+        """See `thekeys_async.streams.polling.Listener`."""
+        self._warn_of_skipped(readings)
+        for update in self._tracker.listed(readings, at):
+            self._box.put(update)
+
+    def door_read(self, identifier: int, door: Door, at: datetime) -> None:
+        """See `thekeys_async.streams.doors.Follower`."""
+        for update in self._tracker.door(identifier, door, at):
+            self._box.put(update)
+
+    def door_known(self, identifier: int, door: Door) -> None:
+        """See `thekeys_async.streams.polling.Listener`."""
+        self._tracker.remember(identifier, door)
+
+    def reachable(self, error: TheKeysError | None, at: datetime) -> None:
+        """See `thekeys_async.streams.polling.Listener`."""
+        phase = self._lane.phase if self._lane else None
+        self._box.put(GatewayUpdate(gateway=self._name, reachable=error is None, error=error, phase=phase, at=at))
+
+    def _start(self, tasks: TaskGroup, serve: Callable[[Gateway], Awaitable[None]]) -> None:
+        scope = anyio.CancelScope()
+        self._scopes.append(scope)
+        tasks.start_soon(self._serve, scope, serve)
+
+    async def _serve(self, scope: anyio.CancelScope, serve: Callable[[Gateway], Awaitable[None]]) -> None:
+        with scope:
+            try:
+                await serve(self._gateway)
+            except Exception as failure:  # noqa: BLE001 - the consumer gets it as itself, not in a group
+                self._box.fail(failure)
+                self.end()
+
+    def _warn_of_skipped(self, readings: Mapping[int, LockerReading]) -> None:
+        if self._warned or not self._wishes.follow_doors:
+            return
+        skipped = [i for i in readings if self._wishes.includes(i) and not self._gateway.share_code(i)]
+        if skipped:
+            self._warned = True
+            which = ", ".join(map(str, sorted(skipped)))
+            _log.warning("%s: doors that can't be followed, for want of a share code: %s", self._name, which)

@@ -1,0 +1,117 @@
+"""What a stream hands out, and how two updates that a slow consumer has not taken become one. All pure."""
+
+import enum
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.models import LockerReading, LockerStatus
+
+READING_FIELDS: Final = ("rssi", "battery_mv", "last_log")
+STATUS: Final = "status"
+STATUS_ERROR: Final = "status_error"
+
+_Mostly: TypeAlias = LockerReading | Any  # None in one documented case; type checkers let the others do without a check
+
+
+class UpdateKind(enum.Enum):
+    """What an update says of a locker, compared with what the consumer last got of it."""
+
+    APPEARED = "appeared"
+    """The consumer has not had it, or had it as lost."""
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    """Every poll was asked for; or it had changed and changed back before a slow consumer took the news."""
+    LOST = "lost"
+    """The gateway's scan no longer sees it, or never saw one that was asked for."""
+
+
+@attrs.frozen(kw_only=True)
+class LockerUpdate:
+    """News of one locker.
+
+    Attributes:
+        gateway: The name of the gateway that tells it.
+        identifier: The locker's number.
+        kind: What kind of news it is.
+        reading: What the gateway's scan says of it; of a lost one, what it said last. None only for one that was
+            asked for, was never seen, and is `UpdateKind.LOST`.
+        previous: The reading that the consumer last got; None when it appears.
+        changed: Which of ``rssi``, ``battery_mv`` and ``last_log`` are not what the consumer last got; ``status`` if
+            the door was read afresh, ``status_error`` if whether or why it can't be read is news.
+        status: What the locker last said of its door, if doors are followed.
+        status_error: Why the door could not be read the last time, for example a wrong share code.
+        at: When the gateway said it, with a time zone.
+        missed: How many older updates a slow consumer did not take in time; this one stands for them all.
+    """
+
+    gateway: str
+    identifier: int
+    kind: UpdateKind
+    reading: _Mostly
+    previous: LockerReading | None = None
+    changed: frozenset[str] = frozenset()
+    status: LockerStatus | None = None
+    status_error: TheKeysError | None = None
+    at: datetime
+    missed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class GatewayUpdate:
+    """A gateway was lost, or is back.
+
+    Attributes:
+        gateway: Its name.
+        reachable: Whether it answers.
+        error: Why not.
+        phase: What it last said that it was doing, if anybody has asked.
+        at: When that was found, with a time zone.
+    """
+
+    gateway: str
+    reachable: bool
+    error: TheKeysError | None = None
+    phase: str | None = None
+    at: datetime
+
+
+Update: TypeAlias = LockerUpdate | GatewayUpdate
+
+
+def differing(one: LockerReading | None, other: LockerReading | None) -> frozenset[str]:
+    """Name the fields of two readings that are not the same."""
+    return frozenset(name for name in READING_FIELDS if getattr(one, name, None) != getattr(other, name, None))
+
+
+def fold(waiting: Update, newer: Update) -> Update:
+    """Make one update of one that nobody has taken yet and a newer one about the same locker or gateway."""
+    if isinstance(waiting, LockerUpdate) and isinstance(newer, LockerUpdate):
+        changed = _changed(waiting, newer)
+        return attrs.evolve(
+            newer,
+            kind=_kind(waiting, newer, changed),
+            previous=waiting.previous,
+            changed=changed,
+            missed=waiting.missed + 1 + newer.missed,
+        )
+    return newer
+
+
+def _changed(waiting: LockerUpdate, newer: LockerUpdate) -> frozenset[str]:
+    """Name what is news to a consumer who has taken neither of the two: noise is not, unless all is."""
+    news = waiting.changed | newer.changed
+    readings = differing(waiting.previous, newer.reading)
+    if waiting.previous is not None and newer.kind is not UpdateKind.APPEARED:
+        readings &= news
+    return readings | (news - frozenset(READING_FIELDS))
+
+
+def _kind(waiting: LockerUpdate, newer: LockerUpdate, changed: frozenset[str]) -> UpdateKind:
+    if newer.kind is UpdateKind.LOST:
+        return UpdateKind.LOST
+    if waiting.previous is None:
+        return UpdateKind.APPEARED
+    return UpdateKind.CHANGED if changed else UpdateKind.UNCHANGED
