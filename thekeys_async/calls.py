@@ -63,7 +63,13 @@ class _Try:
     reply: Reply | None = None
     value: object = None
     error: TheKeysError | None = None
+    hung: bool = False
     step: Step = Step.FAIL
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether trying again takes long; a connection that broke is worth another try at once."""
+        return self.step is Step.BACK_OFF or self.hung
 
 
 class Call(Generic[_T]):
@@ -88,7 +94,8 @@ class Call(Generic[_T]):
         Args:
             timeout: The time budget in seconds; None for no limit.
             shares: Whether another call's answer to the same question serves as well.
-            insist: Whether it is tried again after "busy" or no answer; a poll is not, as the next one comes anyway.
+            insist: Whether it is asked again when the gateway is busy, hangs or is not there; a poll is not, as the
+                next one comes anyway.
 
         Raises:
             TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
@@ -116,7 +123,7 @@ class Call(Generic[_T]):
             if tried.error is None:
                 stamp = tried.stamp.value if tried.stamp else None
                 return Answer(cast("_T", tried.value), stamp, self._attempts, budget.spent)
-            if tried.step is Step.FAIL or (tried.step in _PASSING and not self._insist):
+            if tried.step is Step.FAIL or (tried.would_wait and not self._insist):
                 raise tried.error
             last = tried.error
             waiter.catch_up = tried.step is Step.CATCH_UP
@@ -207,6 +214,7 @@ class Call(Generic[_T]):
             self._warn_of_loose_end(tried)
             raise
         if scope.cancelled_caught:
+            tried.hung = True
             tried.error = _given_up(endpoint, budget, sent=tried.attempt.sent)
         if isinstance(tried.error, GatewayBusyError):
             tried.error.phase = self._lane.phase

@@ -261,7 +261,7 @@ class AsyncGateway:
             understand: Makes a value of the reply.
             timeout: The time budget in seconds, or None.
             shares: Whether another call's answer to the same question serves as well.
-            insist: Whether it is tried again after "busy" or no answer.
+            insist: Whether it is asked again when the gateway is busy, hangs or is not there.
         """
         lane = self.lane()
         call = Call(

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from thekeys_async import AsyncGateway, DoorState, GatewayUpdate, InvalidHmacError, LockerUpdate, Pacing, UpdateKind
-from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
+from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
 
@@ -101,3 +101,17 @@ async def test_30_watchers_and_a_person_with_the_default_pacing_are_never_two_at
             tasks.cancel_scope.cancel()
         assert sim.overlaps == 0
         assert sim.lockers[1].opened_count == 3
+
+
+async def test_one_reply_that_is_lost_is_no_lost_gateway() -> None:
+    async with (
+        _simulated() as sim,
+        AsyncGateway(sim.address, pacing=Pacing(0, 0)) as gateway,
+        gateway.watch(0.05, every_poll=True) as updates,
+    ):
+        with anyio.fail_after(20):
+            assert (await anext(updates)).kind is UpdateKind.APPEARED
+            sim.fail(Fault.RESET_AFTER)
+            heard = [await anext(updates) for _ in range(3)]
+        assert all(isinstance(update, LockerUpdate) for update in heard)
+        assert any(record.fault is Fault.RESET_AFTER for record in sim.requests)

@@ -6,8 +6,8 @@ Gateways differ: numbers come as numbers, decimal or hex text, in ``status`` or 
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -76,7 +76,7 @@ def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
         raise unusable(endpoint, f"the answer was {what} (HTTP {reply.http_status})") from None
     if not isinstance(value, dict):
         raise unusable(endpoint, f"the answer was not a JSON object (HTTP {reply.http_status})")
-    return value
+    return cast("dict[str, Any]", value)
 
 
 def _listen(fields: Mapping[str, Any]) -> _Said:
@@ -154,6 +154,10 @@ def _reading(device: Mapping[str, Any]) -> LockerReading:
     )
 
 
+def _readings(devices: Iterable[Any]) -> tuple[LockerReading, ...]:
+    return tuple(_reading(device) for device in devices)
+
+
 def lockers(endpoint: Endpoint, reply: Reply) -> tuple[LockerReading, ...]:
     """Read the answer to ``/lockers``.
 
@@ -167,7 +171,7 @@ def lockers(endpoint: Endpoint, reply: Reply) -> tuple[LockerReading, ...]:
     devices = fields.get("devices")
     if not isinstance(devices, list):
         raise unusable(endpoint, "the answer has no list of devices")
-    return _value(endpoint, lambda: tuple(_reading(device) for device in devices))
+    return _value(endpoint, lambda: _readings(cast("Iterable[Any]", devices)))
 
 
 def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:
