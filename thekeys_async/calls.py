@@ -23,7 +23,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing, Question
 from thekeys_async.retries import Step, next_step
-from thekeys_async.timestamps import Stamp
+from thekeys_async.timestamps import Stamp, TooFarAheadError
 from thekeys_async.transport import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
 from thekeys_async.turns import OutOfTime
 
@@ -118,6 +118,8 @@ class Call(Generic[_T]):
                 if waiter.gift is not None:
                     return Answer(self._understand(self._endpoint, waiter.gift), None, self._attempts, budget.spent)
                 tried = await self._take_turn(budget, shares, arrivals)
+            except TooFarAheadError:
+                continue
             except OutOfTime:
                 raise last or self._not_sent(budget) from None
             if tried.error is None:

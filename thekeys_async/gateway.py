@@ -91,6 +91,7 @@ class AsyncGateway:
         self._recover_clock = recover_clock
         self._lane: Lane | None = None
         self._closed = False
+        share_codes = None  # an error that is shown with its local variables must not show them
         lanes.check_if_in_use(self._key, self._settings)
 
     def __repr__(self) -> str:

@@ -38,6 +38,10 @@ class Timestamps:
     max_lead: float = attrs.field(default=10.0, validator=[instance_of((int, float)), ge(0)])
 
 
+class TooFarAheadError(Exception):
+    """The next timestamp would lead the clock too far; never seen by callers of the library."""
+
+
 @attrs.define
 class Ledger:
     """What this process remembers of one gateway, whichever event loop asks.
@@ -108,9 +112,15 @@ class Allocator:
         return 0.0
 
     def take(self) -> Stamp:
-        """Hand out the next timestamp. It is used up, whatever becomes of the request."""
+        """Hand out the next timestamp. It is used up, whatever becomes of the request.
+
+        Raises:
+            TooFarAheadError: Another event loop has used up the lead since `wait` was asked.
+        """
         with self._ledger.lock:
             now = self.now()
+            if 0 < self._ledger.last + 1 - now - self._settings.max_lead <= 1:
+                raise TooFarAheadError
             self._ledger.last = max(int(now), self._ledger.last + 1)
             return Stamp(self._ledger.last, self._ledger.last - now)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thekeys_async.timestamps import Allocator, Ledger, Timestamps
+from thekeys_async.timestamps import Allocator, Ledger, Timestamps, TooFarAheadError
 
 
 class Clock:
@@ -45,6 +45,17 @@ def test_a_burst_waits_when_it_leads_by_the_most_that_is_allowed() -> None:
         waited += wait
         assert allocator.take().value - clock.wall <= 2.0
     assert waited == pytest.approx(7.0)
+
+
+def test_two_event_loops_that_waited_together_do_not_exceed_the_lead_together() -> None:
+    clock, ledger = Clock(), Ledger()
+    one, other = _allocator(clock, ledger, max_lead=0), _allocator(clock, ledger, max_lead=0)
+    assert [one.wait(), other.wait()] == [0, 0]
+    one.take()
+    with pytest.raises(TooFarAheadError):
+        other.take()
+    clock.advance(other.wait())
+    other.take()
 
 
 def test_no_lead_means_one_a_second() -> None:

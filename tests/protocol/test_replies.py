@@ -112,7 +112,19 @@ def test_success_is_ok_or_zero_in_either_field(body: dict) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"status": "ko"}, {"status": "ok", "code": 33}, {"status": "ok", "code": 37}, {"code": 99}, {"status": None}],
+    [
+        {},
+        {"status": "ko"},
+        {"status": None},
+        {"code": 99},
+        {"status": "ok", "code": 33},
+        {"status": "ok", "code": 37},
+        {"status": 500, "code": 37},
+        {"status": "33", "code": "0x25"},
+        {"status": "ok", "code": "ko"},
+        {"status": "0", "message": "busy"},
+        {"status": "ko", "cause": "the locker timed out while its motor was busy"},
+    ],
 )
 def test_a_command_without_a_clear_answer_may_have_been_carried_out(body: dict) -> None:
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -139,6 +151,8 @@ def test_an_empty_body_means_done_only_where_that_was_seen(endpoint: Endpoint) -
     [
         {"status": "500", "message": "busy"},
         {"status": "ko", "cause": "busy"},
+        {"status": "ko", "cause": "Gateway is busy: other action in progress"},
+        {"status": 500, "code": "500"},
         {"code": 400, "cause": "already started"},
     ],
 )
@@ -151,6 +165,8 @@ def test_busy_in_its_ways_of_writing(body: dict) -> None:
 def test_400_is_a_missing_parameter_unless_it_says_that_something_is_under_way() -> None:
     with pytest.raises(MissingParameterError):
         _read(endpoints.OPEN, _reply({"code": 400, "cause": "missing hash"}))
+    with pytest.raises(MissingParameterError):
+        _read(endpoints.OPEN, _reply({"code": 400, "cause": "door already open"}))
 
 
 def test_38_in_hex_is_the_gateways_clock() -> None:
@@ -172,7 +188,10 @@ def test_states_of_the_bolt(body: dict, state: DoorState) -> None:
     assert _read(endpoints.LOCKER_STATUS, _reply(body)) == LockerStatus(state)
 
 
-@pytest.mark.parametrize("body", [{"status": "ok", "code": 0}, {"status": "Door open", "code": 49}, {"status": 51}])
+@pytest.mark.parametrize(
+    "body",
+    [{"status": "ok", "code": 0}, {"status": "Door open", "code": 49}, {"status": 49, "code": 50}, {"status": 51}],
+)
 def test_a_state_is_never_guessed(body: dict) -> None:
     with pytest.raises(ProtocolError):
         _read(endpoints.LOCKER_STATUS, _reply(body))

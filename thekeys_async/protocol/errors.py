@@ -4,6 +4,7 @@ The numbers are the vendor's page's, but for 5, 38 and the second meaning of 400
 The same number means different things on different requests: `refusal` knows.
 """
 
+import re
 from collections.abc import Mapping
 
 from thekeys_async.protocol.endpoints import UPDATE, Endpoint
@@ -143,6 +144,8 @@ INVALID_HMAC = 33
 NOT_DETECTED = 34
 CLOCK_NOT_SET = 38
 
+_UNDER_WAY = re.compile(r"already (started|running|under ?way|in progress)|in progress", re.IGNORECASE)
+
 _Meaning = tuple[type[GatewayRefusedError], str]
 
 _SIGNED: Mapping[int, _Meaning] = {
@@ -192,7 +195,7 @@ def refusal(endpoint: Endpoint, code: int, cause: str | None) -> TheKeysError | 
         The error, or None for a number that means nothing on this endpoint.
     """
     words = f" ({cause})" if cause else ""
-    if code == BUSY or (code == MISSING_PARAMETER and cause and "already" in cause.lower()):
+    if code == BUSY or (code == MISSING_PARAMETER and cause and _UNDER_WAY.search(cause)):
         return GatewayBusyError(f"the gateway is busy with another action{words}", code=code, cause=cause)
     meaning = _table(endpoint).get(code)
     if meaning is None:

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,20}|0[xX][0-9a-fA-F]{1,16}", re.ASCII)
 _STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
 _STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
 _JAMMED = re.compile(r"\bjam", re.IGNORECASE)
-_BUSY = re.compile(r"\bbusy\b", re.IGNORECASE)
+_BUSY = re.compile(r"(the )?(gateway )?(is )?busy\b", re.IGNORECASE)
 _NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
 
 
@@ -49,6 +49,7 @@ class _Said:
     ok: bool
     ko: bool
     number: int | None
+    several: bool
     cause: str | None
 
 
@@ -84,11 +85,12 @@ def _listen(fields: Mapping[str, Any]) -> _Said:
     words = [v for v in (fields.get("cause"), fields.get("message"), head[1], head[0]) if _is_words(v)]
     numbers = [n for n in map(_number, head) if n is not None]
     cause = str(words[0]).strip()[:200] if words else None
-    number = next((n for n in numbers if n != 0), None)
-    if number is None and cause and _BUSY.search(cause):
+    told = {n for n in numbers if n != 0}
+    number = told.pop() if len(told) == 1 else None
+    if number is None and not told and cause and _BUSY.match(cause):
         number = BUSY
     folded = [v.strip().lower() for v in head if isinstance(v, str)]
-    return _Said(ok="ok" in folded or 0 in numbers, ko="ko" in folded, number=number, cause=cause)
+    return _Said(ok="ok" in folded or 0 in numbers, ko="ko" in folded, number=number, several=bool(told), cause=cause)
 
 
 def _is_words(value: object) -> bool:
@@ -97,12 +99,11 @@ def _is_words(value: object) -> bool:
 
 def _refused(endpoint: Endpoint, reply: Reply, said: _Said) -> TheKeysError | None:
     """What stands against success in this reply, if anything does."""
+    if said.several or (said.ok and said.number is not None):
+        return unusable(endpoint, "the answer contradicts itself", code=said.number, cause=said.cause)
     if said.number is not None:
-        known = refusal(endpoint, said.number, said.cause)
-        if known and not said.ok:
-            return known
-        why = "the answer contradicts itself" if known else f"the answer has an unknown number, {said.number}"
-        return unusable(endpoint, why, code=said.number, cause=said.cause)
+        why = f"the answer has an unknown number, {said.number}"
+        return refusal(endpoint, said.number, said.cause) or unusable(endpoint, why, code=said.number, cause=said.cause)
     if said.ko or not reply.succeeded:
         why = f"the answer speaks of failure and does not say which (HTTP {reply.http_status})"
         return unusable(endpoint, why, cause=said.cause)
