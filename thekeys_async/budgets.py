@@ -66,6 +66,11 @@ class Budget:
         """Seconds since the call began."""
         return anyio.current_time() - self.started
 
+    def for_a_command(self, longest: float) -> "Budget":
+        """What is left of it for a command on the way, even if the call itself is a read."""
+        send_by = min(self.send_by, self.deadline - min(self.seconds / 2, _TO_HEAR_THE_ANSWER))
+        return attrs.evolve(self, send_by=send_by, deadline=min(self.deadline, anyio.current_time() + longest))
+
     @property
     def left(self) -> float:
         """Seconds until the end."""

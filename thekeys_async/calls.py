@@ -30,6 +30,7 @@ from thekeys_async.turns import OutOfTime
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _CLOCK_STAYS_SET = 300.0
+_LONGEST_SYNCHRONIZATION = 300.0
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 Understand = Callable[[Endpoint, Reply], _T]
@@ -176,15 +177,14 @@ class Call(Generic[_T]):
         await anyio.sleep(lane.settings.pacing.bluetooth)
         synchronization = _Try(Question(SYNCHRONIZE))
         try:
-            await self._exchange(synchronization, replies.check_done, budget)
+            await self._exchange(synchronization, replies.check_done, budget.for_a_command(_LONGEST_SYNCHRONIZATION))
         except OutOfTime:
             return Step.FAIL
-        if isinstance(synchronization.error, GatewayBusyError):
+        if isinstance(synchronization.error, GatewayBusyError) or not synchronization.attempt.sent:
             self._taken[Step.SET_CLOCK] -= 1
             tried.error = synchronization.error
             return Step.BACK_OFF
-        if synchronization.error:
-            return Step.FAIL
+        # Also if its answer was lost: it may have worked, and asking every caller's own would be no better.
         lane.clock_set_at = anyio.current_time()
         return Step.ONCE_MORE
 
@@ -205,8 +205,7 @@ class Call(Generic[_T]):
         scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint))
         try:
             with scope:
-                reply = await self._wire.exchange(prepare, tried.attempt, fresh=endpoint.command)
-                tried.reply = tried.question.censor(reply, tried.stamp.value if tried.stamp else None)
+                tried.reply = await self._wire.exchange(prepare, tried.attempt, fresh=endpoint.command)
                 tried.value = understand(endpoint, tried.reply)
         except ExchangeError as error:
             tried.error = _failure(endpoint, error)

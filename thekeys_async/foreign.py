@@ -49,7 +49,7 @@ class HttpxWire:
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
                     await response.aclose()
         except _BROKEN as error:
-            if isinstance(error, httpx.ConnectError) or trace.failed:
+            if not trace.sent and (isinstance(error, httpx.ConnectError) or trace.failed):
                 attempt.sent = False
                 raise NotSentError(f"no connection to {self._address} ({type(error).__name__})") from None
             raise NoAnswerError(f"the connection broke before the answer ({type(error).__name__})") from None
@@ -73,12 +73,18 @@ class HttpxWire:
 
 
 class _ConnectTrace:
-    """Listens to httpcore, whose word it is when the connection itself could not be opened."""
+    """Listens to httpcore, whose word it is when the connection itself could not be opened.
+
+    A transport that repeats requests by itself may have sent one before it could not connect for the next.
+    """
 
     failed = False
+    sent = False
 
     async def __call__(self, event: str, _info: dict[str, Any]) -> None:
-        if event == "connection.connect_tcp.failed":
+        if "send_request" in event:
+            self.sent = True
+        elif event == "connection.connect_tcp.failed":
             self.failed = True
         elif event == "connection.connect_tcp.complete":
             self.failed = False

@@ -78,12 +78,17 @@ class AsyncGateway:
         key: str | None = None,
         recover_clock: bool = True,
     ) -> None:
+        try:
+            self._codes = {_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
+        except (TypeError, ValueError) as error:
+            raise error.with_traceback(None) from None
+        finally:
+            share_codes = None  # an error that is shown with its local variables must not show them
         if client is not None and transport is not None:
             raise ValueError("give a client or a transport, not both")
         self._address = Address.parse(host)
         self._key = key or str(self._address)
         self._name = name or str(self._address)
-        self._codes = {_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
         self._timeout = checked(timeout)
         self._settings = Settings(pacing, timestamps, coordinator)
         self._transport = transport
@@ -91,11 +96,10 @@ class AsyncGateway:
         self._recover_clock = recover_clock
         self._lane: Lane | None = None
         self._closed = False
-        share_codes = None  # an error that is shown with its local variables must not show them
         lanes.check_if_in_use(self._key, self._settings)
 
     def __repr__(self) -> str:
-        return f"<AsyncGateway {self._name!r} at {self._address}>"
+        return f"<AsyncGateway {getattr(self, '_name', '')!r} at {getattr(self, '_address', None)}>"
 
     async def __aenter__(self) -> Self:
         self.lane()

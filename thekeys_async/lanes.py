@@ -88,7 +88,13 @@ class Lane:
 
     def wire(self, address: Address) -> SocketWire:
         """Get the connection that all share who reach the gateway at this address."""
-        return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address))
+        return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address, self._only))
+
+    def _only(self, wire: SocketWire) -> None:
+        """Let a gateway that serves one connection at a time have just this one."""
+        for other in self._wires.values():
+            if other is not wire:
+                other.drop()
 
     def enter(self) -> None:
         """Count a user more."""

@@ -82,13 +82,16 @@ class Wire(Protocol):
 class SocketWire:
     """The library's own wire: one non-blocking socket."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, before_use: "Callable[[SocketWire], None] | None" = None) -> None:
         self._address = address
+        self._before_use = before_use
         self._kept: _Connection | None = None
         self._closed = False
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
         """See `Wire.exchange`."""
+        if self._before_use:
+            self._before_use(self)
         connection = self._take_kept(fresh=fresh) or _Connection(await _connect(self._address), self._address)
         try:
             reply = await connection.exchange(prepare, attempt)
@@ -104,16 +107,17 @@ class SocketWire:
     def close(self) -> None:
         """See `Wire.close`."""
         self._closed = True
-        self._drop_kept()
+        self.drop()
 
     def _take_kept(self, *, fresh: bool) -> "_Connection | None":
         # A gateway may serve one connection at a time: the old one goes before a new one comes.
         if fresh or (self._kept and not self._kept.alive):
-            self._drop_kept()
+            self.drop()
         connection, self._kept = self._kept, None
         return connection
 
-    def _drop_kept(self) -> None:
+    def drop(self) -> None:
+        """Close the kept connection; the next request takes a new one."""
         if self._kept:
             self._kept.close()
             self._kept = None

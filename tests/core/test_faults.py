@@ -250,3 +250,62 @@ async def _traceback(call: Callable) -> str:
     with pytest.raises(TheKeysError) as caught:
         await call(timeout=0.1)
     return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"host": "bad host!"}, {"timeout": -1}, {"share_codes": {1: _CODE + chr(233)}}, {"share_codes": {"1": _CODE}}],
+)
+def test_a_gateway_that_is_made_wrongly_shows_no_share_code(wrong: dict) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        AsyncGateway(**({"host": "h", "share_codes": {1: _CODE}} | wrong))
+    ours = caught.value.__traceback__.tb_next
+    shown = traceback.TracebackException(type(caught.value), caught.value, ours, capture_locals=True)
+    assert _CODE not in "".join(shown.format())
+
+
+async def test_a_transport_that_repeats_by_itself_is_not_believed_when_it_says_that_it_could_not_connect() -> None:
+    class Repeating(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await super().handle_async_request(request)
+            except httpx.TransportError:
+                await sim.stop()
+                return await super().handle_async_request(request)
+
+    async with _simulated() as sim:
+        sim.fail(Fault.RESET_AFTER, on="open")
+        options = {"share_codes": {1: _CODE}, "pacing": _FAST, "transport": Repeating(trust_env=False, verify=False)}
+        async with AsyncGateway(sim.address, **options) as gateway:
+            await _expect(OutcomeUnknownError, gateway.locker(1).open, may=True, timeout=2)
+
+
+async def test_38_whose_synchronisation_loses_its_answer_is_still_synchronised_once_for_all() -> None:
+    async with _simulated(synchronization=0) as sim:
+        sim.error(38, on="open", times=_ALWAYS)
+        sim.fail(Fault.RESET_AFTER, on="synchronize", times=_ALWAYS)
+        async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+            for _ in range(3):
+                await _expect(GatewayClockError, gateway.locker(1).open, may=False, timeout=5)
+        assert [record.endpoint for record in sim.requests].count("synchronize") == 1
+
+
+async def test_38_on_a_read_with_little_time_left_sends_no_synchronisation() -> None:
+    async with _simulated(clock_set=False) as sim:
+        async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0.4)) as gateway:
+            await _expect(GatewayClockError, gateway.locker(1).status, may=False, timeout=0.7)
+        assert [record.endpoint for record in sim.requests] == ["locker_status"]
+
+
+async def test_one_gateway_under_two_addresses_has_one_connection() -> None:
+    async with _simulated() as sim:
+        port = sim.address.rpartition(":")[2]
+        async with (
+            AsyncGateway(sim.address, key="g", pacing=_FAST) as one,
+            AsyncGateway(f"localhost:{port}", key="g", pacing=_FAST) as other,
+        ):
+            await one.lockers()
+            kept = one.lane().wire(one._address)._kept
+            assert kept
+            await other.lockers()
+            assert kept._socket.fileno() == -1

@@ -1,17 +1,19 @@
 """Addresses, share codes, requests, batteries."""
 
+import json
 import pickle
 import traceback
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thekeys_async import GatewayBusyError, OutcomeUnknownError, TheKeysError, battery_percent
+from thekeys_async import GatewayBusyError, InvalidKeyError, OutcomeUnknownError, TheKeysError, battery_percent
 from thekeys_async.protocol import endpoints
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.replies import Reply, check_done
 from thekeys_async.protocol.requests import Question
 from thekeys_async.protocol.signature import ShareCode
 
@@ -85,14 +87,37 @@ def test_a_signed_form_is_percent_encoded_and_hidden() -> None:
     assert "hash" not in repr(outgoing)
 
 
-def test_a_reply_that_echoes_the_hash_is_censored() -> None:
-    question = Question(endpoints.OPEN, 1, ShareCode("Zmo1sps2OVyCFtl1"))
-    outgoing = question.sign(1700000004)
-    echoed = question.censor(
-        Reply(500, b"raw MCB3T/E+AjWWTXjHSeHlFwoWdfjw1OVbhbxwDM9RmXs= " + outgoing.body), 1700000004
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda h, body: "bad hash " + h,
+        lambda h, body: "bad hash " + h[:-1],
+        lambda h, body: "x" * 150 + " bad request " + body,
+        lambda h, body: body,
+    ],
+)
+@pytest.mark.parametrize("escape", ["", "/", "+="])
+def test_a_refusal_that_echoes_the_hash_is_censored(written: Callable, escape: str) -> None:
+    code = ShareCode("Zmo1sps2OVyCFtl1")
+    text = json.dumps(
+        {
+            "code": 36,
+            "cause": written(code.sign(1700000004), Question(endpoints.OPEN, 1, code).sign(1700000004).body.decode()),
+        }
     )
-    assert b"MCB3T" not in echoed.body
-    assert echoed.body.count(b"***") == 2
+    for character in escape:
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    with pytest.raises(InvalidKeyError) as caught:
+        check_done(endpoints.OPEN, Reply(500, text.encode()))
+    shown = f"{caught.value} {caught.value.cause}"
+    assert "MCB3T" not in shown
+    assert "***" in shown
+
+
+def test_words_of_a_refusal_are_kept() -> None:
+    with pytest.raises(InvalidKeyError) as caught:
+        check_done(endpoints.OPEN, Reply(500, b'{"code": 36, "cause": "InvalidSynchronizationData for 45961123"}'))
+    assert caught.value.cause == "InvalidSynchronizationData for 45961123"
 
 
 @pytest.mark.parametrize(

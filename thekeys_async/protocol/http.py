@@ -77,10 +77,10 @@ class ReplyReader:
         self._http.receive_data(data)
         try:
             return self._unusual(self._http)
-        except h11.RemoteProtocolError as error:
+        except h11.RemoteProtocolError:
             if not data:
                 raise IncompleteError from None
-            raise HttpError(f"the answer is not HTTP ({error})") from None
+            raise HttpError("the answer is not HTTP") from None
 
     def _plain(self, data: bytes) -> Reply | None:
         head = _HEAD.match(data)

@@ -21,6 +21,9 @@ _STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
 _STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
 _JAMMED = re.compile(r"\bjam", re.IGNORECASE)
 _BUSY = re.compile(r"(the )?(gateway )?(is )?busy\b", re.IGNORECASE)
+# An error that echoes the request must not end up in a log: what looks like a hash or a share code is left out.
+_SECRET = re.compile(r"(?=\S*[0-9+/%])[A-Za-z0-9+/%]{16,}=*")
+_LONGEST_CAUSE = 200
 _NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
 
 
@@ -84,7 +87,7 @@ def _listen(fields: Mapping[str, Any]) -> _Said:
     head = [fields.get("status"), fields.get("code")]
     words = [v for v in (fields.get("cause"), fields.get("message"), head[1], head[0]) if _is_words(v)]
     numbers = [n for n in map(_number, head) if n is not None]
-    cause = str(words[0]).strip()[:200] if words else None
+    cause = _SECRET.sub("***", str(words[0]).strip())[:_LONGEST_CAUSE] if words else None
     told = {n for n in numbers if n != 0}
     number = told.pop() if len(told) == 1 else None
     if number is None and not told and cause and _BUSY.match(cause):

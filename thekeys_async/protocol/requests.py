@@ -1,11 +1,10 @@
 """From what is asked to what is sent."""
 
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import attrs
 
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.signature import ShareCode
 
 
@@ -52,11 +51,3 @@ class Question:
             fields["ts"] = str(timestamp)
             fields["hash"] = self.code.sign(timestamp)
         return Outgoing(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
-
-    def censor(self, reply: Reply, timestamp: int | None) -> Reply:
-        """Take our own hash out of a reply: an error page that echoes the request must not end up in a log."""
-        if self.code is None or timestamp is None:
-            return reply
-        secret = self.code.sign(timestamp)
-        body = reply.body.replace(secret.encode(), b"***").replace(quote_plus(secret).encode(), b"***")
-        return Reply(reply.http_status, body)
