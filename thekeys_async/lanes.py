@@ -90,8 +90,8 @@ class Lane:
         """Get the connection that all share who reach the gateway at this address."""
         return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address, self._only))
 
-    def _only(self, wire: SocketWire) -> None:
-        """Let a gateway that serves one connection at a time have just this one."""
+    def _only(self, wire: SocketWire | None) -> None:
+        """Let a gateway that serves one connection at a time have just this one, or none."""
         for other in self._wires.values():
             if other is not wire:
                 other.drop()
@@ -131,6 +131,8 @@ class Lane:
             sent: Whether the gateway may have got anything to rest from.
             failed: Whether it was busy or could not be reached.
         """
+        if self.shared:
+            self._only(None)  # a gateway that serves one connection at a time must be free for other processes
         rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(rest=rest, failed=failed, command=endpoint.command)

@@ -1,13 +1,18 @@
-"""The turn that a lane has to share with other processes: who is next here gets it from the coordinator.
+"""The turn that a lane has to share with other processes: the coordinator says which process has it when.
 
-While a read waits for it, a command may come in this process: then the read's wait is cancelled, which leaves nothing
-behind, and the command waits in its stead.
+The first command and the first read of this process wait among those of the others, also while this process has the
+turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. Who ceases to
+be the first, because an older call tries again, is cancelled there, which leaves nothing behind.
 """
+
+from collections.abc import Collection
 
 import anyio
 
-from thekeys_async.coordination.base import Claim, Coordinator, Lease, Pause, Wish
+from thekeys_async.coordination.base import Claim, Coordinator, Lease, LeaseLostError, Pause, Wish
 from thekeys_async.timestamps import Allocator, Stamp
+
+_STILL_AT_WORK = 0.5
 
 
 class SharedTurn:
@@ -52,7 +57,7 @@ class SharedTurn:
             until: When it gives up.
 
         Returns:
-            Whether the turn is here now; if not, somebody else is next in this process.
+            Whether the turn is here now; if not, somebody else is the first in this process.
 
         Raises:
             TurnTimeoutError: `until` has come.
@@ -70,15 +75,15 @@ class SharedTurn:
                 del self._waits[waiter]
         if lease and self.held:
             # Ours was lost, and its request is still under way: this event loop sends no second one.
-            lease.release(Pause())
+            lease.release(Pause(_STILL_AT_WORK, _STILL_AT_WORK, lease.failures))
             return False
         self.held = self.held or lease
         return lease is not None
 
-    def prefer(self, waiter: object) -> None:
-        """End the waits of all others in this process."""
-        for other, scope in self._waits.items():
-            if other is not waiter:
+    def keep(self, waiters: Collection[object]) -> None:
+        """End the waits of all but these."""
+        for waiter, scope in self._waits.items():
+            if waiter not in waiters:
                 scope.cancel()
 
     def stamp(self, *, signed: bool) -> Stamp | None:
@@ -89,10 +94,13 @@ class SharedTurn:
         """
         if self.held is None:
             raise RuntimeError("a request without its turn")
-        if signed:
-            return self._allocator.accept(self.held.take_timestamp())
-        self.held.check()
-        return None
+        if not signed:
+            self.held.check()
+            return None
+        value = self.held.take_timestamp()
+        if value <= self._allocator.last:
+            raise LeaseLostError("nothing was sent: meanwhile a newer timestamp has been used here")
+        return self._allocator.accept(value)
 
     def release(self, pause: Pause) -> None:
         """Give the turn back."""

@@ -72,7 +72,7 @@ class Waiter:
     event: anyio.Event | None = None
 
     def __lt__(self, other: "Waiter") -> bool:
-        return self.order < other.order
+        return (not self.command, self.order) < (not other.command, other.order)
 
 
 class Turns:
@@ -91,6 +91,7 @@ class Turns:
         self._jitter = jitter or (lambda: random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
         self._commands: list[Waiter] = []
         self._reads: list[Waiter] = []
+        self._late: list[Waiter] = []
         self._held = False
         self._arrivals = 0
         self._streak = 0
@@ -118,13 +119,14 @@ class Turns:
             OutOfTime: `until` has come.
             CoordinationError: The state shared with other processes can't be used.
         """
-        queue = self._commands if waiter.command else self._reads
-        heapq.heappush(queue, waiter)
+        heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = False
         try:
             self._wake_next()
             while waiter.gift is None:
                 if (delay := self._delay(waiter)) > 0:
+                    if delay == math.inf:
+                        self._wake_next()
                     await self._pause(waiter, min(delay, until - anyio.current_time()))
                     continue
                 self._check(until)
@@ -134,8 +136,7 @@ class Turns:
         finally:
             waiter.gone = True
             waiter.event = None
-            if not self._held:
-                self._wake_next()
+            self._wake_next()
         if waiter.gift is None and not waiter.command:
             self._streak = 0
         return self._arrivals
@@ -155,7 +156,7 @@ class Turns:
         if failed:
             self._failed_at = now
             self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
-        elif command:
+        if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
         if self._shared:
             self._hand_back(self._shared, rest)
@@ -171,7 +172,7 @@ class Turns:
                     waiter.event.set()
 
     async def _reach(self, shared: SharedTurn, waiter: Waiter, until: float) -> bool:
-        """Get the turn from the other processes; False if another is next here by now."""
+        """Get the turn from the other processes; False if that was in vain, to be looked at afresh."""
         try:
             reached = await shared.acquire(
                 waiter,
@@ -183,8 +184,10 @@ class Turns:
             )
         except TurnTimeoutError:
             raise OutOfTime from None
-        if reached and waiter.gift is not None:
-            shared.release(Pause())
+        rest = self._rested_at - anyio.current_time()
+        if reached and (waiter.gift is not None or rest > 0):
+            # It came too late; or the end of our last turn never reached the others.
+            shared.release(Pause(quiet=max(0.0, rest)))
             return False
         if reached:
             self._failures = shared.failures
@@ -197,13 +200,25 @@ class Turns:
         self._failures = 0
 
     def _next(self) -> Waiter | None:
-        command, read = _first(self._commands), _first(self._reads)
+        command, read, late = _first(self._commands), _first(self._reads), _first(self._late)
+        if late and not (command or read):
+            return late
+        if late and self._allocator.wait(catch_up=True) <= 0:
+            command, read = (_older(command, late), read) if late.command else (command, _older(read, late))
         if command and read:
             return command if self._streak < _COMMANDS_IN_A_ROW else read
         return command or read
 
+    def _queue(self, waiter: Waiter) -> list[Waiter]:
+        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        if waiter.catch_up and not self._shared:
+            return self._late
+        return self._commands if waiter.command else self._reads
+
     def _delay(self, waiter: Waiter) -> float:
-        """Seconds until this waiter may go; infinite while it is not its turn."""
+        """Seconds until this waiter may go, or may ask the other processes; infinite while it is not its turn."""
+        if self._shared:
+            return 0.0 if waiter in self._heads() else math.inf
         if self._held or self._next() is not waiter:
             return math.inf
         ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
@@ -222,16 +237,29 @@ class Turns:
         if anyio.current_time() >= until:
             raise OutOfTime
 
+    def _heads(self) -> list[Waiter]:
+        """Who stands for this process among the others: its first command and its first read."""
+        return [head for head in (_first(self._commands), _first(self._reads)) if head]
+
     def _wake_next(self) -> None:
-        if self._held or not (waiter := self._next()):
-            return
-        if waiter.event:
-            waiter.event.set()
         if self._shared:
-            self._shared.prefer(waiter)
+            self._wake_heads(self._shared)
+        elif not self._held and (waiter := self._next()) and waiter.event:
+            waiter.event.set()
+
+    def _wake_heads(self, shared: SharedTurn) -> None:
+        heads = self._heads()
+        shared.keep(heads)
+        for head in heads:
+            if head.event:
+                head.event.set()
 
 
 def _first(queue: list[Waiter]) -> Waiter | None:
     while queue and queue[0].gone:
         heapq.heappop(queue)
     return queue[0] if queue else None
+
+
+def _older(one: Waiter | None, other: Waiter) -> Waiter:
+    return min(one, other) if one else other

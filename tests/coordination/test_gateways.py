@@ -66,7 +66,7 @@ def _find(path: Path, name: str) -> Path:
 
 
 def _tickets(path: Path) -> list[str]:
-    return [ticket.name.partition("-")[0] for ticket in _find(path, "waiting").iterdir()]
+    return sorted(ticket.name.partition("-")[0] for ticket in _find(path, "waiting").iterdir())
 
 
 def _endpoints(simulated: SimulatedGateway) -> list[str]:
@@ -128,22 +128,58 @@ async def test_a_command_does_not_wait_for_a_read_of_its_own_process(make: Make,
     assert order == ["open", "read"]
 
 
-async def test_a_read_that_is_displaced_keeps_no_place(tmp_path: Path, simulated: SimulatedGateway) -> None:
+async def test_a_process_waits_with_its_first_command_and_its_first_read(
+    tmp_path: Path, simulated: SimulatedGateway
+) -> None:
     async with (
         FileCoordinator(tmp_path) as others,
         _entered(FileCoordinator(tmp_path), simulated) as gateway,
         anyio.create_task_group() as group,
     ):
         elsewhere = await others.acquire(simulated.address, _claim())
-        group.start_soon(gateway.lockers)
-        await anyio.sleep(0.1)
-        assert _tickets(tmp_path) == ["1"]
-        group.start_soon(gateway.locker(1).open)
-        await anyio.sleep(0.1)
-        assert _tickets(tmp_path) == ["0"]
+        for call in (gateway.lockers, gateway.lockers, gateway.locker(1).open, gateway.locker(1).close):
+            group.start_soon(call)
+            await anyio.sleep(0.1)
+        assert _tickets(tmp_path) == ["0", "1"]
         elsewhere.release(Pause())
     assert _tickets(tmp_path) == []
-    assert _endpoints(simulated) == ["open", "lockers"]
+    assert _endpoints(simulated) == ["open", "close", "lockers"]
+
+
+async def test_a_read_that_got_another_s_answer_leaves_the_queue(tmp_path: Path, simulated: SimulatedGateway) -> None:
+    simulated.settings.light = 0.4
+    with anyio.fail_after(10):
+        async with (
+            FileCoordinator(tmp_path) as others,
+            _entered(FileCoordinator(tmp_path), simulated, pacing=Pacing(60, 60)) as gateway,
+            anyio.create_task_group() as group,
+        ):
+            elsewhere = await others.acquire(simulated.address, _claim())
+            group.start_soon(gateway.lockers)
+            group.start_soon(gateway.lockers)
+            await anyio.sleep(0.1)
+            elsewhere.release(Pause())
+            await simulated.wait_for_requests(1)
+            await anyio.sleep(0.1)
+            assert _tickets(tmp_path) == ["1"]
+    assert _tickets(tmp_path) == []
+    assert _endpoints(simulated) == ["lockers"]
+
+
+async def test_a_turn_lost_in_the_middle_lets_no_second_request_of_this_process_out(
+    tmp_path: Path, simulated: SimulatedGateway
+) -> None:
+    simulated.settings.bluetooth = 0.4
+    async with (
+        _entered(FileCoordinator(tmp_path), simulated) as gateway,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(gateway.locker(1).open)
+        await simulated.wait_for_requests(1)
+        _find(tmp_path, "turn").unlink()
+        await gateway.locker(1).close()
+    assert _endpoints(simulated) == ["open", "close"]
+    assert simulated.overlaps == 0
 
 
 async def test_a_waiting_command_is_served_before_the_next_poll_of_any_process(

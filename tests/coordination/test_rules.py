@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from thekeys_async.coordination import Claim, Pause, Wish
 from thekeys_async.coordination.base import LONGEST_SLEEP, look_again_after
-from thekeys_async.coordination.order import Place, Record, in_order
+from thekeys_async.coordination.order import Place, Record, in_order, turns_until
 from thekeys_async.coordination.stamps import next_timestamp
 
 COMMAND, READ = 0, 1
@@ -31,6 +31,15 @@ def test_after_eight_commands_in_a_row_the_oldest_read_is_next() -> None:
     assert [place.token for place in in_order(places, 7)] == ["1", "3", "0", "2"]
     assert [place.token for place in in_order(places, 8)] == ["0", "1", "3", "2"]
     assert [place.token for place in in_order(_places(COMMAND), 8)] == ["0"]
+
+
+def test_the_oldest_read_knows_how_soon_it_may_be_the_next() -> None:
+    places = _places(READ, READ, *[COMMAND] * 30)
+    assert turns_until(places[0], 30, places, 0) == 8
+    assert turns_until(places[0], 3, places, 0) == 3
+    assert turns_until(places[0], 30, places, 7) == 1
+    assert turns_until(places[1], 31, places, 7) == 31
+    assert turns_until(places[5], 4, places, 7) == 4
 
 
 def test_only_commands_that_overtake_a_read_are_counted() -> None:

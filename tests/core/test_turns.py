@@ -43,10 +43,12 @@ class Queue:
         work: float = 1.0,
         rest: float = 0.0,
         failures: int = 0,
+        catch_up: bool = False,
         until: float = math.inf,
     ) -> None:
         """A call that holds its turn for some work, and fails some times before it succeeds."""
         waiter = self.turns.enter(command=command, signed=signed)
+        waiter.catch_up = catch_up
         for left in range(failures, -1, -1):
             await self.turns.acquire(waiter, self.started + until)
             self.log.append((name, self.now))
@@ -190,6 +192,49 @@ async def test_a_burst_of_signed_calls_waits_for_the_lead_and_nobody_holds_the_t
     queue = Queue(max_lead=2.0)
     await _all(*[lambda n=n: queue.call(str(n), command=True, signed=True, work=0) for n in range(6)])
     assert queue.times() == [0, 0, 0, 1, 2, 3]
+
+
+async def test_who_waits_for_the_clock_keeps_nobody_else_waiting() -> None:
+    queue = Queue()
+    queue.allocator.jump_ahead()
+    queue.allocator.take()
+
+    async def late() -> None:
+        await queue.call("late", command=True, signed=True, catch_up=True, work=0)
+
+    async def others() -> None:
+        await anyio.sleep(2)
+        await queue.call("open", command=True, work=0, rest=3)
+        await queue.call("read", work=0)
+
+    await _all(late, others)
+    assert queue.log == [("open", 2.0), ("read", 5.0), ("late", pytest.approx(11.0))]
+
+
+async def test_who_waited_for_the_clock_goes_when_it_may_though_others_rest_before_it() -> None:
+    queue = Queue()
+    queue.allocator.jump_ahead()
+    queue.allocator.take()
+
+    async def others() -> None:
+        await anyio.sleep(9)
+        await queue.call("first", work=0, rest=4)
+        await queue.call("read", work=0)
+
+    await _all(
+        lambda: queue.call("late", command=True, signed=True, catch_up=True, work=0),
+        lambda: queue.call("later", command=True, signed=True, catch_up=True, work=0),
+        others,
+    )
+    assert queue.names() == ["first", "late", "read", "later"]
+    assert queue.log[1] == ("late", pytest.approx(13.0))
+
+
+async def test_commands_that_are_answered_busy_count_in_a_row_too() -> None:
+    queue = Queue()
+    commands = [lambda n=n: queue.call(f"c{n}", command=True, work=0, failures=20, until=200) for n in range(2)]
+    await _all(lambda: queue.call("first"), *commands, lambda: queue.call("read", work=0))
+    assert queue.names().index("read") == 9
 
 
 async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_only() -> None:

@@ -23,7 +23,7 @@ from thekeys_async.coordination.base import (
     look_again_after,
 )
 from thekeys_async.coordination.folder import GatewayFolder, naming
-from thekeys_async.coordination.order import Place, Record, in_order
+from thekeys_async.coordination.order import Place, Record, in_order, turns_until
 from thekeys_async.coordination.stamps import next_timestamp
 from thekeys_async.coordination.tickets import Ticket, count_alive, tickets
 from thekeys_async.coordination.timestamp_file import read_timestamp, write_timestamp
@@ -114,14 +114,15 @@ class _Claimant:
     def look(self) -> float:
         """Take the turn if it is time; if not, say after how many seconds to look again."""
         turn, place = self._open_turn(), self._ticket.place
-        waiting = tickets(self.folder.waiting, self._ticket)
-        ordered = in_order([*waiting, place], turn.read().streak)
+        waiting = [*tickets(self.folder.waiting, self._ticket), place]
+        streak = turn.read().streak
+        ordered = in_order(waiting, streak)
         ahead = count_alive(self.folder.waiting, ordered[: ordered.index(place)])
         if ahead:
             self._next_since = None
-            seconds = look_again_after(ahead, 0.0)
+            seconds = look_again_after(turns_until(place, ahead, waiting, streak), 0.0)
         else:
-            seconds = self._take(turn, [*waiting, place])
+            seconds = self._take(turn, waiting)
         if seconds > 0:
             self._ticket.show()
         return seconds

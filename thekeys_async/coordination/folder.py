@@ -26,9 +26,15 @@ class GatewayFolder:
 
     Attributes:
         path: The folder itself.
+        turn: The file that is the turn.
+        timestamp: The file with the last timestamp.
+        waiting: The folder of the waiters' tickets.
     """
 
     path: Path
+    turn: Path
+    timestamp: Path
+    waiting: Path
 
     @classmethod
     def make(cls, root: Path, key: str) -> "GatewayFolder":
@@ -37,25 +43,11 @@ class GatewayFolder:
         Raises:
             CoordinationError: It can't be made.
         """
-        folder = cls(root / _file_name(key))
+        path = root / _file_name(key)
+        folder = cls(path, path / "turn", path / "timestamp", path / "waiting")
         _make(folder.path)
         _make(folder.waiting)
         return folder
-
-    @property
-    def turn(self) -> Path:
-        """The file that is the turn."""
-        return self.path / "turn"
-
-    @property
-    def timestamp(self) -> Path:
-        """The file with the last timestamp."""
-        return self.path / "timestamp"
-
-    @property
-    def waiting(self) -> Path:
-        """The folder of the waiters' tickets."""
-        return self.path / "waiting"
 
 
 @contextlib.contextmanager

@@ -82,3 +82,10 @@ def in_order(places: Sequence[Place], streak: int) -> list[Place]:
             ordered.remove(first_read)
             ordered.insert(0, first_read)
     return ordered
+
+
+def turns_until(place: Place, ahead: int, waiting: Sequence[Place], streak: int) -> int:
+    """Say after how many turns at most a waiter is the next: the oldest read need not wait for all commands."""
+    if ahead and not place.command and place == min(other for other in waiting if not other.command):
+        return min(ahead, max(1, COMMANDS_IN_A_ROW - streak))
+    return ahead

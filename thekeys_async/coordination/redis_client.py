@@ -1,6 +1,9 @@
 """The client of Redis, as this library uses it. Imported only when there is a `RedisCoordinator`: it needs coredis."""
 
 import contextlib
+import functools
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from coredis import ConnectionPool, Redis
 from coredis.connection import BaseConnection
 from coredis.exceptions import ConnectionError as NotConnectedError
-from coredis.exceptions import ReadOnlyError, RedisError, TryAgainError
+from coredis.exceptions import NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.retry import NoRetryPolicy
 
 from thekeys_async.coordination.redis_line import Url
@@ -47,6 +50,19 @@ def connect(url: Url) -> Redis[str]:
     return Redis(connection_pool=pool, decode_responses=True, retry_policy=NoRetryPolicy())
 
 
+async def evaluate(client: Redis[str], script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Any:
+    """Run a script. coredis's own way for that does the same for half as much CPU again."""
+    try:
+        return await client.evalsha(_digest(script), keys=keys, args=arguments)
+    except NoScriptError:
+        return await client.eval(script, keys=keys, args=arguments)
+
+
+@functools.cache
+def _digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
 def _makes_sense(url: Url) -> bool:
     scheme, _, *rest = urlsplit(url.secret)
     # A "@" behind the host means that a password was not percent-encoded: a part of it would count as the host.
@@ -57,7 +73,10 @@ def _tidy(kind: type[BaseConnection]) -> type[BaseConnection]:
     """Make a kind of connection that closes its memory streams also if it never came about (coredis 6.9 leaks them)."""
 
     class Tidy(kind):  # type: ignore[valid-type, misc]
+        """A connection that leaves nothing open."""
+
         async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+            """Connect, and serve until the connection ends."""
             try:
                 await super().run(task_status=task_status)
             finally:

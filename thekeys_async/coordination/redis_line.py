@@ -63,7 +63,6 @@ class RedisLine:
         self._redis = redis_client
         self._client = redis_client.connect(url)
         self.place = str(self._client.connection_pool.location)
-        self._scripts: dict[str, Any] = {}
         self._tasks: TaskGroup | None = None
         self._unfinished = 0
         self._finished: anyio.Event | None = None
@@ -110,7 +109,7 @@ class RedisLine:
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float], asked: Asked) -> None:
         """Send a script and wait for its answer, which goes into `asked`; not to be cancelled by a caller."""
         try:
-            asked.answer = await self._script(script)(keys, arguments)
+            asked.answer = await self._redis.evaluate(self._client, script, keys, arguments)
             asked.trouble = None
         except (*self._redis.PASSING, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             asked.trouble = f"Redis at {self.place} can't be reached ({type(error).__name__})"
@@ -132,11 +131,6 @@ class RedisLine:
             self._unfinished -= 1
             if self._finished and not self._unfinished:
                 self._finished.set()
-
-    def _script(self, text: str) -> Any:
-        if text not in self._scripts:
-            self._scripts[text] = self._client.register_script(text)
-        return self._scripts[text]
 
 
 @asynccontextmanager

@@ -63,6 +63,7 @@ end
 local function wait(milliseconds)
     redis.call('HSET', KEYS[3], token, string.format('%s %.0f %.0f', ARGV[2], mine.since, now + alive))
     redis.call('PEXPIRE', KEYS[3], alive)
+    if ahead > 0 and first_read == mine then ahead = math.min(ahead, math.max(1, COMMANDS_IN_A_ROW - streak)) end
     return {0, ahead, math.ceil(milliseconds)}
 end
 

@@ -29,7 +29,8 @@ class Ticket:
     def __init__(self, folder: Path, *, command: bool, since: float) -> None:
         microseconds = max(0, int(since * _MICROSECONDS))
         self.place = Place(0 if command else 1, microseconds / _MICROSECONDS, secrets.token_hex(8))
-        self._path = folder / f"{self.place.kind}-{microseconds:015d}-{self.place.token}"
+        self._folder = folder
+        self._name = f"{self.place.kind}-{microseconds:015d}-{self.place.token}"
         self._descriptor: int | None = None
 
     def show(self) -> None:
@@ -49,6 +50,10 @@ class Ticket:
                 self._descriptor = descriptor
             else:
                 _remove(self._path, descriptor)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / self._name
 
     def drop(self) -> None:
         """Remove it."""

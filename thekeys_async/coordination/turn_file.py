@@ -78,7 +78,12 @@ class TurnFile:
 
 
 def _encode(record: Record) -> bytes:
-    return json.dumps(attrs.asdict(record)).encode().ljust(_SIZE - 1) + b"\n"
+    fields = _fields(record) | {"pause": _fields(record.pause)}
+    return json.dumps(fields).encode().ljust(_SIZE - 1) + b"\n"
+
+
+def _fields(value: Record | Pause) -> dict[str, object]:
+    return attrs.asdict(value, recurse=False)
 
 
 def _decode(text: bytes) -> Record:
