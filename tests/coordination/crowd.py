@@ -163,7 +163,9 @@ async def _call(options: argparse.Namespace, address: str, number: int, until: f
 async def _loop(
     door: object, task: int, until: float, took: tuple[list[float], list[float]], errors: Counter[str]
 ) -> None:
-    while time.monotonic() < until:
+    last = False
+    while not last:  # once at least, however long it took to start
+        last = time.monotonic() >= until
         started = time.perf_counter()
         try:
             await (door.status() if task % 2 else door.open())
