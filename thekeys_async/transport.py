@@ -7,6 +7,7 @@ otherwise deliver the request when the link comes back, long after the caller wa
 
 import contextlib
 import errno
+import functools
 import os
 import socket
 import struct
@@ -210,11 +211,17 @@ _Place = tuple[int, tuple[Any, ...]]
 
 
 async def _look_up(address: Address) -> list[_Place]:
+    return _literal(address) or _places(await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+
+
+@functools.lru_cache(maxsize=16_384)
+def _literal(address: Address) -> list[_Place]:
+    """Where an IP address is; empty for a name."""
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
         return _places(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=numeric))
     except socket.gaierror:
-        return _places(await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+        return []
 
 
 def _places(found: Iterable[tuple[int, int, int, str, tuple[Any, ...]]]) -> list[_Place]:
