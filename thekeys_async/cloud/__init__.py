@@ -1,8 +1,12 @@
-"""The vendor's cloud: accounts, lockers, gateways, and the shares that let a gateway open a locker."""
+"""The vendor's cloud: accounts, lockers, gateways, and the shares that let a gateway open a locker.
 
-from thekeys_async.cloud.client import KEEP, Cloud
-from thekeys_async.cloud.clock import Clock
-from thekeys_async.cloud.discovery import Discovered, discover
+The errors are here at once; the client, which needs httpx, is loaded when it is first asked for: `import thekeys_async`
+hands out the errors, and loads no library that only the cloud needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from thekeys_async.cloud.errors import (
     AuthenticationError,
     CloudError,
@@ -11,7 +15,13 @@ from thekeys_async.cloud.errors import (
     NotFoundError,
     ShareRejectedError,
 )
-from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
+
+if TYPE_CHECKING:
+    from thekeys_async.cloud.client import KEEP, Cloud
+    from thekeys_async.cloud.clock import Clock
+    from thekeys_async.cloud.discovery import Discovered, discover
+    from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
+    from thekeys_async.cloud.wiring import Wired, ensure_shares
 
 __all__ = [
     "KEEP",
@@ -30,5 +40,32 @@ __all__ = [
     "NotFoundError",
     "Share",
     "ShareRejectedError",
+    "Wired",
     "discover",
+    "ensure_shares",
 ]
+
+_HOMES = {
+    "KEEP": "client",
+    "Accessory": "models",
+    "Account": "models",
+    "Clock": "clock",
+    "Cloud": "client",
+    "Discovered": "discovery",
+    "Gateway": "models",
+    "Locker": "models",
+    "Moment": "models",
+    "Share": "models",
+    "Wired": "wiring",
+    "discover": "discovery",
+    "ensure_shares": "wiring",
+}
+
+
+if not TYPE_CHECKING:  # type checkers would take every name for one that exists
+
+    def __getattr__(name: str) -> object:
+        """Import on first use."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -116,3 +116,15 @@ class Share:
     ends: Moment | None
     description: str
     timezone: tzinfo
+
+    def usable(self, at: datetime) -> bool:
+        """Whether it is switched on and has not run out; its time may still be to come, or be certain hours.
+
+        Args:
+            at: When, an aware datetime.
+        """
+        if isinstance(self.ends, datetime):
+            ended = at > self.ends
+        else:
+            ended = isinstance(self.ends, date) and at.astimezone(self.timezone).date() > self.ends
+        return self.active and not ended

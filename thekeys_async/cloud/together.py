@@ -18,16 +18,17 @@ async def for_each(ask: Callable[[_T], Awaitable[_R]], items: Iterable[_T]) -> l
 
     Raises:
         CloudError: The first one that was met, as itself and not in a group; the others are given up.
+        ValueError: In the same way.
     """
     results: dict[int, _R] = {}
-    failures: list[CloudError] = []
+    failures: list[CloudError | ValueError] = []
     limit = anyio.CapacityLimiter(_AT_ONCE)
 
     async def one(number: int, item: _T) -> None:
         async with limit:
             try:
                 results[number] = await ask(item)
-            except CloudError as error:
+            except (CloudError, ValueError) as error:
                 failures.append(error)
                 tasks.cancel_scope.cancel()
 

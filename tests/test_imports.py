@@ -1,0 +1,28 @@
+"""What importing the package loads, and what it does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("statement", ["import thekeys_async", "from thekeys_async.cloud import CloudError"])
+def test_importing_loads_no_library_that_only_a_part_needs(statement):
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(result.stdout.split())
+    assert "thekeys_async" in loaded
+    strangers = {
+        *("httpx", "click", "rich", "tomlkit", "platformdirs", "pytest", "asyncio", "trio"),
+        *("thekeys_async.simulator", "thekeys_async.cli", "thekeys_async.cloud.client"),
+    }
+    assert not loaded & strangers
+
+
+def test_the_cloud_is_there_when_it_is_asked_for():
+    from thekeys_async import cloud  # noqa: PLC0415 - its __getattr__ is what is tested
+
+    for name in cloud.__all__:
+        assert getattr(cloud, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = cloud.nonsense
