@@ -13,17 +13,19 @@ LOCKER = "45961123"
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    for name in ("THEKEYS_CODE", "THEKEYS_HOST", "FORCE_COLOR", "COLUMNS"):
+def _clean_environment(monkeypatch, tmp_path):
+    for name in [*(name for name in os.environ if name.startswith("THEKEYS_")), "FORCE_COLOR", "COLUMNS"]:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture
 def run():
     """Run the command in this process; the result has exit_code, stdout and stderr."""
 
-    def run(*arguments, **environment):
-        return CliRunner(env=environment).invoke(thekeys, list(arguments), prog_name="thekeys")
+    def run(*arguments, input=None, **environment):  # noqa: A002 - as click calls it
+        return CliRunner(env=environment).invoke(thekeys, list(arguments), input, prog_name="thekeys")
 
     return run
 

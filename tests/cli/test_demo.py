@@ -50,6 +50,12 @@ def test_a_door_is_opened_read_and_closed(shown):
     assert (door["before"], door["opened"]["state"], door["closed"]) == ("closed", "open", "closed")
 
 
+def test_it_ends_with_some_seconds_of_the_live_table(shown):
+    rows = {row["identifier"]: row for row in shown["live"]}
+    assert {row["gateway"] for row in rows.values()} == {"hall", "annex"}
+    assert all(row["polls"] >= 2 and row["state"] in {"open", "closed"} for row in rows.values())
+
+
 def test_a_tally_counts_what_became_of_each_call():
     tally = demo.Tally()
     errors = [None, None, None, GatewayBusyError("x"), InvalidHmacError("x"), ProtocolError("x"), httpx.ReadError("x")]
@@ -95,3 +101,28 @@ def test_the_naive_client_signs_as_the_vendors_sample_does(simulated_gateway):
 
     anyio.run(ask)
     assert simulated_gateway.lockers[45961123].state == "open"
+
+
+def test_from_an_account_to_an_open_door(run):
+    result = run("demo", "--from-cloud", "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = [(step["step"], step["outcome"]) for step in json.loads(result.stdout)["steps"]]
+    expected = [
+        ("Log in", "1 locker"),
+        ("Share", "45961123"),
+        ("Open, too early", "refused with 32"),
+        ("Synchronise", "fetched"),
+        ("Open", "done"),
+        ("Watch", "the bolt is open"),
+        ("Revoke", "gone"),
+        ("Open, too late", "refused with 32"),
+    ]
+    assert [step for step, _ in told] == [step for step, _ in expected]
+    for (_, outcome), (_, words) in zip(told, expected, strict=True):
+        assert words in outcome
+
+
+def test_the_way_from_an_account_as_a_person_sees_it(run):
+    result = run("demo", "--from-cloud")
+    assert result.exit_code == 0
+    assert [line[:2] for line in result.stdout.splitlines()[1:] if line[:1].isdigit()] == [f"{n}." for n in range(1, 9)]

@@ -89,7 +89,7 @@ def test_help_lists_the_actions_and_the_exit_codes(run):
     shown = run("--help").stdout
     for action in (
         *("open", "close", "calibrate", "locker_status", "search", "status", "synchronize", "update"),
-        *("synchronize_locker", "update_locker", "simulate", "demo"),
+        *("synchronize_locker", "update_locker", "watch", "plot", "simulate", "demo"),
     ):
         assert f"\n  {action} " in shown
     assert "  130  " in shown
@@ -98,5 +98,5 @@ def test_help_lists_the_actions_and_the_exit_codes(run):
 
 
 def test_every_action_has_its_own_help(run):
-    for action in ("open", "update", "simulate", "demo"):
+    for action in ("open", "update", "watch", "plot", "simulate", "demo"):
         assert run(action, "-h").exit_code == 0

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_help_loads_neither_tables_nor_simulator():
         "from thekeys_async.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
-        "for name in ('thekeys_async.cli.present', 'thekeys_async.cli.actions', 'thekeys_async.simulator'):\n"
+        "for name in ('thekeys_async.cli.present', 'thekeys_async.cli.actions', 'thekeys_async.simulator',\n"
+        "             'thekeys_async.cli.coordination', 'platformdirs', 'coredis'):\n"
         "    assert name not in sys.modules, name\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
@@ -145,6 +147,28 @@ def test_firmware_is_asked_for_at_a_terminal(start, simulated_gateway, terminal,
     assert "firmware" in stderr
     assert bool(stdout.strip()) is agreed
     assert [request.endpoint for request in simulated_gateway.requests] == ([action] if agreed else [])
+
+
+@POSIX
+def test_a_password_is_not_echoed_at_a_terminal(start, simulated_home, terminal, tmp_path):
+    import termios  # noqa: PLC0415 - there is none on Windows
+
+    person, stdin = terminal
+    cloud, config = simulated_home.cloud, tmp_path / "config.toml"
+    arguments = ("setup", "--json", "--cloud-url", cloud.url, "--config", str(config))
+    process = start(*arguments, stdin=stdin, start_new_session=True)  # no terminal but the one given
+    os.write(person, f"{cloud.username}\n".encode())
+    deadline = time.monotonic() + SECONDS
+    while termios.tcgetattr(stdin)[3] & termios.ECHO:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.write(person, f"{cloud.password}\n".encode())
+    code, stdout, stderr = ended(process)
+    assert code == 0, stderr
+    shown = os.read(person, 10_000).decode()
+    assert cloud.username in shown
+    assert cloud.password not in shown + stdout + stderr
+    assert config.exists()
 
 
 @POSIX

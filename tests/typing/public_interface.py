@@ -1,8 +1,9 @@
 """The whole public interface, as type checkers see it. It is checked, not run."""
 
 import math
-from collections.abc import Mapping
-from typing import assert_type
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import assert_never, assert_type
 
 import httpx
 
@@ -11,14 +12,22 @@ from thekeys_async import (
     AsyncLocker,
     CommandResult,
     DoorState,
+    Fleet,
+    FleetResult,
     GatewayBusyError,
     GatewayStatus,
+    GatewayUpdate,
     LockerReading,
     LockerStatus,
+    LockerUpdate,
     Pacing,
     RequestTimeoutError,
     TheKeysError,
     Timestamps,
+    Update,
+    UpdateKind,
+    Updates,
+    Watcher,
     battery_percent,
 )
 
@@ -85,3 +94,73 @@ def errors(error: TheKeysError, busy: GatewayBusyError, late: RequestTimeoutErro
     assert_type(error.may_have_executed, bool)
     assert_type(busy.phase, str | None)
     return late
+
+
+async def watching(box: AsyncGateway) -> None:
+    watcher = box.watch(
+        interval=10.0,
+        every_poll=True,
+        min_rssi_change=3,
+        min_battery_change=10,
+        lockers={45961123},
+        follow_doors=True,
+        door_interval=300.0,
+        lost_after=3,
+    )
+    assert_type(watcher, Watcher)
+    async with watcher as updates:
+        assert_type(updates, Updates)
+        as_iterator: AsyncIterator[Update] = updates
+        assert_type(await anext(as_iterator), LockerUpdate | GatewayUpdate)
+        async for update in updates:
+            match update:
+                case LockerUpdate():
+                    values(update.reading, LockerStatus(DoorState.OPEN), await box.status(), await box.synchronize())
+                    assert_type(battery_percent(update.reading.battery_mv), int)
+                case GatewayUpdate():
+                    assert_type(update.reachable, bool)
+                case _:
+                    assert_never(update)
+
+
+def updates(news: LockerUpdate, gateway_news: GatewayUpdate) -> None:
+    assert_type(news.gateway, str)
+    assert_type(news.identifier, int)
+    assert_type(news.kind, UpdateKind)
+    assert_type(news.previous, LockerReading | None)
+    assert_type(news.changed, frozenset[str])
+    assert_type(news.status, LockerStatus | None)
+    assert_type(news.status_error, TheKeysError | None)
+    assert_type(news.at, datetime)
+    assert_type(news.missed, int)
+    assert_type(gateway_news.gateway, str)
+    assert_type(gateway_news.error, TheKeysError | None)
+    assert_type(gateway_news.phase, str | None)
+    assert_type(gateway_news.at, datetime)
+    match news.kind:
+        case UpdateKind.APPEARED | UpdateKind.CHANGED | UpdateKind.UNCHANGED | UpdateKind.LOST:
+            return
+        case _:
+            assert_never(news.kind)
+
+
+async def fleet(hall: AsyncGateway) -> None:
+    async with Fleet({"hall": hall, "annex": "192.168.0.27"}, timeout=10, max_concurrency=50) as entered:
+        assert_type(entered, Fleet)
+        as_mapping: Mapping[str, AsyncGateway] = entered
+        assert_type(as_mapping["hall"], AsyncGateway)
+        assert_type(await entered.lockers(), FleetResult[tuple[LockerReading, ...]])
+        assert_type(await entered.status(timeout=5, max_concurrency=2), FleetResult[GatewayStatus])
+        result = await entered.each(_firmware)
+        assert_type(result, FleetResult[int | None])
+        assert_type(result.values, Mapping[str, int | None])
+        assert_type(result.errors, Mapping[str, Exception])
+        assert_type(entered.locker(45961123), AsyncLocker)
+        assert_type(entered.watch(interval=5, follow_doors=True), Watcher)
+        assert_type(await entered.add("cellar", "192.168.0.28"), AsyncGateway)
+        await entered.remove("cellar")
+    await Fleet().aclose()
+
+
+async def _firmware(box: AsyncGateway) -> int | None:
+    return (await box.status()).version

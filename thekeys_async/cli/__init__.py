@@ -1,7 +1,12 @@
-"""The command `thekeys`: the vendor's actions under the vendor's names, a simulated gateway and a demonstration.
+"""The command `thekeys`: the vendor's actions, shares, a live table, a simulated gateway, a demonstration.
 
-`app` declares the actions, `options` the flags they share, `actions` carries them out, `runner` starts and stops
-the event loop, `failures` and `exits` say what went wrong, `present` what came back.
+`app`, `cloud_commands` and `stream_commands` declare the actions, `options` the flags they share, `actions`, `setup`,
+`shares`, `watch` and `plot` carry them out, `names` looks into the configuration file, `coordination` says with whom
+turns and timestamps are shared, `runner` starts and stops the event loop, `failures` and `exits` say what went wrong,
+`present` what came back.
+
+`watch` feeds a `board` that `live` draws, or prints `lines`; `plot` reads those as a `recording`, of which `drawing`
+makes a picture.
 """
 
 import sys
@@ -10,7 +15,7 @@ from importlib.util import find_spec
 
 def main() -> None:
     """Run the command with this process's arguments, and leave with one of the codes in `exits`."""
-    if any(find_spec(library) is None for library in ("click", "rich")):
+    if any(find_spec(library) is None for library in ("click", "platformdirs", "rich", "tomlkit")):
         sys.exit("The command needs its extra libraries: pip install 'thekeys-async[cli]'")
     from thekeys_async.cli.app import thekeys  # noqa: PLC0415 - it imports click, which may not be installed
 

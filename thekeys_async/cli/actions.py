@@ -7,9 +7,12 @@ import click
 
 from thekeys_async import AsyncGateway, AsyncLocker
 from thekeys_async.cli import present
+from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.failures import Effect
+from thekeys_async.cli.names import gateway_named, locker_named
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.coordination import Coordinator
 
 _EFFECTS: Mapping[str, Effect] = {
     "open": Effect.DOOR,
@@ -22,6 +25,7 @@ _EFFECTS: Mapping[str, Effect] = {
 }
 
 _OF_THE_GATEWAY = frozenset({"search", "status", "synchronize", "update"})
+_UNSIGNED = frozenset({"synchronize_locker", "update_locker"})
 
 
 def perform(settings: Settings, action: str) -> None:
@@ -31,8 +35,14 @@ def perform(settings: Settings, action: str) -> None:
         click.UsageError: A flag is missing or makes no sense.
         Failure: It could not be done.
     """
+    if action in _OF_THE_GATEWAY:
+        settings = gateway_named(settings)
+    else:
+        settings = locker_named(settings, signed=action not in _UNSIGNED)
+    coordinator = chosen_coordinator(settings)
     with present.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
-        answer = run(settings, _EFFECTS.get(action, Effect.NONE), partial(_ask, settings, action))
+        work = partial(_ask, settings, coordinator, action)
+        answer = run(settings, _EFFECTS.get(action, Effect.NONE), partial(within, coordinator, work))
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
     if settings.json:
         present.print_json(present.as_json(action, identifier, answer))
@@ -40,9 +50,9 @@ def perform(settings: Settings, action: str) -> None:
         present.print_answer(action, identifier, answer)
 
 
-async def _ask(settings: Settings, action: str) -> present.Answer:
+async def _ask(settings: Settings, coordinator: Coordinator | None, action: str) -> present.Answer:
     budget = {} if settings.timeout is None else {"timeout": settings.timeout}
-    async with _gateway(settings) as gateway:
+    async with _gateway(settings, coordinator) as gateway:
         match action:
             case "search":
                 return await gateway.lockers(**budget)
@@ -74,16 +84,16 @@ async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float
             raise ValueError(action)
 
 
-def _gateway(settings: Settings) -> AsyncGateway:
+def _gateway(settings: Settings, coordinator: Coordinator | None) -> AsyncGateway:
     try:
-        return AsyncGateway(settings.host)
+        return AsyncGateway(settings.host, coordinator=coordinator)
     except ValueError as error:
         raise click.UsageError(f"--host: {error}") from None
 
 
 def _locker(gateway: AsyncGateway, settings: Settings) -> AsyncLocker:
     if settings.identifier is None:
-        raise click.UsageError("Say which locker: -i and its number, as 'thekeys search' lists them.")
+        raise click.UsageError("Say which locker: its name, or -i and its number, as 'thekeys search' lists them.")
     try:
         return gateway.locker(settings.identifier, share_code=settings.code)
     except ValueError as error:

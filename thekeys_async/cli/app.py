@@ -6,9 +6,18 @@ from typing import Any
 
 import click
 
+from thekeys_async.cli.cloud_commands import setup, shares
 from thekeys_async.cli.exits import ExitCode, table
 from thekeys_async.cli.failures import Failure, other_failure
-from thekeys_async.cli.options import Settings, gateway_options, output_options, simulate_options, simulated_locker
+from thekeys_async.cli.options import (
+    Settings,
+    gateway_options,
+    output_options,
+    simulate_options,
+    simulated_locker,
+    target_argument,
+)
+from thekeys_async.cli.stream_commands import plot, watch
 
 _DELAY = click.FloatRange(0, 3600)
 
@@ -50,13 +59,17 @@ def thekeys() -> None:
 
     For example: thekeys --host 192.168.0.26 -i 45961123 -c 'share code' open
 
+    Or, with the names that 'thekeys setup' writes down: thekeys open front-door
+
     The flags may stand before the action or after it.
     """
 
 
-def _action(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """Declare an action on a gateway: it takes all the gateway's flags."""
-    return lambda function: thekeys.command(name)(gateway_options(click.pass_context(function)))
+def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]], click.Command]:
+    """Declare an action on a gateway: it takes all the gateway's flags, and a name of the configuration file."""
+    return lambda function: thekeys.command(name)(
+        target_argument(target)(gateway_options(click.pass_context(function)))
+    )
 
 
 def _perform(action: str, context: click.Context) -> None:
@@ -92,19 +105,19 @@ def locker_status(context: click.Context) -> None:
     _perform("locker_status", context)
 
 
-@_action("search")
+@_action("search", "GATEWAY")
 def search(context: click.Context) -> None:
     """List the lockers that the gateway sees."""
     _perform("search", context)
 
 
-@_action("status")
+@_action("status", "GATEWAY")
 def status(context: click.Context) -> None:
     """Ask the gateway for its firmware and what it is doing."""
     _perform("status", context)
 
 
-@_action("synchronize")
+@_action("synchronize", "GATEWAY")
 def synchronize(context: click.Context) -> None:
     """Synchronise the gateway with the vendor's cloud.
 
@@ -113,7 +126,7 @@ def synchronize(context: click.Context) -> None:
     _perform("synchronize", context)
 
 
-@_action("update")
+@_action("update", "GATEWAY")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def update(context: click.Context, yes: bool) -> None:
     """Install the gateway's firmware.
@@ -144,6 +157,12 @@ def update_locker(context: click.Context, yes: bool) -> None:
     if not yes:
         _ask_before_flashing("the locker's firmware: its door can't be driven meanwhile")
     _perform("update_locker", context)
+
+
+thekeys.add_command(setup)
+thekeys.add_command(shares)
+thekeys.add_command(watch)
+thekeys.add_command(plot)
 
 
 @thekeys.command()
@@ -187,13 +206,17 @@ def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], .
 
 
 @thekeys.command()
+@click.option("--from-cloud", is_flag=True, help="Show the way from an account to an open door.")
 @output_options
 @click.pass_context
-def demo(context: click.Context) -> None:
+def demo(context: click.Context, from_cloud: bool) -> None:
     """Show what the library does, on simulated gateways."""
-    from thekeys_async.cli.demo import run_demo  # noqa: PLC0415 - the simulator and rich
+    if from_cloud:
+        from thekeys_async.cli.demo_cloud import run_demo_from_cloud as run  # noqa: PLC0415 - the simulator and rich
+    else:
+        from thekeys_async.cli.demo import run_demo as run  # noqa: PLC0415 - the same
 
-    run_demo(Settings.of(context))
+    run(Settings.of(context))
 
 
 def _ask_before_flashing(what: str) -> None:

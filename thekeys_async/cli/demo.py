@@ -1,4 +1,4 @@
-"""`thekeys demo`: the same calls through a naive client and through the library, and then one door.
+"""`thekeys demo`: the same calls through a naive client and through the library, then one door, and a live table.
 
 Every number shown is counted while it happens, on two simulated gateways of this process. Their times are the
 hardware's shortened to a tenth or less, and so are the library's.
@@ -27,6 +27,7 @@ from thekeys_async import (
     Timestamps,
 )
 from thekeys_async.cli import present
+from thekeys_async.cli.demo_live import LIVE_STORY, run_live
 from thekeys_async.cli.failures import Effect
 from thekeys_async.cli.naive import NaiveClient
 from thekeys_async.cli.options import Settings
@@ -114,9 +115,10 @@ def run_demo(settings: Settings) -> None:
     say = _say_nothing if settings.json else present.print_rich
     naive, library, visit = run(settings, Effect.NONE, partial(_compare, say))
     if settings.json:
-        present.print_json(_as_json(naive, library, visit))
+        present.print_json({**_as_json(naive, library, visit), "live": run_live(settings)})
     else:
-        present.print_rich(_table(naive, library), Text(present.BOLT_NOTE, "dim"), _story(visit))
+        present.print_rich(_table(naive, library), Text(present.BOLT_NOTE, "dim"), _story(visit), LIVE_STORY)
+        run_live(settings)
 
 
 def _say_nothing(_: str) -> None:
@@ -184,7 +186,7 @@ async def _visit(door: AsyncLocker) -> Visit:
     return Visit(door.identifier, before.state, opened, closed.state)
 
 
-def _as_json(naive: Side, library: Side, visit: Visit) -> object:
+def _as_json(naive: Side, library: Side, visit: Visit) -> dict[str, object]:
     def plain(value: Side | Visit) -> object:
         return attrs.asdict(value, value_serializer=lambda _, __, v: v.value if isinstance(v, DoorState) else v)
 

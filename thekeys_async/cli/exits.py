@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping
 
+from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.protocol import errors
 
 
@@ -26,11 +27,11 @@ class ExitCode(enum.IntEnum):
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.DONE: "done",
     ExitCode.UNEXPECTED: "nothing done: declined at the prompt, or a failure of this computer or program",
-    ExitCode.USAGE: "nothing done: a wrong flag, or a share code or an identifier is missing",
-    ExitCode.UNREACHABLE: "nothing done: the gateway could not be reached, or a read got no answer",
+    ExitCode.USAGE: "nothing done: a wrong flag or file, or a share code, an identifier or a log-in is missing",
+    ExitCode.UNREACHABLE: "nothing done: the gateway or the cloud could not be reached, or a read got no answer",
     ExitCode.BUSY: "nothing done: the gateway stayed busy until the time was up",
-    ExitCode.OUTCOME_UNKNOWN: "it MAY HAVE BEEN DONE: look at the door before you repeat it",
-    ExitCode.REFUSED: "nothing done: the gateway or the locker refused",
+    ExitCode.OUTCOME_UNKNOWN: "it MAY HAVE BEEN DONE: look at the door (or the shares) before you repeat it",
+    ExitCode.REFUSED: "nothing done: the gateway, the locker or the cloud refused",
     ExitCode.TIMEOUT: "nothing done: the time was up before the command was sent, or the read answered",
     ExitCode.NOT_UNDERSTOOD: "nothing done: the answer to a read can't be understood",
     ExitCode.COORDINATION: "nothing done: the state shared with other processes can't be used",
@@ -48,6 +49,11 @@ _BY_ERROR: Mapping[type[BaseException], ExitCode] = {
     errors.RequestTimeoutError: ExitCode.TIMEOUT,
     errors.ProtocolError: ExitCode.NOT_UNDERSTOOD,
     errors.CoordinationError: ExitCode.COORDINATION,
+    cloud_errors.AuthenticationError: ExitCode.REFUSED,
+    cloud_errors.NotFoundError: ExitCode.REFUSED,
+    cloud_errors.ShareRejectedError: ExitCode.REFUSED,
+    cloud_errors.CloudUnreachableError: ExitCode.UNREACHABLE,
+    cloud_errors.CloudProtocolError: ExitCode.NOT_UNDERSTOOD,
     errors.TheKeysError: ExitCode.UNEXPECTED,
 }
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import click
 
 from thekeys_async.cli.exits import ExitCode, exit_code
+from thekeys_async.cloud import errors as cloud_errors
+from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors
 
 
@@ -17,6 +19,13 @@ class Effect(enum.Enum):
     DOOR = ("the door was not moved", "the door may have moved, or may still move")
     LOCKER = ("no door moved and the locker was left as it was", "no door moved, but the locker may be changed")
     GATEWAY = ("no door moved and the gateway was left as it was", "no door moved, but the gateway may have begun")
+    SHARES_READ = ("no share was changed", "no share was changed")
+    SHARE = ("no share was changed", "a share may have been created, changed or deleted")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is more than a read."""
+        return self.value[False] != self.value[True]
 
     def outcome(self, *, may_have_executed: bool) -> str:
         """Say what happened to the door."""
@@ -49,6 +58,8 @@ _LOOK: Mapping[Effect, str] = {
     Effect.DOOR: "Look at the door, or ask 'thekeys locker_status', before you repeat it.",
     Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
     Effect.GATEWAY: "Ask 'thekeys status' before you repeat it.",
+    Effect.SHARES_READ: "Try again.",
+    Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
 _SHARE = (
     "Check that the share exists in the vendor's app, then run 'thekeys synchronize' and 'thekeys synchronize_locker'."
@@ -60,7 +71,8 @@ _NEXT: Mapping[type[BaseException], str] = {
     errors.GatewayBusyError: "Try again in a minute, or give it longer with --timeout.",
     errors.RequestTimeoutError: "Try again, or give it longer with --timeout.",
     errors.ProtocolError: "Check that --host is a The Keys gateway, and try again.",
-    errors.CoordinationError: "Mend the shared state that is named here, then try again.",
+    LeaseLostError: "Try again.",
+    errors.CoordinationError: "Mend that and try again, or do without it: --no-coordination.",
     errors.MissingParameterError: "Check -i and -c; with -d you see what was sent and answered.",
     errors.NotSharedError: _SHARE,
     errors.InvalidHmacError: "Check the share code, and that no other program drives this gateway.",
@@ -72,6 +84,11 @@ _NEXT: Mapping[type[BaseException], str] = {
     errors.InvalidSynchronizationDataError: "The vendor's cloud is at fault: try again later.",
     errors.InvalidFirmwareError: "Try again later: the gateway has to reach the vendor's cloud.",
     errors.FirmwareUnavailableError: "Try again later: the gateway has to reach the vendor's cloud.",
+    cloud_errors.AuthenticationError: "Check the phone number and the password.",
+    cloud_errors.NotFoundError: "See with 'thekeys shares list' what there is.",
+    cloud_errors.CloudUnreachableError: "Check that this computer reaches the Internet, and try again later.",
+    cloud_errors.CloudProtocolError: "Check --cloud-url if you gave one; else the vendor's cloud is at fault.",
+    cloud_errors.ShareRejectedError: "Change what it objects to, and try again.",
     errors.TheKeysError: "Try again, with -d to see more.",
 }
 

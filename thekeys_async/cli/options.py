@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
@@ -18,30 +19,59 @@ DEFAULT_HOST = "thekeys.local"
 
 @attrs.frozen
 class Settings:
-    """What the flags and the environment say; a flag overrides the environment, which overrides the default.
+    """What the flags and the environment say; a flag overrides the environment, which overrides the file.
 
     Attributes:
-        given_host: What `--host` says, or None.
+        target: The name after the action: a locker's or a gateway's in the configuration file, or None.
+        given_hosts: What `--host` says, each time it is given.
+        configured_host: What the configuration file says, or None.
         identifier: Which locker, or None.
         code: The share code, or None.
         debug: Whether to log at DEBUG and show tracebacks.
         timeout: Seconds for the whole action, or None for the library's defaults.
         json: Whether to print JSON, and report errors as JSON.
+        config: What `--config` says, or None.
+        state_dir: What `--state-dir` says, or None.
+        no_coordination: Whether turns and timestamps are shared with no other process.
     """
 
-    given_host: str | None = None
+    target: str | None = None
+    given_hosts: tuple[str, ...] = ()
+    configured_host: str | None = None
     identifier: int | None = None
     code: str | None = attrs.field(default=None, repr=False)
     debug: bool = False
     timeout: float | None = None
     json: bool = False
+    config: str | None = None
+    state_dir: str | None = None
+    no_coordination: bool = False
+
+    @property
+    def given_host(self) -> str | None:
+        """What `--host` says, the last time it is given, or None."""
+        return self.given_hosts[-1] if self.given_hosts else None
+
+    @property
+    def chosen_host(self) -> str | None:
+        """The gateway that `--host` or THEKEYS_HOST names, or None."""
+        return self.given_host if self.given_host is not None else os.environ.get("THEKEYS_HOST") or None
 
     @property
     def host(self) -> str:
-        """The gateway to ask: `--host`, or THEKEYS_HOST, or its usual name."""
-        if self.given_host is not None:
-            return self.given_host
-        return os.environ.get("THEKEYS_HOST") or DEFAULT_HOST
+        """The gateway to ask: `--host`, or THEKEYS_HOST, or the file's, or its usual name."""
+        return (self.configured_host or DEFAULT_HOST) if self.chosen_host is None else self.chosen_host
+
+    @property
+    def given_config(self) -> Path | None:
+        """The configuration file that `--config` or THEKEYS_CONFIG names, or None."""
+        given = self.config or os.environ.get("THEKEYS_CONFIG")
+        return Path(given) if given else None
+
+    @property
+    def given_code(self) -> str | None:
+        """What `-c` says, or None: a code of the environment is for whoever needs one."""
+        return None if self.code == os.environ.get("THEKEYS_CODE") else self.code
 
     @classmethod
     def of(cls, context: click.Context) -> "Settings":
@@ -70,18 +100,19 @@ def simulated_locker(text: str) -> tuple[int, str | None]:
     return locker_number(identifier), code or None
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Read a length of time."""
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
+        number = math.nan
+    if not 0 < number < math.inf:
         raise click.BadParameter("a number of seconds above 0 is needed, for example 60")
-    return seconds
+    return number
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    if value is not None and value is not False:
+    if value is not None and value is not False and value != ():
         context.meta[f"{_META}{parameter.name}"] = value
 
 
@@ -91,9 +122,17 @@ def _shared(*names: str, **settings: Any) -> Callable[[_F], _F]:
 
 _HOST = _shared(
     "--host",
-    "given_host",
+    "given_hosts",
+    multiple=True,
     metavar="HOST",
     help=f"The gateway: a name or address, with :port if it is not 80. Or THEKEYS_HOST; else {DEFAULT_HOST}.",
+)
+_HOSTS = _shared(
+    "--host",
+    "given_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A gateway; may be given several times. Or THEKEYS_HOST; else those of the configuration file.",
 )
 _LOCKER = _shared(
     "-i", "--identifier", type=locker_number, metavar="IDENTIFIER", help="The locker's number, as printed on it."
@@ -106,22 +145,85 @@ _CODE = _shared(
 )
 _TIMEOUT = _shared(
     "--timeout",
-    type=_seconds,
+    type=seconds,
     metavar="SECONDS",
     help="Time for the whole action, with waiting its turn. Default 30; 300 to synchronise or update.",
 )
+_WATCH_TIMEOUT = _shared(
+    "--timeout", type=seconds, metavar="SECONDS", help="End by itself after so long. Default: never."
+)
+_CLOUD_TIMEOUT = _shared(
+    "--timeout",
+    type=seconds,
+    metavar="SECONDS",
+    help="Time for each question to the cloud, with log-in and retries. Default 30.",
+)
+_CONFIG = _shared(
+    "--config", metavar="FILE", help="The file with names for gateways and lockers. Or THEKEYS_CONFIG; see the docs."
+)
+_STATE_DIR = _shared(
+    "--state-dir",
+    metavar="FOLDER",
+    help="Where processes that drive the same gateways share turns and timestamps. Or THEKEYS_STATE_DIR, or a Redis in "
+    "THEKEYS_REDIS_URL; else a folder of yours.",
+)
+_NO_COORDINATION = _shared("--no-coordination", is_flag=True, help="Share turns and timestamps with no other process.")
 _JSON = _shared("--json", is_flag=True, is_eager=True, help="Print JSON on stdout; errors are JSON too, on stderr.")
 _DEBUG = _shared("-d", "--debug", is_flag=True, is_eager=True, help="Log on stderr, and show tracebacks.")
+
+_USERNAME = click.option(
+    "--username",
+    envvar="THEKEYS_USERNAME",
+    metavar="PHONE",
+    help="The account's phone number: +33612345678. Or THEKEYS_USERNAME; else you are asked. The password comes from "
+    "THEKEYS_PASSWORD, else you are asked.",
+)
+_COUNTRY = click.option(
+    "--country",
+    envvar="THEKEYS_COUNTRY",
+    type=click.Choice(["FR"], case_sensitive=False),
+    help="FR allows 0612345678. Or THEKEYS_COUNTRY.",
+)
+_CLOUD_URL = click.option(
+    "--cloud-url",
+    envvar="THEKEYS_CLOUD_URL",
+    metavar="URL",
+    help="Another cloud than the vendor's. Or THEKEYS_CLOUD_URL.",
+)
 
 
 def gateway_options(function: _F) -> _F:
     """Give a command every flag that says which gateway and locker, and how to ask them."""
-    return _HOST(_LOCKER(_CODE(_TIMEOUT(_JSON(_DEBUG(function))))))
+    return _HOST(_LOCKER(_CODE(_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
+
+
+def watch_options(function: _F) -> _F:
+    """Give `watch` the flags that say which gateways and lockers, and for how long."""
+    return _HOSTS(_LOCKER(_CODE(_WATCH_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
+
+
+def coordination_options(function: _F) -> _F:
+    """Give a command the flags that say with whom it shares turns and timestamps."""
+    return _STATE_DIR(_NO_COORDINATION(function))
+
+
+def target_argument(kind: str) -> Callable[[_F], _F]:
+    """Let a command take a name of the configuration file.
+
+    Args:
+        kind: What is named, as the help writes it: LOCKER or GATEWAY.
+    """
+    return click.argument("target", metavar=f"[{kind}]", required=False, expose_value=False, callback=_remember)
+
+
+def cloud_options(function: _F) -> _F:
+    """Give a command that asks the vendor's cloud the flags that say whose account, and where."""
+    return _USERNAME(_COUNTRY(_CLOUD_URL(_CLOUD_TIMEOUT(_CONFIG(output_options(function))))))
 
 
 def simulate_options(function: _F) -> _F:
     """Give `simulate` the flags that mean something to it; `--host` is where it listens."""
-    listen = _shared("--host", "given_host", metavar="ADDRESS", help="Where to listen. Default 127.0.0.1.")
+    listen = _shared("--host", "given_hosts", multiple=True, metavar="ADDRESS", help="Where to listen; else 127.0.0.1.")
     return listen(_CODE(output_options(function)))
 
 

@@ -38,11 +38,16 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value))
 
 
+def console() -> Console:
+    """Make what prints for a person: colours only on a terminal, and text as it stands."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
 def print_rich(*renderables: RenderableType) -> None:
-    """Print for a person; colours only on a terminal."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    """Print for a person."""
+    shown = console()
     for renderable in renderables:
-        console.print(renderable, soft_wrap=not isinstance(renderable, Table))
+        shown.print(renderable, soft_wrap=not isinstance(renderable, Table))
 
 
 def waiting(text: str, *, shown: bool) -> AbstractContextManager[object]:

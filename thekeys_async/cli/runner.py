@@ -1,6 +1,7 @@
 """Runs one action: the event loop, signals, the log, and the end that a script can understand."""
 
 import contextlib
+import json
 import logging
 import signal
 import sys
@@ -19,6 +20,8 @@ from thekeys_async.cli.options import Settings
 from thekeys_async.protocol.errors import TheKeysError
 
 T = TypeVar("T")
+
+_SHOWN_BY_WATCH = frozenset({"polling", "following"})
 
 
 @attrs.frozen
@@ -59,9 +62,10 @@ def run_until_stopped(settings: Settings, work: Callable[[], Awaitable[None]]) -
 
 
 def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -> T | Stopped:
+    received: list[signal.Signals] = []
     try:
-        with _log(debug=settings.debug):
-            return anyio.run(_supervise, work, backend="asyncio")
+        with _log(settings, received):
+            return anyio.run(_supervise, work, received, backend="asyncio")
     except KeyboardInterrupt:
         return Stopped(signal.SIGINT)
     except TheKeysError as error:
@@ -77,7 +81,7 @@ def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -
 def _unforeseen(settings: Settings, effect: Effect, error: Exception) -> Failure:
     """Say what this computer refused, or that this program has a mistake: then the door is anybody's guess."""
     mistake = not isinstance(error, OSError)
-    may_have_executed = mistake and effect is not Effect.NONE
+    may_have_executed = mistake and effect.changes
     what = f"A mistake in this program ({type(error).__name__}; -d shows where)" if mistake else printable(str(error))
     code = ExitCode.OUTCOME_UNKNOWN if may_have_executed else ExitCode.UNEXPECTED
     sentence = f"{what}; {effect.outcome(may_have_executed=may_have_executed)}."
@@ -86,8 +90,7 @@ def _unforeseen(settings: Settings, effect: Effect, error: Exception) -> Failure
     )
 
 
-async def _supervise(work: Callable[[], Awaitable[T]]) -> T | Stopped:
-    received: list[signal.Signals] = []
+async def _supervise(work: Callable[[], Awaitable[T]], received: list[signal.Signals]) -> T | Stopped:
     try:
         async with anyio.create_task_group() as group:
             await group.start(_cancel_on_signal, group.cancel_scope, received)
@@ -119,7 +122,7 @@ async def _cancel_on_signal(
 
 
 def _interrupted(settings: Settings, effect: Effect, stopped: Stopped) -> Failure:
-    may_have_executed = effect is not Effect.NONE
+    may_have_executed = effect.changes
     code = ExitCode.INTERRUPTED if stopped.by is signal.SIGINT else ExitCode.TERMINATED
     outcome = effect.outcome(may_have_executed=may_have_executed)
     sentence = f"Stopped by {stopped.by.name}; {outcome}."
@@ -131,15 +134,35 @@ def _trace(settings: Settings) -> None:
         traceback.print_exc()
 
 
+class _Warnings(logging.Handler):
+    """Tells a person at once what the library warns of; as JSON with `--json`.
+
+    Not what `watch` shows by itself, and nothing once a signal has come: then the end says what may have happened.
+    """
+
+    def __init__(self, settings: Settings, received: list[signal.Signals]) -> None:
+        super().__init__(logging.WARNING)
+        self._json = settings.json
+        self._received = received
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._received or record.module in _SHOWN_BY_WATCH:
+            return
+        sentence = printable(record.getMessage())
+        line = json.dumps({"warning": sentence}) if self._json else f"Warning: {sentence}."
+        # As it is now: a live table puts its own in the place of stderr, to keep the two apart.
+        print(line, file=sys.stderr)
+
+
 @contextlib.contextmanager
-def _log(*, debug: bool) -> Generator[None]:
-    """Show the library's log on stderr with ``-d``; without it, an error's one sentence is all there is."""
+def _log(settings: Settings, received: list[signal.Signals]) -> Generator[None]:
+    """Show the library's log on stderr with ``-d``, and only its warnings without."""
     logger = logging.getLogger("thekeys_async")
-    handler = logging.StreamHandler() if debug else logging.NullHandler()
+    handler = logging.StreamHandler() if settings.debug else _Warnings(settings, received)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else level)
+    logger.setLevel(logging.DEBUG if settings.debug else level)
     try:
         yield
     finally:

@@ -1,0 +1,179 @@
+"""`thekeys shares`: list, create with a guest's dates, revoke."""
+
+import json
+from datetime import date, datetime, time, timedelta
+
+import pytest
+
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.simulator import Fault
+
+LOCKER = "45961123"
+PIN = "80314159"
+
+
+@pytest.fixture
+def shares(run, simulated_home):
+    """Run `thekeys shares ...` unattended."""
+    cloud = simulated_home.cloud
+    known = {"THEKEYS_CLOUD_URL": cloud.url, "THEKEYS_USERNAME": cloud.username, "THEKEYS_PASSWORD": cloud.password}
+    return lambda *arguments, **environment: run("shares", *arguments, **known | environment)
+
+
+@pytest.fixture
+def keypad(simulated_home):
+    return simulated_home.cloud.add_keypad(int(LOCKER), identifier="TK-KP-7", name="Pad")
+
+
+def as_json(result):
+    assert (result.exit_code, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+def test_from_nothing_to_a_guest_and_back(shares, keypad, simulated_home):
+    assert as_json(shares("list", "--json")) == []
+    assert "no share" in shares("list").stdout
+    dates = ("--from", "2030-08-01 16:00", "--until", "2030-08-08T11:00")
+    arguments = ("create", LOCKER, "--with", "Pad", "--name", "Ada", *dates, "--pin", PIN, "--json")
+    made = as_json(shares(*arguments))
+    number = made.pop("id")
+    assert made == {
+        "identifier": int(LOCKER),
+        "locker": f"Porte {LOCKER}",
+        "with": "TK-KP-7",
+        "name": "Ada",
+        "description": "",
+        "starts": "2030-08-01T16:00:00+02:00",
+        "ends": "2030-08-08T11:00:00+02:00",
+        "active": True,
+        "usable": True,
+    }
+    (row,) = simulated_home.cloud.shares
+    assert (row.code, row.first_day, row.last_hour) == (PIN, date(2030, 8, 1), time(11))
+    assert as_json(shares("list", LOCKER, "--json")) == [made | {"id": number}]
+    revoked = shares("revoke", str(number))
+    assert revoked.exit_code == 0
+    assert "synchronize" in revoked.stdout
+    assert simulated_home.cloud.shares == ()
+
+
+def test_a_table_shows_no_code_unless_it_is_asked_for(shares, keypad, simulated_home):
+    created = shares("create", LOCKER, "--with", "TK-KP-7", "--name", "Ada", THEKEYS_PIN=PIN)
+    assert created.exit_code == 0
+    listed = shares("list", f"porte {LOCKER}", COLUMNS="200")
+    for result in (created, listed):
+        assert "Ada" in result.stdout
+        assert PIN not in result.stdout
+    assert PIN not in shares("list", "--json").stdout
+    assert PIN in shares("list", "--show-codes", COLUMNS="200").stdout
+    (listed,) = as_json(shares("list", "--show-codes", "--json"))
+    assert listed["code"] == PIN
+    other = as_json(shares("create", LOCKER, "--with", "TK-GW-1", "--name", "x", "--show-codes", "--json"))
+    assert other["code"] in {share.code for share in simulated_home.cloud.shares}
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "shown"),
+    [
+        ("2030-08-01", "2030-08-08", ("2030-08-01", "2030-08-08")),
+        ("08:00", "18:30", ("08:00", "18:30")),
+        ("2030-08-01 16:00+00:00", "2030-08-08", ("2030-08-01 18:00", "2030-08-08")),
+    ],
+)
+def test_days_hours_and_moments(shares, starts, ends, shown):
+    result = shares("create", LOCKER, "--name", "Ada", "--from", starts, "--until", ends, COLUMNS="200")
+    assert result.exit_code == 0
+    for moment in shown:
+        assert f" {moment} " in result.stdout
+
+
+def test_states(shares, simulated_home):
+    yesterday = (datetime.now().astimezone() - timedelta(days=2)).date()
+    assert shares("create", LOCKER, "--name", "past", "--until", yesterday.isoformat()).exit_code == 0
+    assert shares("create", LOCKER, "--name", "off").exit_code == 0
+    simulated_home.cloud.shares[1].active = False
+    shown = shares("list", COLUMNS="200").stdout
+    assert "has run out" in shown
+    assert "switched off" in shown
+
+
+def test_a_name_of_the_configuration_file(shares, simulated_home, tmp_path):
+    file = tmp_path / "keys.toml"
+    file.write_text(
+        f'[gateways.hall]\nhost = "{simulated_home.gateway.address}"\n'
+        f'[lockers.front-door]\nidentifier = {LOCKER}\ngateway = "hall"\n'
+    )
+    file.chmod(0o600)
+    made = as_json(shares("create", "front-door", "--name", "Ada", "--config", str(file), "--json"))
+    assert made["identifier"] == int(LOCKER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("create", LOCKER), "--name"),
+        (("create", LOCKER, "--with", "TK-KP-7", "--name", ""), "has a name"),
+        (("create", LOCKER, "--with", "TK-KP-7", "--name", "\udcff"), "can't be sent"),
+        (("create", LOCKER, "--name", "a", "--with", "Pad"), "TK-KP-7 (Pad), TK-KP-8 (Pad)"),
+        (("create", LOCKER, "--name", "a"), "Say through what"),
+        (("create", "7", "--name", "a"), "Say which locker"),
+        (("create", "geheim", "--name", "a"), f"{LOCKER} (Porte {LOCKER})"),
+        (("create", LOCKER, "--name", "a", "--with", "TK-GW-1", "--from", "soon"), "2026-08-01"),
+        (("create", LOCKER, "--name", "a", "--with", "TK-GW-1", "--from", "2030-13-01"), "2026-08-01"),
+        (
+            ("create", LOCKER, "--name", "a", "--with", "TK-GW-1", "--from", "2030-01-02", "--until", "2030-01-01"),
+            "end",
+        ),
+        (("create", LOCKER, "--name", "a", "--with", "TK-GW-1", "--pin", "gehäim"), "ASCII"),
+        (("revoke", "geheim"), "NUMBER"),
+        (("list", "geheim"), "Say which locker"),
+        ((), "Commands"),
+    ],
+)
+@pytest.mark.parametrize("flags", [(), ("-d",)])
+@pytest.mark.usefixtures("keypad")
+def test_wrong_flags(shares, simulated_home, arguments, says, flags):
+    simulated_home.cloud.add_keypad(int(LOCKER), identifier="TK-KP-8", name="Pad")
+    result = shares(*arguments, *(flags if arguments else ()))
+    assert result.exit_code == ExitCode.USAGE
+    assert says in result.stderr
+    assert "geh" not in result.stderr.replace("'geheim' is not a valid integer", "")
+    assert simulated_home.cloud.shares == ()
+
+
+def test_a_refused_form_says_why_and_blots_the_pin_out(shares, keypad):
+    result = shares("create", LOCKER, "--with", "Pad", "--name", "Ada", "--pin", "123x", "--json")
+    assert result.exit_code == ExitCode.REFUSED
+    error = json.loads(result.stderr)
+    assert error["error"] == "ShareRejectedError"
+    assert "chiffres" in error["message"]
+    assert "no share was changed" in error["message"]
+    assert "123x" not in result.stderr
+
+
+def test_a_share_that_is_not_there(shares):
+    result = shares("revoke", "7")
+    assert result.exit_code == ExitCode.REFUSED
+    assert "thekeys shares list" in result.stderr
+
+
+def test_a_creation_without_an_answer_may_have_made_a_share(shares, simulated_home):
+    simulated_home.cloud.fail(Fault.RESET_AFTER, on="create")
+    result = shares("create", LOCKER, "--name", "Ada")
+    assert result.exit_code == ExitCode.OUTCOME_UNKNOWN
+    assert "may have been created" in result.stderr
+    assert "thekeys shares list" in result.stderr
+    assert len(simulated_home.cloud.shares) == 1
+
+
+def test_a_list_that_fails_changed_nothing(shares, simulated_home):
+    simulated_home.cloud.reply_next(b"nonsense", on="shares", times=4)
+    result = shares("list")
+    assert result.exit_code == ExitCode.NOT_UNDERSTOOD
+    assert "no share was changed" in result.stderr
+
+
+def test_the_clouds_words_can_not_write_to_the_terminal(shares, simulated_home):
+    assert shares("create", LOCKER, "--name", "a\x1b[2Jb").exit_code == 0
+    assert "\x1b" not in shares("list").stdout
+    assert "\x1b" not in shares("list", "--json").stdout

@@ -1,0 +1,46 @@
+"""The public interface of coordination, as type checkers see it. It is checked, not run."""
+
+from pathlib import Path
+from typing import assert_type
+
+from thekeys_async import AsyncGateway, CoordinationError, Fleet
+from thekeys_async.coordination import (
+    Claim,
+    Coordinator,
+    FileCoordinator,
+    Lease,
+    LeaseLostError,
+    Pause,
+    RedisCoordinator,
+    TurnTimeoutError,
+    Wish,
+)
+
+
+async def coordinators(path: Path) -> None:
+    async with FileCoordinator(path) as of_files, RedisCoordinator("redis://h", lease=5, prefix="doors") as of_redis:
+        assert_type(of_files, FileCoordinator)
+        assert_type(of_redis, RedisCoordinator)
+        either: tuple[Coordinator, ...] = (of_files, of_redis, FileCoordinator("state"))
+        async with (
+            AsyncGateway("h", coordinator=either[0]) as gateway,
+            Fleet({"h": "h"}, coordinator=of_redis) as fleet,
+        ):
+            assert_type(gateway, AsyncGateway)
+            assert_type(fleet, Fleet)
+
+
+async def turn(coordinator: Coordinator) -> int:
+    async with coordinator as entered:
+        wish = Wish(clock=lambda: 0.0, newer_than=0, max_lead=10.0, catch_up=True)
+        claim = Claim(command=True, waited=0.0, until=1.0, rest=0.5, wish=wish)
+        lease = assert_type(await entered.acquire("key", claim), Lease)
+        lease.check()
+        assert_type(lease.failures, int)
+        lease.release(Pause(quiet=0.5, retry=1.0, failures=lease.failures))
+        return lease.take_timestamp()
+
+
+def errors(lost: LeaseLostError, late: TurnTimeoutError) -> tuple[CoordinationError, Exception]:
+    assert_type(lost.may_have_executed, bool)
+    return lost, late

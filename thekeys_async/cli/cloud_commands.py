@@ -1,0 +1,124 @@
+"""The commands that ask the vendor's cloud: `setup`, and `shares` with its three."""
+
+import re
+from datetime import date, datetime, time
+from typing import Any
+
+import click
+
+from thekeys_async.cli.options import Settings, cloud_options, coordination_options
+from thekeys_async.cloud.secret import Secret
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_HOUR = re.compile(r"[0-9]{2}:[0-9]{2}")
+
+
+def moment(text: str) -> datetime | date | time:
+    """Read a day, a moment, or an hour of every day; a moment without a zone is in the locker's."""
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+        if _HOUR.fullmatch(text):
+            return time.fromisoformat(text)
+        if _DAY.match(text) and len(text) > len("2026-08-01T"):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise click.BadParameter("write 2026-08-01, '2026-08-01 16:00', or 16:00 for every day")
+
+
+def pin(text: str) -> Secret:
+    """Read a PIN. The error does not repeat what was typed."""
+    wrapped = Secret.of(text) if text.isascii() else None
+    del text
+    if wrapped is None:
+        raise click.BadParameter("a PIN is ASCII text that is not empty")
+    return wrapped
+
+
+_WHEN = "A day, '2026-08-01 16:00', or 16:00 for every day."
+
+
+@click.command()
+@cloud_options
+@coordination_options
+@click.option("--share-name", default="thekeys", show_default=True, help="What the shares are called in the cloud.")
+@click.option("--synchronize", is_flag=True, help="Synchronise gateways and lockers too; may install firmware.")
+@click.pass_context
+def setup(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Share all lockers, and write down their names.
+
+    It logs in at the vendor's cloud, finds the lockers and the gateways that reported lately, makes a share for each
+    locker unless it is there, and writes names, addresses and share codes into the configuration file. Phone number
+    and password are not stored. Safe to repeat, for example when a gateway has a new address.
+    """
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+    from thekeys_async.cli.setup import run_setup  # noqa: PLC0415 - rich
+
+    run_setup(Settings.of(context), log_in(username, country, cloud_url), **how)
+
+
+@click.group()
+def shares() -> None:
+    """List, create and revoke shares in the vendor's cloud."""
+
+
+@shares.command("list")
+@cloud_options
+@click.argument("locker", required=False)
+@click.option("--show-codes", is_flag=True, help="Show the codes, too: whoever has one can open the door.")
+@click.pass_context
+def list_shares(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """List the shares of a locker, or of all.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
+    """
+    from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+
+    work.show(Settings.of(context), log_in(username, country, cloud_url), **how)
+
+
+@shares.command("create")
+@cloud_options
+@click.argument("locker")
+@click.option("--name", required=True, help="What the share is called.")
+@click.option(
+    "--with", "accessory", metavar="ACCESSORY", help="The keypad, gateway or other; needed if there are several."
+)
+@click.option("--from", "starts", type=moment, metavar="WHEN", help=f"From when it opens. {_WHEN}")
+@click.option("--until", "ends", type=moment, metavar="WHEN", help="Until when; a day counts to its end.")
+@click.option("--pin", envvar="THEKEYS_PIN", type=pin, metavar="PIN", help="What a guest types. Better in THEKEYS_PIN.")
+@click.option("--description", default="", help="Free text.")
+@click.option("--show-codes", is_flag=True, help="Show the code, too: whoever has it can open the door.")
+@click.pass_context
+def create_share(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Share a locker, with dates for a guest.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
+    """
+    from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+
+    wanted = work.Wanted(**how)
+    work.create(Settings.of(context), log_in(username, country, cloud_url), wanted)
+
+
+@shares.command("revoke")
+@cloud_options
+@click.argument("number", type=click.IntRange(0))
+@click.pass_context
+def revoke_share(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, number: int
+) -> None:
+    """Delete a share, by its number in 'thekeys shares list'."""
+    from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+
+    work.revoke(Settings.of(context), log_in(username, country, cloud_url), number)

@@ -1,0 +1,85 @@
+"""`thekeys plot`: a recording as a picture that tells where to hang the gateway."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+import click
+from rich.table import Column, Table
+
+from thekeys_async.cli import present
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.failures import Failure, other_failure, printable
+from thekeys_async.cli.options import Settings
+from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
+from thekeys_async.cli.strength import WEAK
+
+_NO_LIBRARY = "Drawing needs matplotlib: pip install 'thekeys-async[plot]'"
+_NOTHING = "There is no reading in it. It has to be what 'thekeys watch --json' has printed."
+_ADVICE = f"The higher a line the better; below {WEAK} dBm commands are likely to fail (a rule of thumb)."
+
+
+def run_plot(settings: Settings, file: Iterable[str], picture: Path) -> None:
+    """Read the file, draw the picture, and say in words what it shows.
+
+    Raises:
+        click.UsageError: The picture would be neither PNG nor SVG.
+        Failure: There is nothing to draw or nothing to draw with, or the picture can't be written.
+    """
+    if picture.suffix.lower() not in {".png", ".svg"}:
+        raise click.UsageError("OUT has to end in .png or .svg.")
+    recording = read(file)
+    if not recording.series:
+        raise other_failure("NothingFound", _NOTHING, ExitCode.USAGE, as_json=settings.json)
+    _draw(settings, recording, picture)
+    if recording.left_out:
+        click.echo(f"Lines that made no sense, and were left out: {recording.left_out}.", err=True)
+    found = _summaries(recording)
+    if settings.json:
+        present.print_json({"file": str(picture), "lines": [_as_json(*each) for each in found]})
+    else:
+        present.print_rich(_table(found), f"{_ADVICE} Drawn in {printable(str(picture))}.")
+
+
+def _draw(settings: Settings, recording: Recording, picture: Path) -> None:
+    try:
+        from thekeys_async.cli.drawing import draw  # noqa: PLC0415 - matplotlib, which may not be installed
+    except ImportError as error:
+        if not (error.name or "").startswith("matplotlib"):
+            raise
+        raise other_failure("MissingExtra", _NO_LIBRARY, ExitCode.UNEXPECTED, as_json=settings.json) from None
+    try:
+        draw(recording, picture)
+    except OSError as error:
+        raise _unwritten(settings, error) from None
+
+
+def _unwritten(settings: Settings, error: OSError) -> Failure:
+    sentence = f"The picture can't be written ({printable(str(error.strerror))})."
+    return other_failure(type(error).__name__, sentence, ExitCode.UNEXPECTED, as_json=settings.json)
+
+
+def _summaries(recording: Recording) -> list[tuple[Series, Summary]]:
+    """Summarise each line, for each locker the best gateway first."""
+    found = [(series, summarised(series.sampled(recording.end))) for series in recording.series.values()]
+    return sorted(found, key=lambda each: (each[0].identifier, -each[1].median))
+
+
+def _as_json(series: Series, summary: Summary) -> dict[str, object]:
+    named = {"gateway": series.gateway, "identifier": series.identifier, "name": series.name}
+    return {**named, **attrs.asdict(summary), "battery_mv": round(series.battery_mv)}
+
+
+def _table(found: Iterable[tuple[Series, Summary]]) -> Table:
+    right = [Column(title, justify="right") for title in ("RSSI, median", "weakest", "weak or lost", "battery")]
+    table = Table("Locker", "Gateway", *right)
+    for series, summary in found:
+        table.add_row(
+            printable(series.locker),
+            printable(series.gateway),
+            f"{summary.median:.0f} dBm",
+            f"{summary.weakest:.0f} dBm",
+            f"{summary.weak:.0%}",
+            f"{series.battery_mv:.0f} mV",
+        )
+    return table

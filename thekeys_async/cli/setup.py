@@ -1,0 +1,155 @@
+"""`thekeys setup`: from an account to names that every command takes."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import attrs
+import click
+from rich.table import Column, Table
+
+from thekeys_async import AsyncGateway
+from thekeys_async.cli import present
+from thekeys_async.cli.account import Login, flags_checked
+from thekeys_async.cli.configuration import Configuration, ConfigurationError, save
+from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.failures import Effect, other_failure, printable
+from thekeys_async.cli.names import path_of, read
+from thekeys_async.cli.naming import Named, named, written
+from thekeys_async.cli.options import Settings
+from thekeys_async.cli.runner import run
+from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
+from thekeys_async.cloud.secret import Secret
+from thekeys_async.coordination import Coordinator
+
+_SILENT = "none of its gateways has reported to the cloud lately"
+_SWITCHED_OFF = "its share is switched off or has run out; switch it on in the vendor's app, or give --share-name"
+
+
+@attrs.frozen
+class LeftOut:
+    """A locker that could not be set up.
+
+    Attributes:
+        name: What its owner calls it.
+        identifier: Its number.
+        reason: Why not.
+    """
+
+    name: str
+    identifier: int
+    reason: str
+
+
+def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize: bool) -> None:
+    """Find lockers, share them, write the file, and say what to do next.
+
+    Raises:
+        Failure: It could not be done; repeating it is safe.
+    """
+    path = path_of(settings)
+    configuration, text = read(settings, path)
+    with _waiting(settings, "asking the vendor's cloud ..."):
+        wired, left_out = run(settings, Effect.SHARE, partial(_share, login, settings, configuration, share_name))
+    if not wired:
+        reasons = "; ".join(f"{each.name or each.identifier}: {each.reason}" for each in left_out)
+        sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
+        raise other_failure("NothingFound", sentence, ExitCode.UNREACHABLE, as_json=settings.json)
+    entries = named(configuration, wired)
+    _save(settings, path, partial(written, text, entries))
+    if synchronize:
+        with _waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
+            coordinator = chosen_coordinator(settings)
+            work = partial(_synchronize, coordinator, entries)
+            run(settings, Effect.GATEWAY, partial(within, coordinator, work))
+    _report(settings, path, entries, left_out, synchronized=synchronize)
+
+
+def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
+    return present.waiting(text, shown=not (settings.json or settings.debug))
+
+
+async def _share(
+    login: Login, settings: Settings, configuration: Configuration, share_name: str
+) -> tuple[list[Wired], list[LeftOut]]:
+    async with login.cloud(settings) as cloud:
+        found = [_through_one(each, configuration) for each in await discover(cloud)]
+        with flags_checked():
+            wired = await ensure_shares(cloud, found, share_name=share_name)
+    now = datetime.now(UTC)
+    usable = [each for each in wired if each.share.usable(now)]
+    silent = [(each.locker, _SILENT) for each in found if not each.gateways]
+    switched_off = [(each.locker, _SWITCHED_OFF) for each in wired if each not in usable]
+    return usable, [LeftOut(locker.name, locker.identifier, reason) for locker, reason in silent + switched_off]
+
+
+def _through_one(found: Discovered, configuration: Configuration) -> Discovered:
+    """Choose one gateway for a locker: the one that the file has for it, else the one that reported last."""
+    chosen = {
+        configuration.gateways[locker.gateway].id
+        for locker in configuration.lockers.values()
+        if locker.identifier == found.locker.identifier
+    }
+    gateways = sorted(found.gateways, key=lambda gateway: gateway.identifier not in chosen)
+    return attrs.evolve(found, gateways=tuple(gateways[:1]))
+
+
+def _save(settings: Settings, path: Path, write: Callable[[], Secret]) -> None:
+    try:
+        save(path, write())
+    except ConfigurationError as error:
+        problem = printable(f"The shares are there, but {error}")
+    else:
+        return
+    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+
+
+async def _synchronize(coordinator: Coordinator | None, entries: Sequence[Named]) -> None:
+    """Let each gateway learn its shares, and then each locker."""
+    gateways: dict[str, Gateway] = {each.gateway: each.wired.gateway for each in entries}
+    for name, known in gateways.items():
+        async with AsyncGateway(known.address or "", name=name, coordinator=coordinator) as gateway:
+            await gateway.synchronize()
+            for each in entries:
+                if each.gateway == name:
+                    await gateway.locker(each.wired.locker.identifier).synchronize()
+
+
+def _report(
+    settings: Settings, path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut], *, synchronized: bool
+) -> None:
+    if settings.json:
+        present.print_json(_as_json(path, entries, left_out))
+        return
+    table = Table("Locker", Column("Identifier", justify="right"), "Gateway", "Address")
+    for each in entries:
+        gateway = each.wired.gateway
+        table.add_row(each.locker, str(each.wired.locker.identifier), each.gateway, gateway.address)
+    present.print_rich(table, f"Written to {printable(str(path))}; nobody but you can read it.")
+    if not synchronized:
+        gateways = sorted({each.gateway for each in entries})
+        present.print_rich(
+            f"A new share works once its gateway and locker have been synchronised, which happens by itself or with "
+            f"'thekeys synchronize {gateways[0]}' and 'thekeys synchronize_locker {entries[0].locker}'."
+        )
+    present.print_rich(f"Then: thekeys open {entries[0].locker}")
+    for other in left_out:
+        click.echo(f"Left out: {printable(other.name)} ({other.identifier}): {other.reason}.", err=True)
+
+
+def _as_json(path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut]) -> object:
+    gateways = {each.gateway: each.wired.gateway for each in entries}
+    return {
+        "file": str(path),
+        "gateways": [
+            {"name": name, "host": gateway.address, "id": gateway.identifier} for name, gateway in gateways.items()
+        ],
+        "lockers": [
+            {"name": each.locker, "identifier": each.wired.locker.identifier, "gateway": each.gateway}
+            for each in entries
+        ],
+        "left_out": [attrs.asdict(each) for each in left_out],
+    }

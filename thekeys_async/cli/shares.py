@@ -1,0 +1,211 @@
+"""`thekeys shares`: list, create and revoke."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, time
+from functools import partial
+from typing import TypeVar
+
+import attrs
+import click
+from rich.table import Column, Table
+
+from thekeys_async.cli import names, present
+from thekeys_async.cli.account import Login, flags_checked
+from thekeys_async.cli.failures import Effect, printable
+from thekeys_async.cli.options import Settings
+from thekeys_async.cli.runner import run
+from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, Share
+from thekeys_async.cloud.secret import Secret
+
+_T = TypeVar("_T")
+
+_LATER = (
+    "It takes effect once the gateway and the locker have been synchronised, which happens by itself "
+    "or with 'thekeys synchronize' and 'thekeys synchronize_locker'."
+)
+
+
+@attrs.frozen
+class Wanted:
+    """A share to be created.
+
+    Attributes:
+        locker: What is to be opened, as the person calls it.
+        name: What the share is called.
+        accessory: Through what, as the person calls it; None if there is only one.
+        starts: From when.
+        ends: Until when.
+        pin: What is typed on a keypad; None lets the cloud choose.
+        description: Free text.
+        show_codes: Whether to show the code.
+    """
+
+    locker: str
+    name: str
+    accessory: str | None
+    starts: Moment | None
+    ends: Moment | None
+    pin: Secret | None
+    description: str
+    show_codes: bool
+
+
+def show(settings: Settings, login: Login, *, locker: str | None, show_codes: bool) -> None:
+    """List the shares of a locker, or of all.
+
+    Raises:
+        Failure: They could not be read.
+    """
+    number = _number(settings, locker)
+    found = _ask(settings, login, Effect.SHARES_READ, partial(_list, locker, number))
+    if settings.json:
+        present.print_json([_as_json(*each, show_codes=show_codes) for each in found])
+    elif found:
+        present.print_rich(_table(found, show_codes=show_codes))
+    else:
+        present.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
+
+
+def create(settings: Settings, login: Login, wanted: Wanted) -> None:
+    """Create a share.
+
+    Raises:
+        Failure: It could not be created, or nobody knows.
+    """
+    number = _number(settings, wanted.locker)
+    locker, share = _ask(settings, login, Effect.SHARE, partial(_create, wanted, number))
+    if settings.json:
+        present.print_json(_as_json(locker, share, show_codes=wanted.show_codes))
+    else:
+        present.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
+
+
+def revoke(settings: Settings, login: Login, number: int) -> None:
+    """Delete a share.
+
+    Raises:
+        Failure: It could not be deleted, or nobody knows.
+    """
+    _ask(settings, login, Effect.SHARE, lambda cloud: cloud.delete_share(number))
+    if settings.json:
+        present.print_json({"revoked": number})
+    else:
+        present.print_rich(f"Share {number} is revoked. {_LATER}")
+
+
+def _ask(settings: Settings, login: Login, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
+    async def ask() -> _T:
+        async with login.cloud(settings) as cloud:
+            return await question(cloud)
+
+    with _waiting(settings):
+        return run(settings, effect, ask)
+
+
+def _waiting(settings: Settings) -> AbstractContextManager[object]:
+    return present.waiting("asking the vendor's cloud ...", shown=not (settings.json or settings.debug))
+
+
+async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tuple[Locker, Share]]:
+    lockers = await cloud.lockers()
+    chosen = lockers if wanted is None else [_chosen(lockers, wanted, number)]
+    return [(locker, share) for locker in chosen for share in await cloud.shares(locker)]
+
+
+async def _create(wanted: Wanted, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
+    locker = _chosen(await cloud.lockers(), wanted.locker, number)
+    accessory = _accessory(locker, wanted.accessory)
+    with flags_checked():
+        share = await cloud.create_share(
+            locker,
+            accessory,
+            name=wanted.name,
+            starts=_in_zone(wanted.starts, locker),
+            ends=_in_zone(wanted.ends, locker),
+            description=wanted.description,
+            share_code=None if wanted.pin is None else wanted.pin.reveal(),
+        )
+    return locker, share
+
+
+def _number(settings: Settings, locker: str | None) -> int | None:
+    """Find a locker's number, if it is given, or stands in the configuration file."""
+    if locker is None or locker.isdecimal():
+        return None if locker is None else int(locker)
+    return names.locker_number(settings, locker)
+
+
+def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locker:
+    found = [locker for locker in lockers if locker.identifier == number]
+    found = found or [locker for locker in lockers if locker.name.casefold() == wanted.casefold()]
+    if len(found) == 1:
+        return found[0]
+    there = _listed(f"{locker.identifier} ({locker.name})" for locker in lockers)
+    raise click.UsageError(f"Say which locker, by name or number. The account has: {there}.")
+
+
+def _accessory(locker: Locker, wanted: str | None) -> Accessory:
+    found = [each for each in locker.accessories if wanted in {None, each.identifier}]
+    found = found or [each for each in locker.accessories if each.name == wanted]
+    if len(found) == 1:
+        return found[0]
+    there = _listed(f"{each.identifier} ({each.name})" for each in locker.accessories)
+    raise click.UsageError(f"Say through what, with --with. The locker has: {there}.")
+
+
+def _listed(names_there: Iterable[str]) -> str:
+    return printable(", ".join(names_there)) or "none"
+
+
+def _in_zone(moment: Moment | None, locker: Locker) -> Moment | None:
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        return moment.replace(tzinfo=locker.timezone)
+    return moment
+
+
+def _as_json(locker: Locker, share: Share, *, show_codes: bool) -> dict[str, object]:
+    return {
+        "id": share.id,
+        "identifier": locker.identifier,
+        "locker": locker.name,
+        "with": share.accessory and share.accessory.identifier,
+        "name": share.name,
+        "description": share.description,
+        "starts": share.starts and share.starts.isoformat(),
+        "ends": share.ends and share.ends.isoformat(),
+        "active": share.active,
+        "usable": share.usable(datetime.now(UTC)),
+        **({"code": share.code} if show_codes else {}),
+    }
+
+
+def _table(found: Sequence[tuple[Locker, Share]], *, show_codes: bool) -> Table:
+    headings = ["Locker", "Through", "Name", "From", "Until", "State", *(["Code"] if show_codes else [])]
+    table = Table(Column("Number", justify="right"), *headings)
+    for locker, share in found:
+        cells = [
+            locker.name or str(locker.identifier),
+            share.accessory.name or share.accessory.identifier if share.accessory else "-",
+            share.name,
+            _when(share.starts),
+            _when(share.ends),
+            _state(share),
+            *([share.code or "-"] if show_codes else []),
+        ]
+        table.add_row(str(share.id), *(printable(cell) for cell in cells))
+    return table
+
+
+def _when(moment: Moment | None) -> str:
+    if isinstance(moment, datetime):
+        return f"{moment:%Y-%m-%d %H:%M}"
+    if isinstance(moment, time):
+        return f"{moment:%H:%M}"
+    return "-" if moment is None else moment.isoformat()
+
+
+def _state(share: Share) -> str:
+    if share.usable(datetime.now(UTC)):
+        return "on"
+    return "has run out" if share.active else "switched off"

@@ -1,0 +1,36 @@
+"""What an RSSI means, and how it is drawn in a line of text.
+
+The limits are a rule of thumb for Bluetooth Low Energy, not the vendor's: receivers lose packets from about -85 dBm on.
+"""
+
+from collections.abc import Sequence
+
+WEAK = -85
+"""Weaker than this, in dBm, commands are likely to fail."""
+GOOD = -75
+"""From here on, in dBm, there is room for a closed door and a bad day."""
+
+FAINTEST, STRONGEST = -100, -40
+"""The ends of a scale, in dBm."""
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+_ASCII_LEVELS = "_.-:=+*#"
+_LEAST_RANGE = 16
+
+
+def style(rssi: int) -> str:
+    """Say in which colour a signal is shown."""
+    if rssi >= GOOD:
+        return "green"
+    return "yellow" if rssi >= WEAK else "red"
+
+
+def sparkline(signals: Sequence[int], *, ascii_only: bool = False) -> str:
+    """Draw signals as a line of blocks, one for each. Noise of a few dB stays low: the scale spans 16 dB at least."""
+    if not signals:
+        return ""
+    levels = _ASCII_LEVELS if ascii_only else _LEVELS
+    middle = (min(signals) + max(signals)) / 2
+    span = max(_LEAST_RANGE, max(signals) - min(signals))
+    steps = (round((signal - middle + span / 2) / span * (len(levels) - 1)) for signal in signals)
+    return "".join(levels[step] for step in steps)

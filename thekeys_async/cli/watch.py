@@ -1,0 +1,103 @@
+"""`thekeys watch`: the lockers of one gateway or of many, as a live table or as JSON lines, until somebody ends it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+import attrs
+import click
+
+from thekeys_async import AsyncGateway, Fleet, Updates
+from thekeys_async.cli import present
+from thekeys_async.cli.board import Board
+from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.lines import Output, as_json
+from thekeys_async.cli.live import follow, print_last
+from thekeys_async.cli.names import Watched, gateways_watched
+from thekeys_async.cli.options import Settings
+from thekeys_async.cli.runner import run_until_stopped
+from thekeys_async.coordination import Coordinator
+
+Show = Callable[[Updates], Awaitable[None]]
+"""Shows updates until it is cancelled."""
+
+
+@attrs.frozen
+class Wish:
+    """What is watched, and how.
+
+    Attributes:
+        gateways: Names of the configuration file.
+        interval: Seconds from poll to poll.
+        every_poll: Whether a line is printed for each poll, also if nothing has changed.
+    """
+
+    gateways: Sequence[str]
+    interval: float
+    every_poll: bool
+
+
+def run_watch(settings: Settings, wish: Wish) -> None:
+    """Watch until a signal, the time given, or the end of the pipe; all of them are its usual end.
+
+    Raises:
+        click.UsageError: A flag or a name makes no sense.
+        Failure: The configuration file can't be used.
+    """
+    chosen, names = gateways_watched(settings, wish.gateways)
+    coordinator = chosen_coordinator(settings)
+    gateways = _gateways(chosen, coordinator)
+    output, board, console = Output(), Board(gateways), present.console()
+    if settings.json:
+        show: Show = partial(_print_lines, output, names)
+    else:
+        show = partial(follow, board=board, names=names, console=console)
+    options: dict[str, Any] = {
+        "interval": wish.interval,
+        "every_poll": wish.every_poll or not settings.json,
+        "lockers": None if settings.identifier is None else {settings.identifier},
+        "follow_doors": any(each.codes for each in chosen),
+    }
+    work = partial(_watch, gateways, options, settings.timeout, output, show)
+    run_until_stopped(settings, partial(within, coordinator, work))
+    if not settings.json and not output.has_no_reader:
+        print_last(board, names, console)
+
+
+def _gateways(chosen: Sequence[Watched], coordinator: Coordinator | None) -> dict[str, AsyncGateway]:
+    gateways: dict[str, AsyncGateway] = {}
+    for each in chosen:
+        try:
+            gateway = AsyncGateway(each.host, name=each.name, share_codes=each.codes, coordinator=coordinator)
+        except ValueError as error:
+            raise click.UsageError(f"--host or -c: {error}") from None
+        gateways[gateway.name] = gateway
+    return gateways
+
+
+async def _watch(
+    gateways: Mapping[str, AsyncGateway],
+    options: Mapping[str, Any],
+    seconds: float | None,
+    output: Output,
+    show: Show,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_when_closed, output, tasks.cancel_scope)
+        with anyio.move_on_after(seconds):
+            async with Fleet(gateways) as fleet, fleet.watch(**options) as updates:
+                await show(updates)
+        tasks.cancel_scope.cancel()
+
+
+async def _end_when_closed(output: Output, scope: anyio.CancelScope) -> None:
+    await output.closed()
+    scope.cancel()
+
+
+async def _print_lines(output: Output, names: Mapping[int, str], updates: Updates) -> None:
+    with suppress(BrokenPipeError):
+        async for update in updates:
+            await output.write(as_json(update, names))
