@@ -8,17 +8,20 @@ import socket
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
+from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
 
 ROOT = Path(__file__).parents[2]
-GATEWAY, PORT = "192.168.0.26", "8080"
+GATEWAY, ANNEX, PORT = "192.168.0.26", "192.168.0.27", "8080"
+REDIS = "redis://192.168.0.2:6379/0"
 IDENTIFIER, SHARE_CODE = 45961123, "share code"
+PASSWORD = "password"
 
 _FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```[ ]*$", re.MULTILINE | re.DOTALL)
 _MARKER = re.compile(r"<!-- not run: (.+?) -->\s*\Z")
@@ -49,6 +52,11 @@ class Block:
         return named and named[1]
 
     @property
+    def needs_redis(self) -> bool:
+        """Whether it talks to a Redis."""
+        return REDIS in self.text
+
+    @property
     def siblings(self) -> "list[Block]":
         """All blocks of its page."""
         return [block for block in BLOCKS if block.page == self.page]
@@ -60,13 +68,19 @@ class Stage:
 
     Attributes:
         gateway: Stands in for 192.168.0.26.
+        annex: Stands in for 192.168.0.27.
+        cloud: Stands in for the vendor's.
         port: A free port, in the place of 8080.
+        redis: Stands in for redis://192.168.0.2:6379/0; None where no redis-server is installed.
         identifier: The locker that the gateway sees.
         share_code: Its share code.
     """
 
     gateway: SimulatedGateway
+    annex: SimulatedGateway
+    cloud: SimulatedCloud
     port: str
+    redis: str | None
     identifier: int = IDENTIFIER
     share_code: str = SHARE_CODE
 
@@ -77,17 +91,28 @@ class Stage:
 
     def translate(self, text: str) -> str:
         """Put what is here in the place of what a reader sees."""
-        return re.sub(rf"{re.escape(GATEWAY)}(:80\b)?", self.address, text).replace(PORT, self.port)
+        text = text.replace(REDIS, self.redis or REDIS).replace(PORT, self.port).replace(ANNEX, self.annex.address)
+        return re.sub(rf"{re.escape(GATEWAY)}(:80\b)?", self.address, text)
 
 
 @contextmanager
-def _stage() -> Iterator[Stage]:
+def _stage(redis: str | None) -> Iterator[Stage]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-    lockers = [SimulatedLocker(IDENTIFIER, share_code=SHARE_CODE)]
-    gateway = SimulatedGateway(lockers, light=0, bluetooth=0, synchronization=0, restart=0.1)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(gateway):
-        yield Stage(gateway, port)
+    locker, other = SimulatedLocker(IDENTIFIER, share_code=SHARE_CODE), SimulatedLocker(45961124, "other code")
+    gateway = SimulatedGateway([locker], light=0, bluetooth=0, synchronization=0, restart=0.1)
+    annex = SimulatedGateway([locker, other], light=0, bluetooth=0, synchronization=0, restart=0.1)
+    cloud = SimulatedCloud(password=PASSWORD)
+    cloud.add_gateway(gateway, name="Hall")
+    cloud.add_keypad(IDENTIFIER, name="Guest keypad")
+    cloud.names[IDENTIFIER] = "Front door"
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(gateway),
+        portal.wrap_async_context_manager(annex),
+        portal.wrap_async_context_manager(cloud),
+    ):
+        yield Stage(gateway, annex, cloud, port, redis)
 
 
 def _blocks(path: Path) -> Iterator[Block]:
@@ -114,6 +139,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "python_block": lambda block: block.language == "python" and not block.not_run,
         "shell_block": lambda block: block.language == "sh" and not block.not_run,
         "json_block": lambda block: block.language == "json",
+        "toml_block": lambda block: block.language == "toml",
     }.items():
         if name in metafunc.fixturenames:
             blocks = [block for block in BLOCKS if wanted(block)]
@@ -135,6 +161,14 @@ def blocks() -> list[Block]:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Callable[[], AbstractContextManager[Stage]]:
+def stage(redis_url: str | None) -> Callable[[], AbstractContextManager[Stage]]:
     """Opens a place to run a block in."""
-    return _stage
+    return partial(_stage, redis_url)
+
+
+@pytest.fixture(autouse=True)
+def _redis_where_it_is_needed(request: pytest.FixtureRequest) -> None:
+    parameters = request.node.callspec.params.values() if hasattr(request.node, "callspec") else ()
+    needed = any(isinstance(each, Block) and each.needs_redis for each in parameters)
+    if needed and request.getfixturevalue("redis_url") is None:
+        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")

@@ -9,7 +9,8 @@ import sys
 import anyio
 import pytest
 
-from thekeys_async import AsyncGateway, Pacing
+from thekeys_async import AsyncGateway, Fleet, Pacing
+from thekeys_async.cloud import Cloud
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +30,7 @@ def _loopback_only(monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch):
     """Leave out the rests that only hardware needs."""
+    monkeypatch.setitem(Fleet.from_cloud.__kwdefaults__, "pacing", Pacing(0, 0))
     monkeypatch.setitem(AsyncGateway.__init__.__kwdefaults__, "pacing", Pacing(0, 0))
 
 
@@ -36,6 +38,7 @@ def test_python_block(python_block, stage, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with stage() as house:
+        monkeypatch.setitem(Cloud.__init__.__kwdefaults__, "base_url", house.cloud.url)
         for block in python_block.siblings:
             if block.file_name:
                 (tmp_path / block.file_name).write_text(house.translate(block.text), encoding="utf-8")
@@ -56,9 +59,12 @@ def _run(text, where, house):
 
 
 async def _run_fragment(code, house):
-    async with AsyncGateway(house.address, share_codes={house.identifier: house.share_code}) as gateway:
+    async with (
+        AsyncGateway(house.address, share_codes={house.identifier: house.share_code}) as gateway,
+        Cloud(house.cloud.username, house.cloud.password) as cloud,
+    ):
         door = gateway.locker(house.identifier)
-        await eval(code, {"__name__": "__main__", "gateway": gateway, "door": door})
+        await eval(code, {"__name__": "__main__", "gateway": gateway, "door": door, "cloud": cloud})
 
 
 def _run_pytest(path):

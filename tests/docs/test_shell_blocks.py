@@ -1,4 +1,4 @@
-"""Every command line of the README and the docs runs; JSON that is shown is JSON."""
+"""Every command line of the README and the docs runs; JSON and TOML that are shown are such."""
 
 import json
 import os
@@ -8,6 +8,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from thekeys_async.cli.configuration import load
 
 _SECONDS = 60
 
@@ -30,6 +32,13 @@ def test_json_block(json_block):
     assert json.loads(json_block.text)
 
 
+def test_toml_block(toml_block, tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text(toml_block.text, encoding="utf-8")
+    file.chmod(0o600)
+    assert load(file)
+
+
 def _is_shell_test(item):
     return "shell_block" in getattr(item, "fixturenames", ())
 
@@ -40,7 +49,7 @@ def _run(block, stage, folder):
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", house.translate(block.text)],
             cwd=clone,
-            env=environment | {"THEKEYS_HOST": house.address},
+            env=environment | _world(house, folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -54,6 +63,18 @@ def _run(block, stage, folder):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
     return process.returncode, output
+
+
+def _world(house, folder):
+    """What a command finds in its environment: a gateway, an account, a cloud, and nothing configured."""
+    return {
+        "THEKEYS_HOST": house.address,
+        "THEKEYS_USERNAME": house.cloud.username,
+        "THEKEYS_PASSWORD": house.cloud.password,
+        "THEKEYS_CLOUD_URL": house.cloud.url,
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
 
 
 def _installed(folder):
