@@ -1,7 +1,7 @@
 """The same wire through an httpx client or transport of the caller's.
 
 It knows less than the library's own: only a failed connect proves that nothing was sent, a timestamp is taken before
-the connection is opened, and whether connections are kept is not its decision.
+the connection is opened, and no connection is kept, as httpx can't be asked whether it is still good.
 """
 
 import contextlib
@@ -60,6 +60,7 @@ class HttpxWire:
     def _request(self, prepare: Prepare, trace: "_ConnectTrace") -> httpx.Request:
         outgoing = prepare()
         headers = {"Host": self._address.authority, "User-Agent": "thekeys-async", "Accept": "*/*"}
+        headers["Connection"] = "close"  # what a kept connection still holds could be taken for the answer to a command
         if outgoing.has_form:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         timeout = {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None}

@@ -43,16 +43,13 @@ class SharedTurn:
         """How often in a row the gateway has failed, whoever asked it."""
         return self.held.failures if self.held else 0
 
-    async def acquire(
-        self, waiter: object, *, command: bool, signed: bool, catch_up: bool, since: float, until: float
-    ) -> bool:
+    async def acquire(self, waiter: object, *, command: bool, signed: bool, since: float, until: float) -> bool:
         """Wait for the turn.
 
         Args:
             waiter: Who waits.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
-            catch_up: Whether it waits until the clock has passed the last timestamp.
             since: When its call began, in the event loop's time.
             until: When it gives up.
 
@@ -64,7 +61,7 @@ class SharedTurn:
             CoordinationError: The shared state can't be used.
         """
         stamps = self._allocator
-        wish = Wish(stamps.now, stamps.last, stamps.max_lead, catch_up) if signed else None
+        wish = Wish(stamps.now, stamps.last, stamps.max_lead) if signed else None
         claim = Claim(command, anyio.current_time() - since, until, self._rest, wish)
         lease: Lease | None = None
         with anyio.CancelScope() as scope:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from thekeys_async.protocol.address import Address
@@ -95,6 +96,10 @@ class SocketWire:
             self._before_use(self)
         connection = self._take_kept(fresh=fresh) or _Connection(await _connect(self._address), self._address)
         try:
+            if fresh:
+                # Who has been cancelled while it was about to run again must not move a door.
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                connection.check_silent()
             reply = await connection.exchange(prepare, attempt)
         except BaseException:
             connection.close(abort=attempt.sent)
@@ -142,6 +147,15 @@ class _Connection:
         except OSError:
             return False
         return False
+
+    def check_silent(self) -> None:
+        """Check that nothing can be taken for the answer to what is yet to be asked.
+
+        Raises:
+            NotSentError: The gateway has hung up, or has spoken already.
+        """
+        if not self.alive:
+            raise NotSentError("the gateway hung up, or spoke before it was asked")
 
     def close(self, *, abort: bool = False) -> None:
         """Close the socket; with `abort`, so that nothing that is still unsent will ever be."""

@@ -119,6 +119,8 @@ class Turns:
             OutOfTime: `until` has come.
             CoordinationError: The state shared with other processes can't be used.
         """
+        if self._shared and waiter.catch_up:
+            await self._let_clock_catch_up(until)
         heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = False
         try:
@@ -178,7 +180,6 @@ class Turns:
                 waiter,
                 command=waiter.command,
                 signed=waiter.signed,
-                catch_up=waiter.catch_up,
                 since=waiter.since,
                 until=until,
             )
@@ -224,6 +225,12 @@ class Turns:
         ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
         lead = self._allocator.wait(catch_up=waiter.catch_up) if waiter.signed else 0.0
         return max(ready_at - anyio.current_time(), lead)
+
+    async def _let_clock_catch_up(self, until: float) -> None:
+        """Wait outside the queue that is shared with other processes, where it would keep all of them waiting."""
+        while (wait := self._allocator.wait(catch_up=True)) > 0:
+            self._check(until)
+            await anyio.sleep(min(wait, until - anyio.current_time()))
 
     async def _pause(self, waiter: Waiter, seconds: float) -> None:
         if seconds <= 0:

@@ -124,6 +124,26 @@ async def test_a_command_cancelled_before_its_bytes_left_never_arrives(walker: W
         assert sim.lockers[1].opened_count == 0
 
 
+async def test_a_command_cancelled_when_its_connection_has_just_opened_is_not_sent() -> None:
+    """The task is about to run again, and finds itself cancelled."""
+    async with (
+        SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0) as sim,
+        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as gateway,
+    ):
+        with anyio.CancelScope() as scope, pytest.MonkeyPatch.context() as patch:
+
+            async def cancelled(*_: object) -> None:
+                await connected(*_)
+                scope.cancel()
+
+            connected = anyio.wait_writable
+            patch.setattr(anyio, "wait_writable", cancelled)
+            await gateway.locker(1).open()
+        assert scope.cancelled_caught
+        await gateway.lockers()
+        assert [record.endpoint for record in sim.requests] == ["lockers"]
+
+
 async def test_a_wait_for_the_bolt_is_cancelled_at_every_wait(walker: Walker) -> None:
     async with (
         SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0) as sim,

@@ -252,3 +252,36 @@ async def test_a_name_with_several_addresses(
         wire.close()
         places[:] = [("127.0.0.2", port), ("127.0.0.3", port)]
         await _fails(SocketWire(Address("gateway.test", port)), NotSentError, sent=False)
+
+
+async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked() -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    received = []
+
+    async def speak(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.send(_OK)
+            spoken.set()
+            try:
+                received.append(await stream.receive())
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                received.append(b"")
+            heard.set()
+
+    spoken, heard = anyio.Event(), anyio.Event()
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, speak)
+        with pytest.MonkeyPatch.context() as patch:
+
+            async def late(sock: socket.socket) -> None:
+                await connected(sock)
+                await spoken.wait()
+
+            connected = anyio.wait_writable
+            patch.setattr(anyio, "wait_writable", late)
+            wire = SocketWire(Address.parse(f"127.0.0.1:{port}"))
+            await _fails(wire, NotSentError, sent=False, fresh=True)
+        await heard.wait()
+        group.cancel_scope.cancel()
+    assert received == [b""]

@@ -122,6 +122,8 @@ def test_success_is_ok_or_zero_in_either_field(body: dict) -> None:
         {"status": 500, "code": 37},
         {"status": "33", "code": "0x25"},
         {"status": "ok", "code": "ko"},
+        {"status": "failed", "code": 0},
+        {"status": "ok", "code": "error"},
         {"status": "0", "message": "busy"},
         {"status": "ko", "cause": "the locker timed out while its motor was busy"},
     ],

@@ -21,6 +21,7 @@ _STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
 _STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
 _JAMMED = re.compile(r"\bjam", re.IGNORECASE)
 _BUSY = re.compile(r"(the )?(gateway )?(is )?busy\b", re.IGNORECASE)
+_FAILURE = re.compile(r"error|fail|invalid|refused|time ?out|timed out")
 # An error that echoes the request must not end up in a log: what looks like a hash or a share code is left out.
 _SECRET = re.compile(r"(?=\S*[0-9+/%])[A-Za-z0-9+/%]{16,}=*")
 _LONGEST_CAUSE = 200
@@ -52,7 +53,7 @@ class _Said:
     ok: bool
     ko: bool
     number: int | None
-    several: bool
+    disputed: bool
     cause: str | None
 
 
@@ -93,7 +94,9 @@ def _listen(fields: Mapping[str, Any]) -> _Said:
     if number is None and not told and cause and _BUSY.match(cause):
         number = BUSY
     folded = [v.strip().lower() for v in head if isinstance(v, str)]
-    return _Said(ok="ok" in folded or 0 in numbers, ko="ko" in folded, number=number, several=bool(told), cause=cause)
+    ok = "ok" in folded or 0 in numbers
+    disputed = bool(told) or (ok and any(map(_FAILURE.search, folded)))
+    return _Said(ok=ok, ko="ko" in folded, number=number, disputed=disputed, cause=cause)
 
 
 def _is_words(value: object) -> bool:
@@ -102,7 +105,7 @@ def _is_words(value: object) -> bool:
 
 def _refused(endpoint: Endpoint, reply: Reply, said: _Said) -> TheKeysError | None:
     """What stands against success in this reply, if anything does."""
-    if said.several or (said.ok and said.number is not None):
+    if said.disputed or (said.ok and said.number is not None):
         return unusable(endpoint, "the answer contradicts itself", code=said.number, cause=said.cause)
     if said.number is not None:
         why = f"the answer has an unknown number, {said.number}"
