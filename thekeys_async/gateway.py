@@ -191,7 +191,12 @@ class AsyncGateway:
             identifier: The locker's number.
             share_code: Its share code; the one given to the gateway if not given here.
         """
-        code = self.share_code(_identifier(identifier)) if share_code is None else ShareCode(share_code)
+        try:
+            code = self.share_code(_identifier(identifier)) if share_code is None else ShareCode(share_code)
+        except (TypeError, ValueError) as error:
+            raise error.with_traceback(None) from None
+        finally:
+            share_code = None  # as in `__init__`
         return AsyncLocker(self, identifier, code)
 
     def share_code(self, identifier: int) -> ShareCode | None:

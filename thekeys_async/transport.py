@@ -26,6 +26,7 @@ from thekeys_async.protocol.requests import Outgoing
 _CHUNK = 64 * 1024
 _CONNECT_SECONDS = 5.0
 _NEXT_ADDRESS_AFTER = 0.25
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 _ABORT = struct.pack("ii", 1, 0)
 
 
@@ -247,11 +248,20 @@ async def _open(family: int, sockaddr: tuple[Any, ...]) -> socket.socket:
     try:
         sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _notice_death(sock)
         await _finish(sock, sock.connect_ex(sockaddr))
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _notice_death(sock: socket.socket) -> None:
+    """Let the kernel ask a silent gateway whether it is there: one that has restarted in the middle says no."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if option := getattr(socket, name, None):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _finish(sock: socket.socket, error: int) -> None:

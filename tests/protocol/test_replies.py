@@ -123,6 +123,10 @@ def test_success_is_ok_or_zero_in_either_field(body: dict) -> None:
         {"status": "33", "code": "0x25"},
         {"status": "ok", "code": "ko"},
         {"status": "failed", "code": 0},
+        {"status": "ok", "code": {"x": 1}},
+        {"status": "ok", "code": True},
+        {"status": "ok", "code": 33.5},
+        {"status": "ok", "code": 0, "cause": "invalid hash"},
         {"status": "ok", "code": "error"},
         {"status": "0", "message": "busy"},
         {"status": "ko", "cause": "the locker timed out while its motor was busy"},
@@ -230,3 +234,17 @@ def test_a_connection_fault_may_have_moved_the_door_but_a_read_has_not(code: int
         read = refusal(endpoints.LOCKER_STATUS, code, None)
         assert read
         assert not read.may_have_executed
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"status": "Door closed", "code": 37}, LockerFaultError),
+        ({"status": "Door closed", "code": 500}, GatewayBusyError),
+        ({"status": "Door open", "code": 33}, InvalidHmacError),
+        ({"code": 37, "cause": "Bluetooth jammed"}, LockerFaultError),
+    ],
+)
+def test_a_refusal_is_no_state_whatever_its_words(body: dict, error: type[TheKeysError]) -> None:
+    with pytest.raises(error):
+        _read(endpoints.LOCKER_STATUS, _reply(body))

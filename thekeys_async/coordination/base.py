@@ -150,7 +150,7 @@ class Freshness:
     """When a timestamp was handed out, by two clocks: either may have stood still while the process did not run."""
 
     boot: float = attrs.field(factory=lambda: boot_time())  # noqa: PLW0108 - defined below
-    wall: float = attrs.field(factory=time.time)
+    wall: float = attrs.field(factory=lambda: time.time())  # noqa: PLW0108 - looked up late, as `check` does
 
     def check(self) -> None:
         """Check that it is not too old to be sent.

@@ -95,8 +95,14 @@ def _listen(fields: Mapping[str, Any]) -> _Said:
         number = BUSY
     folded = [v.strip().lower() for v in head if isinstance(v, str)]
     ok = "ok" in folded or 0 in numbers
-    disputed = bool(told) or (ok and any(map(_FAILURE.search, folded)))
+    if isinstance(fields.get("cause"), str):
+        folded.append(fields["cause"].lower())
+    disputed = bool(told) or (ok and any(map(_FAILURE.search, folded))) or not all(map(_is_plain, head))
     return _Said(ok=ok, ko="ko" in folded, number=number, disputed=disputed, cause=cause)
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str) or _number(value) is not None
 
 
 def _is_words(value: object) -> bool:
@@ -216,6 +222,8 @@ def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
     """
     fields = _fields(endpoint, reply)
     said = _listen(fields)
+    if said.number is not None and (refused := refusal(endpoint, said.number, said.cause)):
+        raise refused
     state = _state(said)
     if state is None or said.ko or not reply.succeeded:
         raise _refused(endpoint, reply, said) or unusable(endpoint, "the answer has no state of the door")
