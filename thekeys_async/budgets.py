@@ -76,6 +76,11 @@ class Budget:
         """Seconds until the end."""
         return self.deadline - anyio.current_time()
 
+    @property
+    def left_to_send(self) -> float:
+        """Seconds until nothing may be sent any more."""
+        return self.send_by - anyio.current_time()
+
     def attempt_ends(self, endpoint: Endpoint) -> float:
         """Until when one attempt may hold the turn: a read that hangs must not keep everybody else out."""
         if endpoint.command:

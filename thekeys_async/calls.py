@@ -164,7 +164,7 @@ class Call(Generic[_T]):
             return await self._set_clock(tried, budget)
         if step is Step.JUMP_AHEAD:
             self._lane.allocator.jump_ahead()
-        elif step is Step.CATCH_UP and self._lane.allocator.wait(catch_up=True) > budget.left:
+        elif step is Step.CATCH_UP and self._lane.allocator.wait(catch_up=True) > budget.left_to_send:
             return Step.FAIL
         return step
 

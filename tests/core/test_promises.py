@@ -386,6 +386,7 @@ async def test_a_gateway_that_restarts_after_its_update_is_found_again() -> None
 async def test_the_share_code_given_to_the_locker_wins() -> None:
     async with _simulated() as sim, _client(sim, share_codes={1: "wrong"}) as gateway:
         await gateway.locker(1, share_code=_CODES[1]).open()
+        assert sim.lockers[1].opened_count == 1
 
 
 @pytest.fixture
