@@ -61,11 +61,6 @@ class Budget:
         reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
         return cls(seconds, now, now + seconds, now + seconds - reserve)
 
-    @property
-    def spent(self) -> float:
-        """Seconds since the call began."""
-        return anyio.current_time() - self.started
-
     def for_a_command(self, longest: float) -> "Budget":
         """What is left of it for a command on the way, even if the call itself is a read."""
         send_by = min(self.send_by, self.deadline - min(self.seconds / 2, _TO_HEAR_THE_ANSWER))

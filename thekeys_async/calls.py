@@ -1,7 +1,6 @@
 """One call to a gateway from beginning to end: wait for the turn, send, understand, try again where that is right."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
@@ -46,20 +45,24 @@ class Answer(Generic[_T]):
         timestamp: The timestamp that was accepted, for a signed request.
         attempts: How often the request was sent; 0 if another call's answer served as well.
         duration: Seconds from the call to the reply.
+        at: When it came, in the event loop's time.
     """
 
     value: _T
     timestamp: int | None
     attempts: int
     duration: float
+    at: float
 
 
 @attrs.define
-class _Try:
+class _Try(Attempt):
     """One attempt and how it went: without an error, its value was understood."""
 
-    question: Question
-    attempt: Attempt = attrs.field(factory=Attempt)
+    lane: Lane = attrs.field(kw_only=True)
+    question: Question = attrs.field(kw_only=True)
+    budget: Budget = attrs.field(kw_only=True)
+    ended: float = 0.0
     stamp: Stamp | None = None
     reply: Reply | None = None
     value: object = None
@@ -71,6 +74,17 @@ class _Try:
     def would_wait(self) -> bool:
         """Whether trying again takes long; a connection that broke is worth another try at once."""
         return self.step is Step.BACK_OFF or self.hung
+
+    def prepare(self) -> Outgoing:
+        """Take a timestamp and sign, at the last moment.
+
+        Raises:
+            OutOfTime: Too little of the budget is left to hear the answer.
+        """
+        if anyio.current_time() >= self.budget.send_by:
+            raise OutOfTime
+        self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
+        return self.question.sign(self.stamp.value if self.stamp else None)
 
 
 class Call(Generic[_T]):
@@ -85,7 +99,7 @@ class Call(Generic[_T]):
         self._endpoint = question.endpoint
         self._understand = understand
         self._recover_clock = recover_clock
-        self._taken: Counter[Step] = Counter()
+        self._taken: tuple[Step, ...] = ()
         self._attempts = 0
         self._insist = True
 
@@ -111,42 +125,47 @@ class Call(Generic[_T]):
 
     async def _until_answered(self, budget: Budget, shares: str | None) -> Answer[_T]:
         turns = self._lane.turns
-        waiter = turns.enter(command=self._endpoint.command, signed=self._endpoint.signed, shares=shares)
+        endpoint = self._endpoint
+        waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, shares=shares)
         last: TheKeysError | None = None
         while True:
             try:
                 arrivals = await turns.acquire(waiter, budget.send_by)
                 if waiter.gift is not None:
-                    return Answer(self._understand(self._endpoint, waiter.gift), None, self._attempts, budget.spent)
+                    value = self._understand(endpoint, waiter.gift)
+                    return self._answer(value, None, budget, anyio.current_time())
                 tried = await self._take_turn(budget, shares, arrivals)
             except TooFarAheadError:
                 continue
             except OutOfTime:
                 raise last or self._not_sent(budget) from None
             if tried.error is None:
-                stamp = tried.stamp.value if tried.stamp else None
-                return Answer(cast("_T", tried.value), stamp, self._attempts, budget.spent)
+                return self._answer(cast("_T", tried.value), tried.stamp, budget, tried.ended)
             if tried.step is Step.FAIL or (tried.would_wait and not self._insist):
                 raise tried.error
             last = tried.error
             waiter.catch_up = tried.step is Step.CATCH_UP
 
+    def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
+        return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
+
     async def _take_turn(self, budget: Budget, shares: str | None, arrivals: int) -> _Try:
         """Send the request once, and give the turn back however that ends."""
-        tried = _Try(self._question)
+        tried = _Try(lane=self._lane, question=self._question, budget=budget)
         try:
-            await self._exchange(tried, self._understand, budget)
-            self._attempts += tried.attempt.sent
+            await self._exchange(tried, self._understand)
+            self._attempts += tried.sent
             if tried.error:
                 tried.step = await self._decide(tried, tried.error, budget)
             elif shares and tried.reply:
                 self._lane.turns.share(shares, tried.reply, arrivals)
         finally:
             failed = tried.step in _PASSING
+            tried.ended = anyio.current_time()
             self._lane.trouble = tried.error if failed else None
-            self._lane.release(self._endpoint, sent=tried.attempt.sent, failed=failed)
+            self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed)
             if self._endpoint.command and self._question.identifier is not None:
-                self._lane.commands[self._question.identifier] += tried.attempt.sent
+                self._lane.commands[self._question.identifier] += tried.sent
         return tried
 
     async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:
@@ -154,12 +173,12 @@ class Call(Generic[_T]):
         step = next_step(
             self._endpoint,
             error,
-            sent=tried.attempt.sent,
+            sent=tried.sent,
             answered=tried.reply is not None,
             lead=lead,
             taken=self._taken,
         )
-        self._taken[step] += 1
+        self._taken += (step,)
         if step is Step.SET_CLOCK:
             return await self._set_clock(tried, budget)
         if step is Step.JUMP_AHEAD:
@@ -175,37 +194,31 @@ class Call(Generic[_T]):
             return Step.FAIL
         _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
         await anyio.sleep(lane.settings.pacing.bluetooth)
-        synchronization = _Try(Question(SYNCHRONIZE))
+        allowed = budget.for_a_command(_LONGEST_SYNCHRONIZATION)
+        synchronization = _Try(lane=lane, question=Question(SYNCHRONIZE), budget=allowed)
         try:
-            await self._exchange(synchronization, replies.check_done, budget.for_a_command(_LONGEST_SYNCHRONIZATION))
+            await self._exchange(synchronization, replies.check_done)
         except OutOfTime:
             return Step.FAIL
-        if isinstance(synchronization.error, GatewayBusyError) or not synchronization.attempt.sent:
-            self._taken[Step.SET_CLOCK] -= 1
+        if isinstance(synchronization.error, GatewayBusyError) or not synchronization.sent:
+            self._taken = tuple(step for step in self._taken if step is not Step.SET_CLOCK)
             tried.error = synchronization.error
             return Step.BACK_OFF
         # Also if its answer was lost: it may have worked, and asking every caller's own would be no better.
         lane.clock_set_at = anyio.current_time()
         return Step.ONCE_MORE
 
-    async def _exchange(self, tried: _Try, understand: Understand[object], budget: Budget) -> None:
+    async def _exchange(self, tried: _Try, understand: Understand[object]) -> None:
         """Send a request and understand the answer, all that can be known of it going into `tried`.
 
         Raises:
             OutOfTime: Nothing was sent, because too little of the budget was left.
         """
-        endpoint = tried.question.endpoint
-
-        def prepare() -> Outgoing:
-            if anyio.current_time() >= budget.send_by:
-                raise OutOfTime
-            tried.stamp = self._lane.stamp(signed=endpoint.signed)
-            return tried.question.sign(tried.stamp.value if tried.stamp else None)
-
+        endpoint, budget = tried.question.endpoint, tried.budget
         scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint))
         try:
             with scope:
-                tried.reply = await self._wire.exchange(prepare, tried.attempt, fresh=endpoint.command)
+                tried.reply = await self._wire.exchange(tried.prepare, tried, fresh=endpoint.command)
                 tried.value = understand(endpoint, tried.reply)
         except ExchangeError as error:
             tried.error = _failure(endpoint, error)
@@ -216,14 +229,14 @@ class Call(Generic[_T]):
             raise
         if scope.cancelled_caught:
             tried.hung = True
-            tried.error = _given_up(endpoint, budget, sent=tried.attempt.sent)
+            tried.error = _given_up(endpoint, budget, sent=tried.sent)
         if isinstance(tried.error, GatewayBusyError):
             tried.error.phase = self._lane.phase
         _log.debug("%s %s: %s", self._lane.key, endpoint.name, tried.error or "answered")
 
     def _warn_of_loose_end(self, tried: _Try) -> None:
         endpoint = tried.question.endpoint
-        if tried.attempt.sent and endpoint.command:
+        if tried.sent and endpoint.command:
             what = "the door may have moved" if endpoint.door else "it may have been carried out"
             _log.warning("%s %s was cancelled after it had been sent: %s", self._lane.key, endpoint.name, what)
 

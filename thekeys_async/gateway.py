@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _MINUTES = 300.0
+_LOCKERS = Question(endpoints.LOCKERS)
 
 
 class AsyncGateway:
@@ -140,11 +141,11 @@ class AsyncGateway:
         """Do what `lockers` does, and remember what came of it for all objects of this gateway."""
         lane = self.lane()
         try:
-            answer = await self.ask(Question(endpoints.LOCKERS), replies.lockers, timeout, shares=True, insist=insist)
+            answer = await self._call(lane, _LOCKERS, replies.lockers).run(timeout, shares=True, insist=insist)
         except (GatewayUnreachableError, ProtocolError):
             lane.scan = Scan(anyio.current_time(), None)
             raise
-        lane.scan = Scan(anyio.current_time(), answer.value)
+        lane.scan = Scan(answer.at, answer.value)
         return answer.value
 
     async def status(self, *, timeout: float | Default | None = DEFAULT) -> GatewayStatus:
@@ -273,11 +274,7 @@ class AsyncGateway:
             shares: Whether another call's answer to the same question serves as well.
             insist: Whether it is asked again when the gateway is busy, hangs or is not there.
         """
-        lane = self.lane()
-        call = Call(
-            lane, self._own_wire or lane.wire(self._address), question, understand, recover_clock=self._recover_clock
-        )
-        return await call.run(timeout, shares=shares, insist=insist)
+        return await self._call(self.lane(), question, understand).run(timeout, shares=shares, insist=insist)
 
     def lane(self) -> Lane:
         """Get what all objects of this gateway share in this event loop; for the library's own modules.
@@ -292,6 +289,10 @@ class AsyncGateway:
                 self._lane.close()
             self._lane = lanes.join(self._key, self._settings)
         return self._lane
+
+    def _call(self, lane: Lane, question: Question, understand: Understand[_T]) -> Call[_T]:
+        wire = self._own_wire or lane.wire(self._address)
+        return Call(lane, wire, question, understand, recover_clock=self._recover_clock)
 
     async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
         answer = await self.ask(Question(endpoint), replies.check_done, checked(timeout))

@@ -123,10 +123,11 @@ class Lane:
             return self.shared.stamp(signed=signed)
         return self.allocator.take() if signed else None
 
-    def release(self, endpoint: Endpoint, *, sent: bool, failed: bool) -> None:
+    def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.
 
         Args:
+            now: The event loop's time.
             endpoint: What was asked.
             sent: Whether the gateway may have got anything to rest from.
             failed: Whether it was busy or could not be reached.
@@ -135,7 +136,7 @@ class Lane:
             self._only(None)  # a gateway that serves one connection at a time must be free for other processes
         rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
-        self.turns.release(rest=rest, failed=failed, command=endpoint.command)
+        self.turns.release(now, rest=rest, failed=failed, command=endpoint.command)
 
 
 def find(key: str) -> Lane | None:

@@ -1,7 +1,7 @@
 """What to do about a failure: the whole policy, as one pure function."""
 
 import enum
-from collections import Counter
+from collections.abc import Sequence
 
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import CLOCK_NOT_SET, INVALID_HMAC, NOT_DETECTED, GatewayBusyError, TheKeysError
@@ -19,11 +19,12 @@ class Step(enum.Enum):
     SET_CLOCK = "synchronise the gateway, then ask again"
 
 
-_LIMITS = {Step.REPEAT: 2, Step.ONCE_MORE: 1, Step.JUMP_AHEAD: 1, Step.CATCH_UP: 1, Step.SET_CLOCK: 1}
+_LIMITS = {Step.REPEAT: 2, Step.ONCE_MORE: 1, Step.SET_CLOCK: 1}
+_OLD_TIMESTAMP = frozenset({Step.JUMP_AHEAD, Step.CATCH_UP})  # one of the two, once
 
 
 def next_step(
-    endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float, taken: Counter[Step]
+    endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float, taken: Sequence[Step]
 ) -> Step:
     """Decide what follows a failed attempt.
 
@@ -38,9 +39,9 @@ def next_step(
         taken: The steps that this call has already taken.
     """
     step = _wish(endpoint, error, sent=sent, answered=answered, lead=lead)
-    if step in {Step.JUMP_AHEAD, Step.CATCH_UP} and (taken[Step.JUMP_AHEAD] or taken[Step.CATCH_UP]):
+    if step in _OLD_TIMESTAMP and not _OLD_TIMESTAMP.isdisjoint(taken):
         return Step.FAIL
-    return Step.FAIL if taken[step] >= _LIMITS.get(step, taken[step] + 1) else step
+    return Step.FAIL if step in _LIMITS and taken.count(step) >= _LIMITS[step] else step
 
 
 def _wish(endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float) -> Step:

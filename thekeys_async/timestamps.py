@@ -71,6 +71,10 @@ class Stamp:
     lead: float
 
 
+def _wall() -> float:
+    return time.time()  # looked up late, so that tests can replace it
+
+
 class Allocator:
     """Hands out the timestamps of one gateway, from a clock that never goes back.
 
@@ -82,12 +86,12 @@ class Allocator:
         ledger: Ledger,
         settings: Timestamps,
         *,
-        wall: Callable[[], float] | None = None,
+        wall: Callable[[], float] = _wall,
         elapsed: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._wall = wall or (lambda: time.time())  # noqa: PLW0108 - looked up late, so that tests can replace it
+        self._wall = wall
         self._elapsed = elapsed
         self._anchor = ledger.highest
         self._anchored_at = elapsed()

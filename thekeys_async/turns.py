@@ -43,6 +43,10 @@ class Pacing:
         return self.bluetooth if bluetooth else self.light
 
 
+def _jitter() -> float:
+    return random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
+
+
 class OutOfTime(Exception):  # noqa: N818 - never seen by callers
     """A waiter's time ran out before its turn came."""
 
@@ -55,19 +59,19 @@ class Waiter:
         order: When the call came, as a running number.
         command: Whether it goes before reads.
         signed: Whether it needs a timestamp, and so waits for the lead.
-        catch_up: Whether it waits until the clock has passed the last timestamp.
+        since: When its call began, in the event loop's time.
         shares: What it reads, if another's answer to the same serves as well.
         gift: Such an answer.
-        since: When its call began, in the event loop's time.
+        catch_up: Whether it waits until the clock has passed the last timestamp.
     """
 
     order: int
     command: bool
     signed: bool
+    since: float
     shares: str | None = None
-    catch_up: bool = False
     gift: Reply | None = None
-    since: float = 0.0
+    catch_up: bool = False
     gone: bool = False
     event: anyio.Event | None = None
 
@@ -84,11 +88,11 @@ class Turns:
         *,
         quiet_for: float = 0.0,
         shared: SharedTurn | None = None,
-        jitter: Callable[[], float] | None = None,
+        jitter: Callable[[], float] = _jitter,
     ) -> None:
         self._allocator = allocator
         self._shared = shared
-        self._jitter = jitter or (lambda: random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+        self._jitter = jitter
         self._commands: list[Waiter] = []
         self._reads: list[Waiter] = []
         self._late: list[Waiter] = []
@@ -100,14 +104,21 @@ class Turns:
         self._failed_at = -math.inf
         self._backoff = 0.0
 
-    def enter(self, *, command: bool, signed: bool, shares: str | None = None) -> Waiter:
-        """Take a place in the order of arrival. Harmless if `acquire` never follows."""
+    def enter(self, since: float, *, command: bool, signed: bool, shares: str | None = None) -> Waiter:
+        """Take a place in the order of arrival. Harmless if `acquire` never follows.
+
+        Args:
+            since: When the call began, in the event loop's time.
+            command: Whether it goes before reads.
+            signed: Whether it needs a timestamp.
+            shares: What it reads, if another's answer to the same serves as well.
+        """
         self._arrivals += 1
         if command:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
             self._backoff = min(self._backoff, _FIRST_BACKOFF)
-        return Waiter(self._arrivals, command, signed, shares, since=anyio.current_time())
+        return Waiter(self._arrivals, command, signed, since, shares)
 
     async def acquire(self, waiter: Waiter, until: float) -> int:
         """Wait for the turn, or for somebody else's answer (`Waiter.gift`): only without one is the turn held.
@@ -126,12 +137,14 @@ class Turns:
         try:
             self._wake_next()
             while waiter.gift is None:
-                if (delay := self._delay(waiter)) > 0:
+                now = anyio.current_time()
+                if (delay := self._delay(waiter, now)) > 0:
                     if delay == math.inf:
                         self._wake_next()
-                    await self._pause(waiter, min(delay, until - anyio.current_time()))
+                    await self._pause(waiter, min(delay, until - now))
                     continue
-                self._check(until)
+                if now >= until:
+                    raise OutOfTime
                 if self._shared is None or await self._reach(self._shared, waiter, until):
                     self._held = True
                     break
@@ -143,15 +156,15 @@ class Turns:
             self._streak = 0
         return self._arrivals
 
-    def release(self, *, rest: float, failed: bool, command: bool) -> None:
+    def release(self, now: float, *, rest: float, failed: bool, command: bool) -> None:
         """Give the turn back.
 
         Args:
+            now: The event loop's time.
             rest: Seconds before the gateway may be asked again.
             failed: Whether it was busy or could not be reached: then the gateway's backoff grows.
             command: Whether it was a command's turn.
         """
-        now = anyio.current_time()
         self._held = False
         self._rested_at = max(self._rested_at, now + rest)
         self._failures = self._failures + 1 if failed else 0
@@ -216,7 +229,7 @@ class Turns:
             return self._late
         return self._commands if waiter.command else self._reads
 
-    def _delay(self, waiter: Waiter) -> float:
+    def _delay(self, waiter: Waiter, now: float) -> float:
         """Seconds until this waiter may go, or may ask the other processes; infinite while it is not its turn."""
         if self._shared:
             return 0.0 if waiter in self._heads() else math.inf
@@ -224,12 +237,13 @@ class Turns:
             return math.inf
         ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
         lead = self._allocator.wait(catch_up=waiter.catch_up) if waiter.signed else 0.0
-        return max(ready_at - anyio.current_time(), lead)
+        return max(ready_at - now, lead)
 
     async def _let_clock_catch_up(self, until: float) -> None:
         """Wait outside the queue that is shared with other processes, where it would keep all of them waiting."""
         while (wait := self._allocator.wait(catch_up=True)) > 0:
-            self._check(until)
+            if anyio.current_time() >= until:
+                raise OutOfTime
             await anyio.sleep(min(wait, until - anyio.current_time()))
 
     async def _pause(self, waiter: Waiter, seconds: float) -> None:
@@ -238,11 +252,6 @@ class Turns:
         waiter.event = anyio.Event()
         with anyio.move_on_after(None if seconds == math.inf else seconds):
             await waiter.event.wait()
-
-    @staticmethod
-    def _check(until: float) -> None:
-        if anyio.current_time() >= until:
-            raise OutOfTime
 
     def _heads(self) -> list[Waiter]:
         """Who stands for this process among the others: its first command and its first read."""

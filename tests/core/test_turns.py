@@ -47,7 +47,7 @@ class Queue:
         until: float = math.inf,
     ) -> None:
         """A call that holds its turn for some work, and fails some times before it succeeds."""
-        waiter = self.turns.enter(command=command, signed=signed)
+        waiter = self.turns.enter(self.started, command=command, signed=signed)
         waiter.catch_up = catch_up
         for left in range(failures, -1, -1):
             await self.turns.acquire(waiter, self.started + until)
@@ -57,7 +57,7 @@ class Queue:
                     self.allocator.take()
                 await anyio.sleep(work)
             finally:
-                self.turns.release(rest=rest, failed=left > 0, command=command)
+                self.turns.release(anyio.current_time(), rest=rest, failed=left > 0, command=command)
 
     def names(self) -> list[str]:
         return [name for name, _ in self.log]
@@ -242,7 +242,7 @@ async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_o
     turns, got = queue.turns, []
 
     async def read(name: str, what: str) -> None:
-        waiter = turns.enter(command=False, signed=False, shares=what)
+        waiter = turns.enter(0.0, command=False, signed=False, shares=what)
         arrivals = await turns.acquire(waiter, math.inf)
         if waiter.gift is not None:
             got.append((name, "gift"))
@@ -253,7 +253,7 @@ async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_o
             await anyio.sleep(1)
             turns.share(what, object(), arrivals)
         got.append((name, "asked"))
-        turns.release(rest=0, failed=False, command=False)
+        turns.release(anyio.current_time(), rest=0, failed=False, command=False)
 
     async with anyio.create_task_group() as group:
         await queue.call("before", work=0, rest=1)
