@@ -164,8 +164,8 @@ class Call(Generic[_T]):
             tried.ended = anyio.current_time()
             self._lane.trouble = tried.error if failed else None
             self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed)
-            if self._endpoint.command and self._question.identifier is not None:
-                self._lane.commands[self._question.identifier] += tried.sent
+            if self._endpoint.command and tried.sent:
+                self._lane.count_command(self._question.identifier)
         return tried
 
     async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:

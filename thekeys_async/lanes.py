@@ -7,7 +7,6 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
-from collections import Counter
 from typing import Any
 
 import anyio
@@ -82,7 +81,7 @@ class Lane:
     phase: str | None = None
     trouble: TheKeysError | None = None
     scan: Scan | None = None
-    commands: Counter[int] = attrs.field(factory=Counter[int])
+    commands: dict[int, int] = attrs.field(factory=dict[int, int])
     poller: Any = None
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
 
@@ -122,6 +121,11 @@ class Lane:
         if self.shared:
             return self.shared.stamp(signed=signed)
         return self.allocator.take() if signed else None
+
+    def count_command(self, identifier: int | None) -> None:
+        """Remember that a command has been sent; None if it was for the gateway itself."""
+        if identifier is not None:
+            self.commands[identifier] = self.commands.get(identifier, 0) + 1
 
     def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.

@@ -23,7 +23,7 @@ from thekeys_async.protocol.http import HttpError, IncompleteError, ReplyReader,
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing
 
-_CHUNK = 64 * 1024
+_CHUNK = 8 * 1024
 _CONNECT_SECONDS = 5.0
 _NEXT_ADDRESS_AFTER = 0.25
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}

@@ -121,7 +121,7 @@ class Doors:
             for identifier, reading in readings.items():
                 if code := follower.code(identifier):
                     followed = self._followed.setdefault((identifier, code), Followed())
-                    if followed.is_due(reading, self._lane.commands[identifier], now):
+                    if followed.is_due(reading, self._lane.commands.get(identifier, 0), now):
                         self._due[identifier, code] = reading
         if self._due:
             self._bell.set()
@@ -153,7 +153,7 @@ class Doors:
         identifier, code = key
         if not (followers := self._following(key)):
             return
-        followed, reading, commands = self._followed[key], self._due[key], self._lane.commands[identifier]
+        followed, reading, commands = self._followed[key], self._due[key], self._lane.commands.get(identifier, 0)
         pause = min(follower.door_interval for follower in followers)
         question = Question(endpoints.LOCKER_STATUS, identifier, code)
         try:

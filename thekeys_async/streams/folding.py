@@ -47,7 +47,8 @@ class Box:
             StopAsyncIteration: The box is closed.
             Exception: What `fail` was given.
         """
-        await anyio.lowlevel.checkpoint()
+        if self._waiting:
+            await anyio.lowlevel.checkpoint()
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration

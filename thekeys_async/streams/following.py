@@ -48,7 +48,7 @@ class Following:
         self._delay = delay
         self._tracker = Tracker(self._name, wishes)
         self._warned = False
-        self._box = Box()
+        self._box: Box  # given by `begin`
         self._scopes: list[anyio.CancelScope] = []
         self._lane: Lane | None = None
         self._poller: Poller | None = None

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 import attrs
 
 from thekeys_async.lanes import Lane
@@ -98,15 +97,16 @@ class Poller:
     def __init__(self, lane: Lane, delay: float) -> None:
         self._lane = lane
         self._listeners: dict[Listener, None] = {}
-        self.doors = Doors(lane, self._listeners)
+        self._doors: Doors | None = None
         self._rhythm = Rhythm(anyio.current_time(), delay)
         self._asked = False
         self._readings: dict[int, LockerReading] = {}
         self._listed_at = datetime.now(UTC)
         self._error: TheKeysError | None = None
         self._lost_at = datetime.now(UTC)
+        self._interval = _LONGEST_PAUSE
         self._baton = anyio.Lock()
-        self._bell = anyio.Event()
+        self._nap = anyio.CancelScope()
 
     @classmethod
     def join(cls, lane: Lane, listener: Listener, delay: float) -> "Poller":
@@ -126,24 +126,37 @@ class Poller:
     def leave(self, listener: Listener) -> None:
         """Listen no more; after the last one, nothing is remembered."""
         self._listeners.pop(listener, None)
-        self._bell.set()
+        self._look_again()
         if not self._listeners and self._lane.poller is self:
             self._lane.poller = None
+
+    @property
+    def doors(self) -> Doors:
+        """The doors that they follow; there is nothing to remember before the first of them does."""
+        if self._doors is None:
+            self._doors = Doors(self._lane, self._listeners)
+        return self._doors
 
     async def serve(self, gateway: Scans) -> None:
         """Poll for all, once whoever did so before has left."""
         async with self._baton:
             while True:
-                await anyio.lowlevel.checkpoint()
-                while (delay := self._due - anyio.current_time()) > 0:
-                    self._bell = anyio.Event()
-                    with anyio.move_on_after(delay):
-                        await self._bell.wait()
+                await self._sleep_until_due()
                 await self._poll(gateway)
 
-    @property
-    def _interval(self) -> float:
-        return min((listener.interval for listener in self._listeners), default=_LONGEST_PAUSE)
+    async def _sleep_until_due(self) -> None:
+        """Sleep until the next poll; for a moment even if that is late already, as others must run, too."""
+        delay = self._due - anyio.current_time()
+        while True:
+            with anyio.CancelScope() as self._nap:
+                await anyio.sleep(max(0.0, delay))
+            if (delay := self._due - anyio.current_time()) <= 0:
+                return
+
+    def _look_again(self) -> None:
+        """Let whoever sleeps until the next poll find out anew when that is."""
+        self._interval = min((listener.interval for listener in self._listeners), default=_LONGEST_PAUSE)
+        self._nap.cancel()
 
     @property
     def _due(self) -> float:
@@ -153,9 +166,10 @@ class Poller:
         self._listeners[listener] = None
         if not self._asked:
             self._rhythm.pause = min(self._due, anyio.current_time() + delay) - self._rhythm.anchor
-        self._bell.set()
-        for identifier, door in self.doors.known(listener).items():
-            listener.door_known(identifier, door)
+        self._look_again()
+        if self._doors:
+            for identifier, door in self._doors.known(listener).items():
+                listener.door_known(identifier, door)
         if self._readings:
             listener.listed(self._readings, self._listed_at)
         if self._error:
@@ -185,7 +199,8 @@ class Poller:
         self._readings, self._listed_at = readings, datetime.now(UTC)
         for listener in self._listeners:
             listener.listed(readings, self._listed_at)
-        self.doors.listed(readings)
+        if self._doors:
+            self._doors.listed(readings)
 
     def _answered(self, gateway: Scans) -> None:
         if self._error:
@@ -198,6 +213,7 @@ class Poller:
         if not self._error:
             _log.warning("%s: the gateway is lost: %s", gateway.name, error)
             self._error, self._lost_at = error, datetime.now(UTC)
-            self.doors.lost()
+            if self._doors:
+                self._doors.lost()
             for listener in self._listeners:
                 listener.reachable(error, self._lost_at)

@@ -155,9 +155,8 @@ class Tracker:
     ) -> LockerUpdate:
         update = self._update(reading, tracked.told, kind, changed, at)
         tracked.told = reading
-        tracked.mark = attrs.evolve(
-            tracked.mark, **{name: getattr(reading, name) for name in changed & differing(tracked.mark, reading)}
-        )
+        if told := changed & differing(tracked.mark, reading):
+            tracked.mark = attrs.evolve(tracked.mark, **{name: getattr(reading, name) for name in told})
         return update
 
     def _update(
