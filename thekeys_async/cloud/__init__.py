@@ -4,7 +4,6 @@ The errors are here at once; the client, which needs httpx, is loaded when it is
 hands out the errors, and loads no library that only the cloud needs.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from thekeys_async.cloud.errors import (
@@ -15,6 +14,7 @@ from thekeys_async.cloud.errors import (
     NotFoundError,
     ShareRejectedError,
 )
+from thekeys_async.on_demand import loader
 
 if TYPE_CHECKING:
     from thekeys_async.cloud.client import KEEP, Cloud
@@ -61,11 +61,5 @@ _HOMES = {
     "ensure_shares": "wiring",
 }
 
-
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists
-
-    def __getattr__(name: str) -> object:
-        """Import on first use."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = loader(__name__, _HOMES)

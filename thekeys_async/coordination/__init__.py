@@ -4,9 +4,14 @@ Without a coordinator, `thekeys_async.turns` and `thekeys_async.timestamps` keep
 What a coordinator is, for who writes another one: `Coordinator`.
 """
 
+from typing import TYPE_CHECKING
+
 from thekeys_async.coordination.base import Claim, Coordinator, Lease, LeaseLostError, Pause, TurnTimeoutError, Wish
-from thekeys_async.coordination.file import FileCoordinator
-from thekeys_async.coordination.redis import RedisCoordinator
+from thekeys_async.on_demand import loader
+
+if TYPE_CHECKING:
+    from thekeys_async.coordination.file import FileCoordinator
+    from thekeys_async.coordination.redis import RedisCoordinator
 
 __all__ = [
     "Claim",
@@ -19,3 +24,8 @@ __all__ = [
     "TurnTimeoutError",
     "Wish",
 ]
+
+_HOMES = {"FileCoordinator": "file", "RedisCoordinator": "redis"}
+
+if not TYPE_CHECKING:  # type checkers would take every name for one that exists
+    __getattr__ = loader(__name__, _HOMES)

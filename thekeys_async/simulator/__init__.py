@@ -1,7 +1,8 @@
 """A gateway and a cloud to test against: real HTTP servers on loopback that behave as the real ones do."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from thekeys_async.on_demand import loader
 
 if TYPE_CHECKING:
     from thekeys_async.simulator.cloud import CloudRequest, SimulatedCloud
@@ -54,11 +55,5 @@ _HOMES = {
     "SimulatedLocker": "locker",
 }
 
-
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists
-
-    def __getattr__(name: str) -> object:
-        """Import on first use: pytest loads our plugin, and so this package, in every run of everybody who has us."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = loader(__name__, _HOMES)
