@@ -102,8 +102,7 @@ class SocketWire:
             if fresh:
                 # Who has been cancelled while it was about to run again must not move a door.
                 await anyio.lowlevel.checkpoint_if_cancelled()
-                if not connection.alive:
-                    raise NotSentError("the gateway hung up, or spoke before it was asked")
+                _check_silent(connection)
             rest = _send(connection, request_bytes(prepare(), self._headers), attempt)
             reply = await _receive(connection, reader, rest)
         except BaseException:
@@ -152,6 +151,12 @@ async def _connected(address: Address) -> Connection:
         except OSError as error:
             raise NotSentError(f"no connection to {address} ({reason(error)})") from None
     raise NotSentError(f"no connection to {address} within {CONNECT_SECONDS:.0f} s")
+
+
+def _check_silent(connection: Connection) -> None:
+    """Check that nothing can be taken for the answer to what is yet to be asked."""
+    if not connection.alive:
+        raise NotSentError("the gateway hung up, or spoke before it was asked")
 
 
 def _send(connection: Connection, request: bytes, attempt: Attempt) -> memoryview | None:

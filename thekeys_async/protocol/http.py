@@ -29,8 +29,12 @@ def _lines(close: bytes) -> bytes:
 # The whole head of a plain reply: exactly one length, no other framing, no byte that could be read in two ways.
 _PLAIN_HEAD = re.compile(
     rb"HTTP/1\.1 (?P<status>[2-5][0-9]{2})(?: (?P<reason>[ -~]*))?\r\n"
-    rb"(?P<headers>" + _lines(b"close") + rb"(?i:content-length):[ ]*(?P<length>[0-9]{1,5})[ ]*\r\n"
-    rb"" + _lines(b"close_too") + rb")\r\n"
+    rb"(?P<headers>"
+    + _lines(b"close")
+    + rb"(?i:content-length):[ ]*(?P<length>[0-9]{1,5})[ ]*\r\n"
+    + _lines(b"close_too")
+    + rb")"
+    rb"\r\n"
 )
 _WITHOUT_BODY = frozenset({b"204", b"205", b"304"})
 
@@ -96,7 +100,7 @@ class ReplyReader:
 
     def __init__(self, *, head_only: bool = False) -> None:
         self._head_only = head_only
-        self._begun = b""
+        self._begun: bytes = b""
         self._plain: re.Match[bytes] | None = None
         self._unusual: _Unusual | None = None
         self.reusable = False

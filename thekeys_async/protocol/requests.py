@@ -25,9 +25,8 @@ class Outgoing:
     body: bytes = attrs.field(default=b"", repr=False)
     start: bytes = attrs.field(init=False, repr=False)
 
-    @start.default
-    def _start(self) -> bytes:
-        return f"{self.method} {self.path} HTTP/1.1\r\n".encode("ascii")
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "start", f"{self.method} {self.path} HTTP/1.1\r\n".encode("ascii"))
 
     @property
     def has_form(self) -> bool:
