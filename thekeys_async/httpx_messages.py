@@ -76,17 +76,19 @@ class Letter:
     """
 
     def __init__(self, request: httpx.Request) -> None:
+        self._request = request
         self._http = h11.Connection(h11.CLIENT)
         self._chunks: AsyncIterator[bytes] | None = None
         self.last = "close" in (token.lower() for token in request.headers.get_list("connection", split_commas=True))
         self.fresh = self.last or request.method not in _REPEATABLE
         self.head_only = request.method == "HEAD"
         try:
-            self.first = self._begin(request)
+            self.first = self._begin()
         except (h11.LocalProtocolError, UnicodeError) as error:
             raise httpx.LocalProtocolError(str(error), request=request) from None
 
-    def _begin(self, request: httpx.Request) -> bytes:
+    def _begin(self) -> bytes:
+        request = self._request
         if request.method.upper() == "CONNECT" or "upgrade" in request.headers:
             raise h11.LocalProtocolError("a gateway's connection is not upgraded")
         target = request.extensions.get("target", request.url.raw_path)
@@ -118,7 +120,7 @@ class Letter:
         try:
             return self._write(event)
         except h11.LocalProtocolError as error:
-            raise httpx.WriteError(str(error)) from None
+            raise httpx.WriteError(str(error), request=self._request) from None
 
     async def aclose(self) -> None:
         """Let the generator of a body end that has not been sent to its end: httpx would leave it to the collector."""

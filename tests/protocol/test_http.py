@@ -124,6 +124,9 @@ _cuts = st.lists(st.integers(0, 120), max_size=3)
 @example("HTTP/1.1 200 OK", ["connection: close\r\n", "Content-Length: 2\r\n"], b"{}", [])
 @example("HTTP/1.1 200 OK", ["Content-Length: 2\r\n", "Proxy-Connection: close\r\n"], b"{}", [])
 @example("HTTP/1.1 200 OK", ["Connection: close\r\n", "Connection: keep-alive\r\n", "Content-Length:2\r\n"], b"{}", [])
+@example(
+    "HTTP/1.1 200 OK", ["Content-Length: 17\r\n", "Transfer-Encoding: chunked\r\n"], b"2\r\n{}\r\n0\r\n\r\n     ", []
+)
 @example("HTTP/1.1 200 OK", ["Content-Length: 2\r\n"], b"{}x", [39])
 @example("HTTP/1.1 200 OK", ["Content-Length: 2\r\n"], b"{", [39])
 @settings(max_examples=300)
