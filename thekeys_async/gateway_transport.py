@@ -1,7 +1,7 @@
 """`GatewayTransport`: the library's own connection to one gateway, as a transport for httpx."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 import anyio
 import anyio.lowlevel
@@ -116,6 +116,10 @@ class _InTurn:
         async with self._turn:
             return await self._wire.exchange(prepare, attempt, fresh=fresh)
 
+    def drop(self) -> None:
+        """See `thekeys_async.transport.SocketWire.drop`."""
+        self._wire.drop()
+
     def close(self) -> None:
         """See `thekeys_async.transport.Wire.close`."""
         self._wire.close()
@@ -131,19 +135,18 @@ class _Exchange:
         self._begun = False
 
     async def run(self, wire: SocketWire) -> httpx.Response:
-        connection = wire.take_kept(fresh=self._letter.fresh) or await self._connect(wire.address)
-        reader = ReplyReader(head_only=self._letter.head_only)
-        try:
-            await self._ask_for_the_last_time(connection)
-            await self._send(connection)
-            reply = await self._receive(connection, reader)
-        except BaseException:
-            connection.close(abort=self._begun)
-            raise
-        finally:
-            await self._letter.aclose()
-        wire.give_back(connection, reusable=reader.reusable and not self._letter.last)
-        return response(self._request, reader.head, reply.body)
+        async with aclosing(self._letter):
+            connection = wire.take_kept(fresh=self._letter.fresh) or await self._connect(wire.address)
+            reader = ReplyReader(head_only=self._letter.head_only)
+            try:
+                await self._ask_for_the_last_time(connection)
+                await self._send(connection)
+                reply = await self._receive(connection, reader)
+            except BaseException:
+                connection.close(abort=self._begun)
+                raise
+            wire.give_back(connection, reusable=reader.reusable and not self._letter.last)
+            return response(self._request, reader.head, reply.body)
 
     @contextmanager
     def within(self, seconds: float | None, late: type[httpx.TimeoutException]) -> Generator[None, None, None]:
@@ -151,7 +154,7 @@ class _Exchange:
         with anyio.move_on_after(seconds) as scope:
             yield
         if scope.cancelled_caught:
-            raise late(f"the gateway took longer than {seconds} s", request=self._request)
+            raise late(f"not within {seconds} s", request=self._request)
 
     async def _connect(self, address: Address) -> Connection:
         with self.within(self.limits.connect, httpx.ConnectTimeout):
@@ -204,5 +207,5 @@ class _Exchange:
             except IncompleteError:
                 why = "the connection was closed before the end of the answer"
                 raise httpx.RemoteProtocolError(why, request=self._request) from None
-            if reply:
+            if reply is not None:
                 return reply

@@ -3,6 +3,7 @@
 Requests are written by h11, which validates them: what can't be sent is refused before anything is.
 """
 
+import functools
 from typing import TYPE_CHECKING
 
 import anyio
@@ -34,9 +35,14 @@ def origin(request: httpx.Request) -> Address:
     if url.scheme != "http":
         raise httpx.UnsupportedProtocol("a gateway speaks plain HTTP only", request=request)
     try:
-        return Address.parse(url.netloc.decode("ascii").replace("%25", "%"))
+        return _address(url.netloc)
     except ValueError:
         raise httpx.UnsupportedProtocol("the request has no address of a gateway", request=request) from None
+
+
+@functools.lru_cache
+def _address(netloc: bytes) -> Address:
+    return Address.parse(netloc.decode("ascii").replace("%25", "%"))  # in a URL an IPv6 zone may be written so
 
 
 @attrs.frozen

@@ -238,9 +238,10 @@ async def test_a_time_budget_is_positive(timeout: float) -> None:
                 await call(timeout=timeout)
 
 
-async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogCaptureFixture, wire: Callable) -> None:
     caplog.set_level(logging.DEBUG)
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+    options = {"share_codes": {1: _CODE}, "pacing": _FAST} | wire()
+    async with _simulated() as sim, AsyncGateway(sim.address, **options) as gateway:
         shown = [repr(gateway), repr(gateway.locker(1)), repr(vars(gateway))]
         for fault in set(Fault) - {Fault.REFUSE, Fault.DRIP}:
             for method in (gateway.locker(1).open, gateway.locker(1).status):
