@@ -22,19 +22,20 @@ async def connect(address: Address) -> socket.socket:
     Raises:
         OSError: There is nothing to connect to, or none of the addresses of a name answers.
     """
-    places = _literal(address) or await _look_up(address)
+    host = address.host.encode()  # as bytes, or Python has its own idea of which names are too long to be looked up
+    places = _literal(host, address.port) or await _look_up(host, address.port)
     return await (_open(*places[0]) if len(places) == 1 else _race(places))
 
 
-async def _look_up(address: Address) -> list[_Place]:
-    return _places(await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+async def _look_up(host: bytes, port: int) -> list[_Place]:
+    return _places(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-def _literal(address: Address) -> list[_Place]:
+def _literal(host: bytes, port: int) -> list[_Place]:
     """Where an IP address is; empty for a name. Not remembered: the number of an IPv6 zone may change."""
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
-        return _places(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=numeric))
+        return _places(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
     except socket.gaierror:
         return []
 

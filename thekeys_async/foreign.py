@@ -19,6 +19,7 @@ from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.http import MAX_BODY
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.transport import (
+    CONNECT_SECONDS,
     Attempt,
     NoAnswerError,
     NotSentError,
@@ -27,7 +28,6 @@ from thekeys_async.transport import (
     Wire,
 )
 
-_CONNECT_SECONDS = 5.0
 _LEFT_IN_BUFFERS = 100
 _BROKEN = (httpx.HTTPError, httpx.StreamError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -76,7 +76,7 @@ class HttpxWire:
         headers["Connection"] = "close"  # what a kept connection still holds could be taken for the answer to a command
         if outgoing.has_form:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        timeout = {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None}
+        timeout = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": None}
         request = httpx.Request(
             outgoing.method,
             f"http://{self._address}{outgoing.path}",
