@@ -15,6 +15,7 @@ def test_importing_loads_no_library_that_only_a_part_needs(statement):
     strangers = {
         *("httpx", "click", "rich", "tomlkit", "platformdirs", "pytest", "asyncio", "trio"),
         *("thekeys_async.simulator", "thekeys_async.cli", "thekeys_async.cloud.client"),
+        "thekeys_async.gateway_transport",
     }
     assert not loaded & strangers
 
@@ -26,3 +27,13 @@ def test_the_cloud_is_there_when_it_is_asked_for():
         assert getattr(cloud, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         _ = cloud.nonsense
+
+
+def test_the_transport_is_there_when_it_is_asked_for():
+    import httpx  # noqa: PLC0415 - for this test alone
+
+    import thekeys_async  # noqa: PLC0415 - its __getattr__ is what is tested
+
+    assert issubclass(thekeys_async.GatewayTransport, httpx.AsyncBaseTransport)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = thekeys_async.nonsense

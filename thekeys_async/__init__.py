@@ -3,6 +3,9 @@
 `AsyncGateway` is where to begin.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from thekeys_async.budgets import DEFAULT, Default
 from thekeys_async.cloud.errors import (
     AuthenticationError,
@@ -50,6 +53,9 @@ from thekeys_async.streams.watch import Updates, Watcher
 from thekeys_async.timestamps import Timestamps
 from thekeys_async.turns import Pacing
 
+if TYPE_CHECKING:
+    from thekeys_async.gateway_transport import GatewayTransport
+
 __all__ = [
     "DEFAULT",
     "AsyncGateway",
@@ -69,6 +75,7 @@ __all__ = [
     "GatewayClockError",
     "GatewayRefusedError",
     "GatewayStatus",
+    "GatewayTransport",
     "GatewayUnreachableError",
     "GatewayUpdate",
     "InvalidFirmwareError",
@@ -98,3 +105,14 @@ __all__ = [
     "Watcher",
     "battery_percent",
 ]
+
+_HOMES = {"GatewayTransport": "gateway_transport"}  # what needs httpx, which takes long to import
+
+
+if not TYPE_CHECKING:  # type checkers would take every name for one that exists
+
+    def __getattr__(name: str) -> object:
+        """Import on first use."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

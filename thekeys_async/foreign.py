@@ -1,28 +1,33 @@
 """The same wire through an httpx client or transport of the caller's.
 
 It knows less than the library's own: only a failed connect proves that nothing was sent, a timestamp is taken before
-the connection is opened, and no connection is kept, as httpx can't be asked whether it is still good.
+the connection is opened, and no connection is kept, as httpx can't be asked whether it is still good. A
+`GatewayTransport` is better: given as the transport, it is used as what it is, the library's own wire; behind a client,
+its word is taken for whether anything was sent.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
 import httpx
 
+from thekeys_async.gateway_transport import GatewayTransport
+from thekeys_async.httpx_messages import UnusableReplyError
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.http import MAX_BODY
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.transport import (
+    CONNECT_SECONDS,
     Attempt,
     NoAnswerError,
     NotSentError,
     Prepare,
     UnusableAnswerError,
+    Wire,
 )
 
-_CONNECT_SECONDS = 5.0
 _LEFT_IN_BUFFERS = 100
 _BROKEN = (httpx.HTTPError, httpx.StreamError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
@@ -38,7 +43,7 @@ class HttpxWire:
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:  # noqa: ARG002
         """See `thekeys_async.transport.Wire.exchange`; `fresh` is not ours to decide here."""
-        trace = _ConnectTrace()
+        trace = _Trace(attempt.send_by)
         request = self._request(prepare, trace)
         attempt.sent = True
         try:
@@ -48,55 +53,102 @@ class HttpxWire:
             finally:
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
                     await response.aclose()
+        except NotSentError:
+            attempt.sent = False
+            raise
+        except UnusableReplyError as error:
+            raise UnusableAnswerError(str(error)) from None
         except _BROKEN as error:
-            if not trace.sent and (isinstance(error, httpx.ConnectError) or trace.failed):
+            if _is_known_unsent(request) or trace.shows_unsent(error):
                 attempt.sent = False
                 raise NotSentError(f"no connection to {self._address} ({type(error).__name__})") from None
             raise NoAnswerError(f"the connection broke before the answer ({type(error).__name__})") from None
+        except BaseException:
+            attempt.sent = not _is_known_unsent(request)
+            raise
 
     def close(self) -> None:
         """See `thekeys_async.transport.Wire.close`; there is nothing of ours to close."""
 
-    def _request(self, prepare: Prepare, trace: "_ConnectTrace") -> httpx.Request:
+    def _request(self, prepare: Prepare, trace: "_Trace") -> httpx.Request:
         outgoing = prepare()
         headers = {"Host": self._address.authority, "User-Agent": "thekeys-async", "Accept": "*/*"}
         headers["Connection"] = "close"  # what a kept connection still holds could be taken for the answer to a command
         if outgoing.has_form:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        timeout = {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None}
-        return httpx.Request(
+        timeout = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": None}
+        request = httpx.Request(
             outgoing.method,
             f"http://{self._address}{outgoing.path}",
             headers=headers,
             content=outgoing.body if outgoing.has_form else None,
             extensions={"timeout": timeout, "trace": trace},
         )
+        request.stream = _Bytes(outgoing.body)
+        return request
 
 
-class _ConnectTrace:
-    """Listens to httpcore, whose word it is when the connection itself could not be opened.
+class _Bytes(httpx.ByteStream):
+    """A body whose iterator is no generator: cancelled in the middle, httpx would leave that to the collector."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Parts(iter(self))
+
+
+class _Parts(AsyncIterator[bytes]):
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+
+    async def __anext__(self) -> bytes:
+        for part in self._parts:
+            return part
+        raise StopAsyncIteration
+
+
+class _Trace:
+    """Listens to httpcore: whether the connection could not be opened, and whether the request is about to leave.
 
     A transport that repeats requests by itself may have sent one before it could not connect for the next.
+
+    Args:
+        send_by: When it must have left, in the event loop's time.
     """
 
-    failed = False
-    sent = False
+    def __init__(self, send_by: float) -> None:
+        self._send_by = send_by
+        self._failed = False
+        self._sent = False
 
     async def __call__(self, event: str, _info: dict[str, Any]) -> None:
         if "send_request" in event:
-            self.sent = True
+            if not self._sent and anyio.current_time() >= self._send_by:
+                raise NotSentError("the connection came too late to send anything")
+            self._sent = True
         elif event == "connection.connect_tcp.failed":
-            self.failed = True
+            self._failed = True
         elif event == "connection.connect_tcp.complete":
-            self.failed = False
+            self._failed = False
+
+    def shows_unsent(self, error: Exception) -> bool:
+        """Whether nothing was sent before this error."""
+        return not self._sent and (self._failed or isinstance(error, httpx.ConnectError))
 
 
-def wire(
-    address: Address, client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None
-) -> HttpxWire | None:
-    """Make the wire through a client or through a transport; none if there is neither."""
+def _is_known_unsent(request: httpx.Request) -> bool:
+    """Whether a `GatewayTransport` has had the request, and says that no byte of it has left."""
+    return request.extensions.get("sent") is False
+
+
+def wire(address: Address, client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None) -> Wire | None:
+    """Make the wire through a client or through a transport; none if there is neither.
+
+    Raises:
+        ValueError: The transport is a `GatewayTransport` to another gateway.
+    """
     if client:
         return HttpxWire(address, _through(client))
+    if type(transport) is GatewayTransport:  # a subclass may do something of its own with httpx's messages
+        return transport.wire(address)
     return HttpxWire(address, transport.handle_async_request) if transport else None
 
 

@@ -13,6 +13,7 @@ from thekeys_async import (
     AsyncGateway,
     GatewayBusyError,
     GatewayClockError,
+    GatewayTransport,
     GatewayUnreachableError,
     InvalidHmacError,
     LockerNotDetectedError,
@@ -32,10 +33,18 @@ _FAST = Pacing(0, 0)
 _ALWAYS = 1000
 
 
-@pytest.fixture(params=["own", "httpx"])
+_WIRES: dict[str, Callable[[], dict]] = {
+    "own": dict,
+    "httpx": lambda: {"transport": httpx.AsyncHTTPTransport(trust_env=False)},
+    "own as transport": lambda: {"transport": GatewayTransport()},
+    "own behind a client": lambda: {"client": httpx.AsyncClient(transport=GatewayTransport(), trust_env=False)},
+}
+
+
+@pytest.fixture(params=_WIRES)
 def wire(request: pytest.FixtureRequest) -> Callable[[], dict]:
-    """The library's own wire, and httpx's in its place."""
-    return dict if request.param == "own" else lambda: {"transport": httpx.AsyncHTTPTransport(trust_env=False)}
+    """The library's own wire in all the ways of using it, and httpx's in its place."""
+    return _WIRES[request.param]
 
 
 def _simulated(**options: object) -> SimulatedGateway:
@@ -229,9 +238,10 @@ async def test_a_time_budget_is_positive(timeout: float) -> None:
                 await call(timeout=timeout)
 
 
-async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogCaptureFixture) -> None:
+async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogCaptureFixture, wire: Callable) -> None:
     caplog.set_level(logging.DEBUG)
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+    options = {"share_codes": {1: _CODE}, "pacing": _FAST} | wire()
+    async with _simulated() as sim, AsyncGateway(sim.address, **options) as gateway:
         shown = [repr(gateway), repr(gateway.locker(1)), repr(vars(gateway))]
         for fault in set(Fault) - {Fault.REFUSE, Fault.DRIP}:
             for method in (gateway.locker(1).open, gateway.locker(1).status):
@@ -264,18 +274,36 @@ def test_a_gateway_that_is_made_wrongly_shows_no_share_code(wrong: dict) -> None
     assert _CODE not in "".join(shown.format())
 
 
-async def test_a_transport_that_repeats_by_itself_is_not_believed_when_it_says_that_it_could_not_connect() -> None:
-    class Repeating(httpx.AsyncHTTPTransport):
+def _copy(request: httpx.Request) -> httpx.Request:
+    extensions = {name: value for name, value in request.extensions.items() if name != "sent"}
+    return httpx.Request(
+        request.method, request.url, headers=request.headers, content=request.content, extensions=extensions
+    )
+
+
+@pytest.mark.parametrize("again", [lambda request: request, _copy])
+@pytest.mark.parametrize(
+    "inside", [lambda: httpx.AsyncHTTPTransport(trust_env=False, verify=False), GatewayTransport], ids=["httpx", "own"]
+)
+async def test_a_transport_that_repeats_by_itself_is_not_believed_when_it_says_that_it_could_not_connect(
+    again: Callable, inside: Callable[[], httpx.AsyncBaseTransport]
+) -> None:
+    inner = inside()
+
+    class Repeating(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             try:
-                return await super().handle_async_request(request)
+                return await inner.handle_async_request(request)
             except httpx.TransportError:
                 await sim.stop()
-                return await super().handle_async_request(request)
+                return await inner.handle_async_request(again(request))
+
+        async def aclose(self) -> None:
+            await inner.aclose()
 
     async with _simulated() as sim:
         sim.fail(Fault.RESET_AFTER, on="open")
-        options = {"share_codes": {1: _CODE}, "pacing": _FAST, "transport": Repeating(trust_env=False, verify=False)}
+        options = {"share_codes": {1: _CODE}, "pacing": _FAST, "transport": Repeating()}
         async with AsyncGateway(sim.address, **options) as gateway:
             await _expect(OutcomeUnknownError, gateway.locker(1).open, may=True, timeout=2)
 

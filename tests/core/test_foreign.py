@@ -1,8 +1,10 @@
 """Through an httpx client or transport of the caller's: what goes out, and what is known when it fails."""
 
+import gc
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
+import anyio
 import httpx
 import pytest
 import respx
@@ -10,14 +12,19 @@ import respx
 from thekeys_async import (
     AsyncGateway,
     DoorState,
+    GatewayTransport,
     GatewayUnreachableError,
     OutcomeUnknownError,
     Pacing,
     ProtocolError,
     RequestTimeoutError,
     Timestamps,
+    foreign,
 )
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.requests import Outgoing
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
+from thekeys_async.transport import Attempt, NotSentError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
@@ -160,6 +167,66 @@ async def test_an_endless_body_is_cut_off() -> None:
         with pytest.raises(OutcomeUnknownError):
             await gateway.locker(1).open()
     assert body.closed
+
+
+async def test_a_subclass_of_the_gateways_transport_gets_every_request() -> None:
+    class Recording(GatewayTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            return await super().handle_async_request(request)
+
+    seen: list[httpx.Request] = []
+    async with (
+        SimulatedGateway([SimulatedLocker(1, share_code=_CODES[1])], light=0, bluetooth=0) as sim,
+        AsyncGateway(sim.address, transport=Recording(), **_OPTIONS) as gateway,
+    ):
+        await gateway.lockers()
+        await gateway.locker(1).open()
+    assert [(request.url.path, request.extensions["sent"]) for request in seen] == [("/lockers", True), ("/open", True)]
+
+
+@pytest.mark.parametrize("late", [math.inf, -math.inf])
+@pytest.mark.parametrize("inside", [httpx.AsyncHTTPTransport, GatewayTransport])
+async def test_a_connection_that_comes_too_late_sends_nothing(
+    late: float, inside: Callable[[], httpx.AsyncBaseTransport]
+) -> None:
+    async with SimulatedGateway([SimulatedLocker(1)], light=0, bluetooth=0) as sim, inside() as transport:
+        client = httpx.AsyncClient(transport=transport)
+        wire = foreign.wire(Address.parse(sim.address), client, None)
+        attempt = Attempt(send_by=late)
+        if late > 0:
+            assert (await wire.exchange(lambda: Outgoing("GET", "/lockers"), attempt, fresh=True)).succeeded
+        else:
+            with pytest.raises(NotSentError, match="too late"):
+                await wire.exchange(lambda: Outgoing("GET", "/lockers"), attempt, fresh=True)
+        assert attempt.sent is (late > 0)
+        assert len(sim.requests) == attempt.sent
+
+
+async def test_a_cancelled_wait_for_the_connection_is_known_to_have_sent_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("thekeys_async.gateway_transport.connect", lambda _: anyio.sleep_forever())
+    wire = foreign.wire(Address("127.0.0.1"), httpx.AsyncClient(transport=GatewayTransport()), None)
+    attempt = Attempt()
+    with anyio.move_on_after(0.01):
+        await wire.exchange(lambda: Outgoing("POST", "/open", b"identifier=1"), attempt, fresh=True)
+    assert not attempt.sent
+
+
+async def test_a_send_that_is_cancelled_leaves_nothing_to_the_collector() -> None:
+    class Stuck(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            async for _ in request.stream:
+                await anyio.sleep_forever()
+            raise AssertionError
+
+    wire = foreign.wire(Address("127.0.0.1"), None, Stuck())
+    attempt = Attempt()
+    with anyio.move_on_after(0.01):
+        await wire.exchange(lambda: Outgoing("POST", "/open", b"identifier=1"), attempt, fresh=True)
+    gc.collect()
+    assert attempt.sent
 
 
 def test_a_client_and_a_transport_are_too_much() -> None:

@@ -181,6 +181,11 @@ async def test_a_refused_connection_was_never_sent() -> None:
         await _fails(wire, NotSentError, sent=False, fresh=True)
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".invalid", "fe80::1%no-such-zone", "fe80::1%é"])
+async def test_an_address_that_leads_nowhere_was_never_asked(host: str) -> None:
+    await _fails(SocketWire(Address.parse(host)), NotSentError, sent=False)
+
+
 async def test_what_prepare_refuses_is_not_sent(serve: Callable) -> None:
     def refuse() -> Outgoing:
         raise KeyError("too late")

@@ -16,6 +16,7 @@ from thekeys_async import (
     FleetResult,
     GatewayBusyError,
     GatewayStatus,
+    GatewayTransport,
     GatewayUpdate,
     LockerReading,
     LockerStatus,
@@ -55,6 +56,15 @@ async def gateway(codes: Mapping[int, str], client: httpx.AsyncClient, transport
     )
     await other.aclose()
     AsyncGateway("h", transport=transport)
+    AsyncGateway("h", transport=GatewayTransport())
+
+
+async def sending(request: httpx.Request) -> None:
+    async with GatewayTransport("192.168.0.26") as transport:
+        as_httpx: httpx.AsyncBaseTransport = transport
+        assert_type(await transport.handle_async_request(request), httpx.Response)
+        await httpx.AsyncClient(transport=as_httpx).send(request)
+    await transport.aclose()
 
 
 async def locker(door: AsyncLocker) -> None:

@@ -6,6 +6,7 @@ The plain replies that gateways send take a short, strict path; everything unusu
 import re
 from typing import Final
 
+import attrs
 import h11
 
 from thekeys_async.protocol.replies import Reply
@@ -14,14 +15,28 @@ from thekeys_async.protocol.requests import Outgoing
 MAX_BODY: Final = 64 * 1024
 MAX_HEAD: Final = 16 * 1024
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9]{2})(?: [ -~]*)?\r\n((?:" + _TOKEN + rb":[ \t]*[!-~](?:[ -~]*[!-~])?[ \t]*\r\n)*)\r\n"
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+
+def _lines(close: bytes) -> bytes:
+    """Match header lines that have no say in where the reply ends; a group of this name tells of Connection: close."""
+    return (
+        rb"(?:(?!(?i:content-length|connection|transfer-encoding|upgrade):)" + _NAME + rb":[ -~]*\r\n"
+        rb"|(?i:connection):[ ]*(?:(?P<" + close + rb">(?i:close))|(?i:keep-alive))[ ]*\r\n)*"
+    )
+
+
+# The whole head of a plain reply: exactly one length, no other framing, no byte that could be read in two ways.
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.1 (?P<status>[2-5][0-9]{2})(?: (?P<reason>[ -~]*))?\r\n"
+    rb"(?P<headers>"
+    + _lines(b"close")
+    + rb"(?i:content-length):[ ]*(?P<length>[0-9]{1,5})[ ]*\r\n"
+    + _lines(b"close_too")
+    + rb")"
+    rb"\r\n"
 )
-_LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,5})[ \t]*\r$", re.MULTILINE)
-_CONNECTION = re.compile(rb"^connection:[ \t]*(close|keep-alive)[ \t]*\r$", re.MULTILINE)
-_UNUSUAL = re.compile(rb"^(?:transfer-encoding|upgrade):", re.MULTILINE)
-_WITHOUT_BODY = frozenset({204, 205, 304})
+_WITHOUT_BODY = frozenset({b"204", b"205", b"304"})
 
 
 class HttpError(Exception):
@@ -32,33 +47,63 @@ class IncompleteError(Exception):
     """The connection ended before the reply did."""
 
 
-def request_bytes(request: Outgoing, host: bytes) -> bytes:
+def common_headers(authority: str) -> bytes:
+    """Write down what all requests to one gateway say after their first line.
+
+    Args:
+        authority: The Host header.
+    """
+    return b"Host: %b\r\nUser-Agent: thekeys-async\r\nAccept: */*\r\n" % authority.encode("ascii")
+
+
+def request_bytes(request: Outgoing, headers: bytes) -> bytes:
     """Write a request as it goes over the wire.
 
     Args:
         request: What to send.
-        host: The Host header.
+        headers: The gateway's `common_headers`.
     """
-    head = b"%b %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: thekeys-async\r\nAccept: */*\r\n" % (
-        request.method.encode("ascii"),
-        request.path.encode("ascii"),
-        host,
-    )
     if not request.has_form:
-        return head + b"\r\n"
+        return b"%b%b\r\n" % (request.start, headers)
     form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(request.body)
-    return head + form + request.body
+    return request.start + headers + form + request.body
+
+
+@attrs.frozen
+class Head:
+    """What a reply says before its body.
+
+    Attributes:
+        status: 200 and so on.
+        version: ``b"1.1"`` or ``b"1.0"``.
+        reason: The words behind the status; may be empty.
+        headers: Names and values as they came, in their order.
+    """
+
+    status: int
+    version: bytes
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
 
 
 class ReplyReader:
-    """Reads the reply to one request from the bytes of a connection."""
+    """Reads the reply to one request from the bytes of a connection.
 
-    def __init__(self) -> None:
-        self._http: h11.Connection | None = None
-        self._status = 0
-        self._body = bytearray()
+    Args:
+        head_only: Whether the request was a HEAD: no body follows then, whatever the reply says.
+
+    Attributes:
+        reusable: Whether the connection may serve another request; known with the reply.
+    """
+
+    __slots__ = ("_begun", "_head_only", "_plain", "_unusual", "reusable")
+
+    def __init__(self, *, head_only: bool = False) -> None:
+        self._head_only = head_only
+        self._begun: bytes = b""
+        self._plain: re.Match[bytes] | None = None
+        self._unusual: _Unusual | None = None
         self.reusable = False
-        """Whether the connection may serve another request; known with the reply."""
 
     def feed(self, data: bytes) -> Reply | None:
         """Take what came; empty for the connection's end.
@@ -70,56 +115,93 @@ class ReplyReader:
             HttpError: It is not HTTP, or too large.
             IncompleteError: The connection has ended within it.
         """
-        if self._http is None:
-            if reply := self._plain(data):
-                return reply
-            self._http = _after_a_request()
+        if self._unusual is None:
+            ended, data = not data, self._begun + data
+            if head := self._plain_head(data):
+                missing = head.end() + int(head["length"]) - len(data)
+                if missing == 0:
+                    self._plain = head
+                    self.reusable = head["close"] is head["close_too"] is None
+                    return Reply(int(head["status"]), data[head.end() :])
+                if missing > 0:
+                    if ended:
+                        raise IncompleteError
+                    self._begun = data
+                    return None
+            self._unusual = _Unusual(head_only=self._head_only)
+        reply = self._unusual.feed(data)
+        self.reusable = self._unusual.reusable
+        return reply
+
+    @property
+    def head(self) -> Head:
+        """What the reply says before its body; to be asked for when the reply is there."""
+        if self._unusual:
+            return self._unusual.head
+        if self._plain is None:
+            raise IncompleteError
+        lines = (line.partition(b":") for line in self._plain["headers"].splitlines())
+        headers = [(name, value.strip(b" ")) for name, _, value in lines]
+        return Head(int(self._plain["status"]), b"1.1", self._plain["reason"] or b"", headers)
+
+    def _plain_head(self, data: bytes) -> re.Match[bytes] | None:
+        head = _PLAIN_HEAD.match(data)
+        if head is None or head.end() > MAX_HEAD or int(head["length"]) > MAX_BODY:
+            return None
+        return None if self._head_only or head["status"] in _WITHOUT_BODY else head
+
+
+class _Unusual:
+    """Reads a reply with h11, from its first byte."""
+
+    def __init__(self, *, head_only: bool) -> None:
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        # As it is when a request has been sent; apart from HEAD, which one makes no difference to it.
+        self._http.send(h11.Request(method="HEAD" if head_only else "GET", target="/", headers=[("Host", "gateway")]))
+        self._http.send(h11.EndOfMessage())
+        self._received = 0
+        self._response: h11.Response | None = None
+        self._body = bytearray()
+        self.reusable = False
+
+    @property
+    def head(self) -> Head:
+        if self._response is None:
+            raise IncompleteError
+        said = self._response
+        return Head(said.status_code, said.http_version, said.reason, said.headers.raw_items())
+
+    def feed(self, data: bytes) -> Reply | None:
+        self._received += len(data)
         self._http.receive_data(data)
         try:
-            return self._unusual(self._http)
+            return self._events()
         except h11.RemoteProtocolError:
             if not data:
                 raise IncompleteError from None
             raise HttpError("the answer is not HTTP") from None
 
-    def _plain(self, data: bytes) -> Reply | None:
-        head = _HEAD.match(data)
-        if head is None or head.end() > MAX_HEAD:
-            return None
-        status, headers = int(head[1]), head[2].lower()
-        lengths = _LENGTH.findall(headers)
-        if len(lengths) != 1 or headers.count(b"content-length") != 1 or status in _WITHOUT_BODY:
-            return None
-        connections = _CONNECTION.findall(headers)
-        if _UNUSUAL.search(headers) or len(connections) != headers.count(b"connection:") or len(connections) > 1:
-            return None
-        if len(data) != head.end() + int(lengths[0]) or int(lengths[0]) > MAX_BODY:
-            return None
-        self.reusable = connections != [b"close"]
-        return Reply(status, data[head.end() :])
-
-    def _unusual(self, http: h11.Connection) -> Reply | None:
+    def _events(self) -> Reply | None:
         while True:
-            event = http.next_event()
+            event = self._http.next_event()
+            if self._response is None:
+                self._limit_head()
             if event is h11.NEED_DATA:
                 return None
             if isinstance(event, h11.Response):
-                self._status = event.status_code
+                self._response = event
             elif isinstance(event, h11.Data):
                 self._body += event.data
                 if len(self._body) > MAX_BODY:
                     raise HttpError(f"the answer is larger than {MAX_BODY // 1024} KiB")
-            elif isinstance(event, h11.EndOfMessage):
-                done = http.our_state is h11.DONE and http.their_state is h11.DONE
-                self.reusable = done and not http.trailing_data[0] and not http.trailing_data[1]
-                return Reply(self._status, bytes(self._body))
+            elif isinstance(event, h11.EndOfMessage) and self._response:
+                done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+                self.reusable = done and self._http.trailing_data == (b"", False)
+                return Reply(self._response.status_code, bytes(self._body))
             elif not isinstance(event, h11.InformationalResponse):
                 raise IncompleteError
 
-
-def _after_a_request() -> h11.Connection:
-    """h11 as it is when a request has been sent; which one makes no difference to it."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-    http.send(h11.Request(method="GET", target="/", headers=[("Host", "gateway")]))
-    http.send(h11.EndOfMessage())
-    return http
+    def _limit_head(self) -> None:
+        """Check that all that comes before the body, interim answers among it, is within the limit."""
+        if self._received - len(self._http.trailing_data[0]) > MAX_HEAD:
+            raise HttpError(f"the head of the answer is larger than {MAX_HEAD // 1024} KiB")

@@ -1,5 +1,6 @@
 """From what is asked to what is sent."""
 
+import functools
 from urllib.parse import urlencode
 
 import attrs
@@ -16,11 +17,16 @@ class Outgoing:
         method: The HTTP method.
         path: The path.
         body: The form, percent-encoded (``+`` in a hash becomes ``%2B``); empty for a request without fields.
+        start: Its first line as it goes over the wire.
     """
 
     method: str
     path: str
     body: bytes = attrs.field(default=b"", repr=False)
+    start: bytes = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "start", f"{self.method} {self.path} HTTP/1.1\r\n".encode("ascii"))
 
     @property
     def has_form(self) -> bool:
@@ -44,6 +50,8 @@ class Question:
 
     def sign(self, timestamp: int | None) -> Outgoing:
         """Write the request down, signed with a timestamp where one is needed."""
+        if self.identifier is None and self.code is None:
+            return _without_fields(self.endpoint.method, self.endpoint.path)
         fields: dict[str, str] = {}
         if self.identifier is not None:
             fields["identifier"] = str(self.identifier)
@@ -51,3 +59,9 @@ class Question:
             fields["ts"] = str(timestamp)
             fields["hash"] = self.code.sign(timestamp)
         return Outgoing(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
+
+
+@functools.cache
+def _without_fields(method: str, path: str) -> Outgoing:
+    """Write a request without fields, once for each endpoint."""
+    return Outgoing(method, path)
