@@ -13,7 +13,7 @@ def test_importing_loads_no_library_that_only_a_part_needs(statement):
     loaded = set(result.stdout.split())
     assert "thekeys_async" in loaded
     strangers = {
-        *("httpx", "click", "rich", "tomlkit", "platformdirs", "pytest", "asyncio", "trio"),
+        *("httpx", "h11", "click", "rich", "tomlkit", "platformdirs", "pytest", "asyncio", "trio"),
         *("thekeys_async.simulator", "thekeys_async.cli", "thekeys_async.cloud.client"),
         "thekeys_async.gateway_transport",
     }

@@ -3,7 +3,6 @@
 `AsyncGateway` is where to begin.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from thekeys_async.budgets import DEFAULT, Default
@@ -15,9 +14,9 @@ from thekeys_async.cloud.errors import (
     NotFoundError,
     ShareRejectedError,
 )
-from thekeys_async.fleets.fleet import Fleet, FleetResult
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.locker import AsyncLocker
+from thekeys_async.on_demand import loader
 from thekeys_async.protocol.errors import (
     CoordinationError,
     FirmwareUnavailableError,
@@ -48,13 +47,14 @@ from thekeys_async.protocol.models import (
     LockerStatus,
     battery_percent,
 )
-from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
-from thekeys_async.streams.watch import Updates, Watcher
 from thekeys_async.timestamps import Timestamps
 from thekeys_async.turns import Pacing
 
 if TYPE_CHECKING:
+    from thekeys_async.fleets.fleet import Fleet, FleetResult
     from thekeys_async.gateway_transport import GatewayTransport
+    from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
+    from thekeys_async.streams.watch import Updates, Watcher
 
 __all__ = [
     "DEFAULT",
@@ -106,13 +106,18 @@ __all__ = [
     "battery_percent",
 ]
 
-_HOMES = {"GatewayTransport": "gateway_transport"}  # what needs httpx, which takes long to import
-
+# What takes long to import is loaded when it is asked for: fleets and streams, and what needs httpx.
+_HOMES = {
+    "Fleet": "fleets.fleet",
+    "FleetResult": "fleets.fleet",
+    "GatewayTransport": "gateway_transport",
+    "GatewayUpdate": "streams.updates",
+    "LockerUpdate": "streams.updates",
+    "Update": "streams.updates",
+    "UpdateKind": "streams.updates",
+    "Updates": "streams.watch",
+    "Watcher": "streams.watch",
+}
 
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists
-
-    def __getattr__(name: str) -> object:
-        """Import on first use."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = loader(__name__, _HOMES)

@@ -81,7 +81,7 @@ class _Try(Attempt):
         Raises:
             OutOfTime: Too little of the budget is left to hear the answer.
         """
-        if anyio.current_time() >= self.budget.send_by:
+        if anyio.current_time() >= self.send_by:
             raise OutOfTime
         self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
         return self.question.sign(self.stamp.value if self.stamp else None)
@@ -151,7 +151,7 @@ class Call(Generic[_T]):
 
     async def _take_turn(self, budget: Budget, shares: str | None, arrivals: int) -> _Try:
         """Send the request once, and give the turn back however that ends."""
-        tried = _Try(lane=self._lane, question=self._question, budget=budget)
+        tried = _Try(lane=self._lane, question=self._question, budget=budget, send_by=budget.send_by)
         try:
             await self._exchange(tried, self._understand)
             self._attempts += tried.sent
@@ -195,7 +195,7 @@ class Call(Generic[_T]):
         _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
         await anyio.sleep(lane.settings.pacing.bluetooth)
         allowed = budget.for_a_command(_LONGEST_SYNCHRONIZATION)
-        synchronization = _Try(lane=lane, question=Question(SYNCHRONIZE), budget=allowed)
+        synchronization = _Try(lane=lane, question=Question(SYNCHRONIZE), budget=allowed, send_by=allowed.send_by)
         try:
             await self._exchange(synchronization, replies.check_done)
         except OutOfTime:

@@ -20,15 +20,14 @@ from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerRe
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Question
 from thekeys_async.protocol.signature import ShareCode
-from thekeys_async.streams.following import Following
-from thekeys_async.streams.tracking import Wishes
-from thekeys_async.streams.watch import Watcher
 from thekeys_async.timestamps import Timestamps
 from thekeys_async.transport import Wire
 from thekeys_async.turns import Pacing
 
 if TYPE_CHECKING:
     import httpx
+
+    from thekeys_async.streams.watch import Watcher
 
 _T = TypeVar("_T")
 _MINUTES = 300.0
@@ -215,7 +214,7 @@ class AsyncGateway:
         follow_doors: bool = False,
         door_interval: float = 300.0,
         lost_after: int = 3,
-    ) -> Watcher:
+    ) -> "Watcher":
         """Follow all its lockers: ``async with gateway.watch() as updates: async for update in updates: ...``.
 
         However many watch a gateway, it is polled once for all, at the smallest interval. The iterator outlives a
@@ -236,6 +235,8 @@ class AsyncGateway:
         Raises:
             ValueError: An argument makes no sense.
         """
+        from thekeys_async.streams import Following, Watcher, Wishes  # noqa: PLC0415 - most programs watch nothing
+
         wishes = Wishes(
             interval=interval,
             every_poll=every_poll,

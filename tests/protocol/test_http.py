@@ -151,12 +151,12 @@ def test_a_reply_in_pieces_is_the_same_reply(cuts: list[int]) -> None:
     assert _read(ReplyReader(), _pieces(_OK, cuts)) == ("reply", Reply(200, b"{}"), _HEAD, True)
 
 
-@pytest.mark.parametrize("pieces", [[_OK], [_OK[:-2], _OK[-2:]], [_OK[:-2], b"{", b"}"]])
+@pytest.mark.parametrize("pieces", [[_OK], [_OK[:-2], _OK[-2:]], [_OK[:-2], b"{", b"}"], _OK.splitlines(keepends=True)])
 @pytest.mark.parametrize("connection", [b"", b"Connection: Keep-Alive\r\n", b"CONNECTION:close \r\n"])
 def test_the_plain_reply_takes_the_short_path(
     monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], connection: bytes
 ) -> None:
-    monkeypatch.delattr("thekeys_async.protocol.http.h11.Connection")
+    monkeypatch.delattr("thekeys_async.protocol.unusual.h11.Connection")
     reader = ReplyReader()
     pieces = [piece.replace(b"Content-Type", connection + b"Content-Type") for piece in pieces]
     assert [reader.feed(piece) for piece in pieces][-1] == Reply(200, b"{}")

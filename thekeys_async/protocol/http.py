@@ -4,13 +4,15 @@ The plain replies that gateways send take a short, strict path; everything unusu
 """
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
-import h11
 
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing
+
+if TYPE_CHECKING:
+    from thekeys_async.protocol.unusual import UnusualReader
 
 MAX_BODY: Final = 64 * 1024
 MAX_HEAD: Final = 16 * 1024
@@ -102,7 +104,7 @@ class ReplyReader:
         self._head_only = head_only
         self._begun: bytes = b""
         self._plain: re.Match[bytes] | None = None
-        self._unusual: _Unusual | None = None
+        self._unusual: UnusualReader | None = None
         self.reusable = False
 
     def feed(self, data: bytes) -> Reply | None:
@@ -116,7 +118,9 @@ class ReplyReader:
             IncompleteError: The connection has ended within it.
         """
         if self._unusual is None:
-            ended, data = not data, self._begun + data
+            if not data:
+                raise IncompleteError
+            data = self._begun + data
             if head := self._plain_head(data):
                 missing = head.end() + int(head["length"]) - len(data)
                 if missing == 0:
@@ -124,11 +128,12 @@ class ReplyReader:
                     self.reusable = head["close"] is head["close_too"] is None
                     return Reply(int(head["status"]), data[head.end() :])
                 if missing > 0:
-                    if ended:
-                        raise IncompleteError
                     self._begun = data
                     return None
-            self._unusual = _Unusual(head_only=self._head_only)
+            elif _may_become_plain(data):
+                self._begun = data
+                return None
+            self._unusual = _unusual_reader(head_only=self._head_only)
         reply = self._unusual.feed(data)
         self.reusable = self._unusual.reusable
         return reply
@@ -151,57 +156,13 @@ class ReplyReader:
         return None if self._head_only or head["status"] in _WITHOUT_BODY else head
 
 
-class _Unusual:
-    """Reads a reply with h11, from its first byte."""
+def _may_become_plain(data: bytes) -> bool:
+    """Whether this is the beginning of a head: some gateways send it line by line."""
+    ended = b"\n\n" in data or b"\n\r\n" in data
+    return data.startswith(b"HTTP/1.1 ") and len(data) <= MAX_HEAD and not ended
 
-    def __init__(self, *, head_only: bool) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        # As it is when a request has been sent; apart from HEAD, which one makes no difference to it.
-        self._http.send(h11.Request(method="HEAD" if head_only else "GET", target="/", headers=[("Host", "gateway")]))
-        self._http.send(h11.EndOfMessage())
-        self._received = 0
-        self._response: h11.Response | None = None
-        self._body = bytearray()
-        self.reusable = False
 
-    @property
-    def head(self) -> Head:
-        if self._response is None:
-            raise IncompleteError
-        said = self._response
-        return Head(said.status_code, said.http_version, said.reason, said.headers.raw_items())
+def _unusual_reader(*, head_only: bool) -> "UnusualReader":
+    from thekeys_async.protocol.unusual import UnusualReader  # noqa: PLC0415 - few gateways ever need h11
 
-    def feed(self, data: bytes) -> Reply | None:
-        self._received += len(data)
-        self._http.receive_data(data)
-        try:
-            return self._events()
-        except h11.RemoteProtocolError:
-            if not data:
-                raise IncompleteError from None
-            raise HttpError("the answer is not HTTP") from None
-
-    def _events(self) -> Reply | None:
-        while True:
-            event = self._http.next_event()
-            if self._response is None:
-                self._limit_head()
-            if event is h11.NEED_DATA:
-                return None
-            if isinstance(event, h11.Response):
-                self._response = event
-            elif isinstance(event, h11.Data):
-                self._body += event.data
-                if len(self._body) > MAX_BODY:
-                    raise HttpError(f"the answer is larger than {MAX_BODY // 1024} KiB")
-            elif isinstance(event, h11.EndOfMessage) and self._response:
-                done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-                self.reusable = done and self._http.trailing_data == (b"", False)
-                return Reply(self._response.status_code, bytes(self._body))
-            elif not isinstance(event, h11.InformationalResponse):
-                raise IncompleteError
-
-    def _limit_head(self) -> None:
-        """Check that all that comes before the body, interim answers among it, is within the limit."""
-        if self._received - len(self._http.trailing_data[0]) > MAX_HEAD:
-            raise HttpError(f"the head of the answer is larger than {MAX_HEAD // 1024} KiB")
+    return UnusualReader(head_only=head_only)
