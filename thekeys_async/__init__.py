@@ -5,17 +5,6 @@
 
 from typing import TYPE_CHECKING
 
-from thekeys_async.budgets import DEFAULT, Default
-from thekeys_async.cloud.errors import (
-    AuthenticationError,
-    CloudError,
-    CloudProtocolError,
-    CloudUnreachableError,
-    NotFoundError,
-    ShareRejectedError,
-)
-from thekeys_async.gateway import AsyncGateway
-from thekeys_async.locker import AsyncLocker
 from thekeys_async.on_demand import loader
 from thekeys_async.protocol.errors import (
     CoordinationError,
@@ -47,14 +36,25 @@ from thekeys_async.protocol.models import (
     LockerStatus,
     battery_percent,
 )
-from thekeys_async.timestamps import Timestamps
-from thekeys_async.turns import Pacing
 
 if TYPE_CHECKING:
+    from thekeys_async.budgets import DEFAULT, Default
+    from thekeys_async.cloud.errors import (
+        AuthenticationError,
+        CloudError,
+        CloudProtocolError,
+        CloudUnreachableError,
+        NotFoundError,
+        ShareRejectedError,
+    )
     from thekeys_async.fleets.fleet import Fleet, FleetResult
+    from thekeys_async.gateway import AsyncGateway
     from thekeys_async.gateway_transport import GatewayTransport
+    from thekeys_async.locker import AsyncLocker
     from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
     from thekeys_async.streams.watch import Updates, Watcher
+    from thekeys_async.timestamps import Timestamps
+    from thekeys_async.turns import Pacing
 
 __all__ = [
     "DEFAULT",
@@ -106,13 +106,25 @@ __all__ = [
     "battery_percent",
 ]
 
-# What takes long to import is loaded when it is asked for: fleets and streams, and what needs httpx.
+# Values and errors are here at once; the rest is loaded when it is first asked for.
 _HOMES = {
+    "DEFAULT": "budgets",
+    "AsyncGateway": "gateway",
+    "AsyncLocker": "locker",
+    "AuthenticationError": "cloud.errors",
+    "CloudError": "cloud.errors",
+    "CloudProtocolError": "cloud.errors",
+    "CloudUnreachableError": "cloud.errors",
+    "Default": "budgets",
     "Fleet": "fleets.fleet",
     "FleetResult": "fleets.fleet",
     "GatewayTransport": "gateway_transport",
     "GatewayUpdate": "streams.updates",
     "LockerUpdate": "streams.updates",
+    "NotFoundError": "cloud.errors",
+    "Pacing": "turns",
+    "ShareRejectedError": "cloud.errors",
+    "Timestamps": "timestamps",
     "Update": "streams.updates",
     "UpdateKind": "streams.updates",
     "Updates": "streams.watch",

@@ -3,6 +3,7 @@
 `import thekeys_async` has to be quick, and pytest loads the simulator's plugin in every run of everybody who has us.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
@@ -18,6 +19,8 @@ def loader(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     def load(name: str) -> object:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        found = getattr(import_module(f"{package}.{homes[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
 
     return load
