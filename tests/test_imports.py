@@ -2,11 +2,20 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 
-@pytest.mark.parametrize("statement", ["import thekeys_async", "from thekeys_async.cloud import CloudError"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import thekeys_async",
+        "from thekeys_async import AsyncGateway, AsyncLocker, Fleet, Pacing",
+        "from thekeys_async.cloud import CloudError",
+        "from thekeys_async.coordination import FileCoordinator, RedisCoordinator",
+    ],
+)
 def test_importing_loads_no_library_that_only_a_part_needs(statement):
     program = f"import sys\n{statement}\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
@@ -20,13 +29,13 @@ def test_importing_loads_no_library_that_only_a_part_needs(statement):
     assert not loaded & strangers
 
 
-def test_the_cloud_is_there_when_it_is_asked_for():
-    from thekeys_async import cloud  # noqa: PLC0415 - its __getattr__ is what is tested
-
-    for name in cloud.__all__:
-        assert getattr(cloud, name) is not None
+@pytest.mark.parametrize("package", ["", ".cloud", ".coordination", ".simulator"])
+def test_all_is_there_when_it_is_asked_for(package):
+    module = import_module(f"thekeys_async{package}")
+    for name in module.__all__:
+        assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = cloud.nonsense
+        _ = module.nonsense
 
 
 def test_the_transport_is_there_when_it_is_asked_for():
