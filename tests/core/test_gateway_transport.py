@@ -87,7 +87,7 @@ async def test_compressed_bodies_are_unpacked(serve: Callable) -> None:
 async def test_after_head_comes_no_body(serve: Callable) -> None:
     async with serve(_always(_OK[:-2])) as server, GatewayTransport() as transport:
         for _ in range(2):
-            assert await _ask(transport, server.address, "HEAD") == b""
+            assert await _ask(transport, server.address, "HEAD", extensions={"timeout": {"read": 5}}) == b""
         assert server.connections == 1
 
 

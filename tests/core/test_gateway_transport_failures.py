@@ -233,6 +233,8 @@ async def test_a_send_that_takes_nothing_has_sent_nothing(serve: Callable, monke
     async with serve(_always(_OK)) as server, GatewayTransport() as transport:
         monkeypatch.setattr(Connection, "send", broken)
         await _fails(transport, _request(server.address, "POST"), httpx.ConnectError, sent=False)
+        sent_before = _request(server.address, "POST", extensions={"sent": True})
+        await _fails(transport, sent_before, httpx.ConnectError, sent=True)
 
 
 async def test_a_cancelled_request_says_whether_it_was_sent(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
