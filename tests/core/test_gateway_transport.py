@@ -9,7 +9,7 @@ import httpx
 import pytest
 from anyio.abc import SocketStream
 
-from thekeys_async import AsyncGateway, GatewayTransport, Pacing
+from thekeys_async import AsyncGateway, GatewayTransport, Pacing, TheKeysError
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
@@ -87,7 +87,7 @@ async def test_compressed_bodies_are_unpacked(serve: Callable) -> None:
 async def test_after_head_comes_no_body(serve: Callable) -> None:
     async with serve(_always(_OK[:-2])) as server, GatewayTransport() as transport:
         for _ in range(2):
-            assert await _ask(transport, server.address, "HEAD") == b""
+            assert await _ask(transport, server.address, "HEAD", extensions={"timeout": {"read": 5}}) == b""
         assert server.connections == 1
 
 
@@ -298,3 +298,26 @@ async def test_under_a_gateway_it_is_the_librarys_own_wire() -> None:
         with pytest.raises(RuntimeError, match="closed"):
             await transport.handle_async_request(request)
     assert [record.endpoint for record in sim.requests] == ["lockers", "lockers", "open", "lockers"]
+
+
+async def test_a_gateway_waits_for_what_else_goes_through_its_transport(serve: Callable) -> None:
+    release, asked = anyio.Event(), anyio.Event()
+    devices = b'{"status": "ok", "devices": []}'
+
+    async def script(stream: SocketStream, _number: int) -> None:
+        asked.set()
+        await release.wait()
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(devices) + devices)
+
+    async with serve(script) as server, GatewayTransport() as transport, anyio.create_task_group() as group:
+        gateway = AsyncGateway(server.address, transport=transport, pacing=Pacing(0, 0))
+        group.start_soon(_ask, transport, server.address)
+        await asked.wait()
+        with pytest.raises(TheKeysError) as caught:
+            await gateway.lockers(timeout=0.05)
+        assert not caught.value.may_have_executed
+        assert (len(server.requests), server.connections) == (1, 1)
+        release.set()
+        assert await gateway.lockers() == ()
+        assert (len(server.requests), server.connections) == (2, 1)
+        await gateway.aclose()

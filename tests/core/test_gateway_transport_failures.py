@@ -233,6 +233,8 @@ async def test_a_send_that_takes_nothing_has_sent_nothing(serve: Callable, monke
     async with serve(_always(_OK)) as server, GatewayTransport() as transport:
         monkeypatch.setattr(Connection, "send", broken)
         await _fails(transport, _request(server.address, "POST"), httpx.ConnectError, sent=False)
+        sent_before = _request(server.address, "POST", extensions={"sent": True})
+        await _fails(transport, sent_before, httpx.ConnectError, sent=True)
 
 
 async def test_a_cancelled_request_says_whether_it_was_sent(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,12 +251,16 @@ async def test_a_cancelled_request_says_whether_it_was_sent(serve: Callable, mon
 
 
 async def test_a_cancelled_request_leaves_no_connection_and_no_turn(serve: Callable) -> None:
+    asked, hang = _hang_when_asked()
+
     async def script(stream: SocketStream, number: int) -> None:
-        await (_hang(stream, number) if number == 1 else stream.send(_OK))
+        await (hang(stream, number) if number == 1 else stream.send(_OK))
 
     async with serve(script) as server, GatewayTransport() as transport:
-        with anyio.move_on_after(0.05):
-            await _ask(transport, server.address)
+        async with anyio.create_task_group() as group:
+            group.start_soon(_ask, transport, server.address)
+            await asked.wait()
+            group.cancel_scope.cancel()
         await server.ended.wait()
         assert server.ends == ["reset"]
         assert await _ask(transport, server.address) == b"{}"
