@@ -218,6 +218,7 @@ class Call(Generic[_T]):
         scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint))
         try:
             with scope:
+                self._lane.use(self._wire)
                 tried.reply = await self._wire.exchange(tried.prepare, tried, fresh=endpoint.command)
                 tried.value = understand(endpoint, tried.reply)
         except ExchangeError as error:

@@ -67,8 +67,8 @@ class HttpxWire:
             attempt.sent = not _is_known_unsent(request)
             raise
 
-    def close(self) -> None:
-        """See `thekeys_async.transport.Wire.close`; there is nothing of ours to close."""
+    def drop(self) -> None:
+        """See `thekeys_async.transport.Wire.drop`; what httpx keeps is not ours, and we ask it to keep none."""
 
     def _request(self, prepare: Prepare, trace: "_Trace") -> httpx.Request:
         outgoing = prepare()

@@ -117,12 +117,8 @@ class _InTurn:
             return await self._wire.exchange(prepare, attempt, fresh=fresh)
 
     def drop(self) -> None:
-        """See `thekeys_async.transport.SocketWire.drop`."""
+        """See `thekeys_async.transport.Wire.drop`."""
         self._wire.drop()
-
-    def close(self) -> None:
-        """See `thekeys_async.transport.Wire.close`."""
-        self._wire.close()
 
 
 class _Exchange:

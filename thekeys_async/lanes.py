@@ -20,7 +20,7 @@ from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.sharing import SharedTurn
 from thekeys_async.timestamps import Allocator, Ledger, Stamp, Timestamps
-from thekeys_async.transport import SocketWire
+from thekeys_async.transport import SocketWire, Wire
 from thekeys_async.turns import Pacing, Turns
 
 _lanes: anyio.lowlevel.RunVar[dict[str, "Lane"]] = anyio.lowlevel.RunVar("thekeys_async lanes")
@@ -84,16 +84,17 @@ class Lane:
     commands: dict[int, int] = attrs.field(factory=dict[int, int])
     poller: Any = None
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
+    _used: Wire | None = None
 
     def wire(self, address: Address) -> SocketWire:
         """Get the connection that all share who reach the gateway at this address."""
-        return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address, self._only))
+        return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address))
 
-    def _only(self, wire: SocketWire | None) -> None:
+    def use(self, wire: Wire | None) -> None:
         """Let a gateway that serves one connection at a time have just this one, or none."""
-        for other in self._wires.values():
-            if other is not wire:
-                other.drop()
+        if self._used and self._used is not wire:
+            self._used.drop()
+        self._used = wire
 
     def enter(self) -> None:
         """Count a user more."""
@@ -137,7 +138,7 @@ class Lane:
             failed: Whether it was busy or could not be reached.
         """
         if self.shared:
-            self._only(None)  # a gateway that serves one connection at a time must be free for other processes
+            self.use(None)  # a gateway that serves one connection at a time must be free for other processes
         rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(now, rest=rest, failed=failed, command=endpoint.command)

@@ -72,8 +72,8 @@ class Wire(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Close the kept connection, and keep none from now on."""
+    def drop(self) -> None:
+        """Close the connection that is kept, if one is; the next request takes a new one."""
         ...
 
 
@@ -82,20 +82,16 @@ class SocketWire:
 
     Args:
         address: Where the gateway is.
-        before_use: Called before each request.
     """
 
-    def __init__(self, address: Address, before_use: "Callable[[SocketWire], None] | None" = None) -> None:
+    def __init__(self, address: Address) -> None:
         self.address = address
-        self._before_use = before_use
         self._headers = common_headers(address.authority)
         self._kept: Connection | None = None
         self._closed = False
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
         """See `Wire.exchange`."""
-        if self._before_use:
-            self._before_use(self)
         connection = self.take_kept(fresh=fresh) or await _connected(self.address)
         reader = ReplyReader()
         try:
@@ -133,13 +129,13 @@ class SocketWire:
             connection.close()
 
     def drop(self) -> None:
-        """Close the kept connection; the next request takes a new one."""
+        """See `Wire.drop`."""
         if self._kept:
             self._kept.close()
             self._kept = None
 
     def close(self) -> None:
-        """See `Wire.close`."""
+        """Close the kept connection, and keep none from now on."""
         self._closed = True
         self.drop()
 

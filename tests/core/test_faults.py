@@ -325,15 +325,17 @@ async def test_38_on_a_read_with_little_time_left_sends_no_synchronisation() -> 
         assert [record.endpoint for record in sim.requests] == ["locker_status"]
 
 
-async def test_one_gateway_under_two_addresses_has_one_connection() -> None:
+@pytest.mark.parametrize("transport", [None, GatewayTransport])
+async def test_one_gateway_under_two_addresses_has_one_connection(transport: type[GatewayTransport] | None) -> None:
+    own = transport and transport()
     async with _simulated() as sim:
         port = sim.address.rpartition(":")[2]
         async with (
-            AsyncGateway(sim.address, key="g", pacing=_FAST) as one,
+            AsyncGateway(sim.address, key="g", pacing=_FAST, transport=own) as one,
             AsyncGateway(f"localhost:{port}", key="g", pacing=_FAST) as other,
         ):
             await one.lockers()
-            kept = one.lane().wire(one._address)._kept
+            kept = (own._wire if own else one.lane().wire(one._address))._kept
             assert kept
             await other.lockers()
             assert kept._socket.fileno() == -1
