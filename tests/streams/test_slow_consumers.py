@@ -4,11 +4,14 @@ import gc
 import logging
 import random
 from collections import deque
+from datetime import UTC, datetime
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from thekeys_async import GatewayUpdate, UpdateKind
+from thekeys_async.streams.folding import Box
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +174,22 @@ async def _watch_for_a_week(sim, chance: random.Random, counts: list[int]) -> No
                 gc.collect()
                 counts.append(len(gc.get_objects()))
         tasks.cancel_scope.cancel()
+
+
+async def test_taking_thousands_neither_takes_a_round_of_the_event_loop_each_nor_keeps_others_from_running() -> None:
+    box, rounds = Box(), 0
+
+    async def count() -> None:
+        nonlocal rounds
+        while True:
+            await anyio.lowlevel.checkpoint()
+            rounds += 1
+
+    for number in range(640):
+        box.put(GatewayUpdate(gateway=f"g{number}", reachable=True, error=None, phase=None, at=datetime.now(UTC)))
+    async with anyio.create_task_group() as group:
+        group.start_soon(count)
+        for _ in range(640):
+            await box.take()
+        group.cancel_scope.cancel()
+    assert 5 < rounds < 100

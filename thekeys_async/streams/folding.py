@@ -7,6 +7,8 @@ import anyio.lowlevel
 
 from thekeys_async.streams.updates import LockerUpdate, Update, fold
 
+_TAKEN_IN_A_ROW = 32
+
 
 class Box:
     """Keeps updates until the consumer takes them; those about the same locker or gateway become one."""
@@ -16,6 +18,7 @@ class Box:
         self._bell = anyio.Event()
         self._failure: Exception | None = None
         self._closed = False
+        self._taken = 0
 
     def put(self, update: Update) -> None:
         """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all."""
@@ -48,7 +51,7 @@ class Box:
             Exception: What `fail` was given.
         """
         if self._waiting:
-            await anyio.lowlevel.checkpoint()
+            await self._let_others_run()
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
@@ -58,3 +61,11 @@ class Box:
                 self._bell = anyio.Event()
             await self._bell.wait()
         return self._waiting.popitem(last=False)[1]
+
+    async def _let_others_run(self) -> None:
+        """Not before each update: a consumer of thousands would get but one in each round of the event loop."""
+        self._taken += 1
+        if self._taken % _TAKEN_IN_A_ROW:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await anyio.lowlevel.checkpoint()
