@@ -4,7 +4,6 @@ With `--quick` it goes through everything in seconds, to see that it works, and 
 """
 
 import argparse
-import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -13,11 +12,11 @@ import attrs
 import chart
 import page
 from asking import MOST_THREADS
+from comparing import compare
 from figures import Figures
 from machine import this_machine
 from opening import open_doors
-from polling import MARGIN, compare
-from responder import responder
+from responder import most_connections, responder
 from saturating import saturate
 from starting import start
 from targets import judge
@@ -31,11 +30,10 @@ class Edition:
     """How thorough a run is.
 
     Attributes:
-        sizes: How many gateways are polled.
+        sizes: How many gateways are polled, ascending; the most of them are watched, too.
         limit: Seconds that one client may take for one size.
         seconds: How long each way of polling is measured.
         turns: How many processes the clients have that are compared most closely.
-        watched: How many gateways are watched.
         interval: Seconds from poll to poll.
         opens: How often a door is opened.
         starts: How often things are imported.
@@ -44,27 +42,24 @@ class Edition:
 
     sizes: tuple[int, ...] = (1, 10, 100, 1000, 10_000)
     limit: float = 60.0
-    seconds: float = 1.0
+    seconds: float = 0.7
     turns: int = 3
-    watched: int = 10_000
     interval: float = 5.0
     opens: int = 500
     starts: int = 15
-    saturated: float = 4.0
+    saturated: float = 3.0
 
 
-_QUICK = Edition(sizes=(1, 20), seconds=0.05, turns=1, watched=20, interval=0.5, opens=20, starts=1, saturated=0.5)
+_QUICK = Edition(sizes=(1, 20), seconds=0.05, turns=1, interval=0.5, opens=20, starts=1, saturated=0.5)
 
 
 def _run(edition: Edition) -> Figures:
     """Measure everything, one part after the other."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    room = max(edition.sizes) if most == resource.RLIM_INFINITY else most - 2 * MARGIN
-    sizes = [size for size in edition.sizes if size <= room]
-    with responder(max(sizes) + MARGIN) as hosts:
+    sizes = [size for size in edition.sizes if size <= most_connections()]
+    with responder(sizes[-1]) as hosts:
         polled = compare(hosts, sizes, limit=edition.limit, seconds=edition.seconds, turns=edition.turns)
         _say("watching")
-        watched = watch(hosts, min(edition.watched, room), edition.interval, rounds=3)
+        watched = watch(hosts, sizes[-1], edition.interval, rounds=3)
         _say("opening")
         opened = open_doors(hosts, edition.opens)
     _say("starting")
@@ -73,7 +68,7 @@ def _run(edition: Edition) -> Figures:
     return Figures(
         sizes=sizes,
         distinct=hosts.distinct,
-        left_out=[size for size in edition.sizes if size > room],
+        left_out=[size for size in edition.sizes if size not in sizes],
         limit=edition.limit,
         polled=polled,
         watched=watched,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
-from clients import AIOHTTP, FLOOR, OURS, OURS_ON_TRIO
+from clients.catalogue import AIOHTTP, FLOOR, OURS, OURS_ON_TRIO
+from digits import grouped
 from figures import Figures
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def draw(figures: Figures, path: Path) -> None:
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.add_subplot()
         axes.set(xscale="log", yscale="log", xlabel="gateways", ylabel="ms of CPU a poll, sixteen at a time")
-        axes.set_xticks(figures.sizes, [f"{size:,}".replace(",", " ") for size in figures.sizes])
+        axes.set_xticks(figures.sizes, [*map(grouped, figures.sizes)])
         axes.tick_params(which="minor", bottom=False)
         axes.yaxis.set_major_formatter("{x:g}")
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,43 +1,46 @@
 """Writes docs/benchmarks.md out of figures. It measures nothing and reads nothing."""
 
-import math
 from collections.abc import Iterable, Sequence
 
-from clients import AIOHTTP, FLOOR
+from clients.catalogue import AIOHTTP, FLOOR
+from digits import grouped, two_digits
 from figures import Figures, Polled
 from machine import Machine
 from targets import Target
 
-_NOTHING = "–"
+_NOTHING = "-"
 _SHOWS_MEMORY = 100
 _HEAD = """\
 # Benchmarks
 
-`nox -s bench` wrote this page and its chart; what stands here is one run. Ratios are of figures of the same run, because machines are
-noisy. Every gateway is a canned answer on loopback, so that the clients are measured and nothing else.
+`nox -s bench` wrote this page and its chart, in one run; [how](#how-it-is-measured) and [where](#where) are at its end.
+Compare figures with each other, not with those of another machine: the ratios are what is promised.
 """
 _HOW = """\
 ## How it is measured
 
-- One process answers for all gateways. Each gateway has an address of its own{addresses}.
-- Each client polls from a fresh process for each number of gateways. thekeys-async and aiohttp have {turns} processes each for
-  every number, which take turns; their figures are medians of these.
-- A poll is GET /lockers on a kept connection and `json.loads`. thekeys-async does all that it does for a door as well: the
-  queue, retries, the time budget, and readings with types. `Pacing(0, 0)`: it does not let the gateways rest.
+- One process answers for all gateways, always with the same bytes and at once. Each gateway has an address of its
+  own{addresses}.
+- Each client polls from a fresh process for each number of gateways. thekeys-async and aiohttp take turns, with {turns}
+  processes each for every number; their figures are medians of these.
+- A poll is GET /lockers on a kept connection and `json.loads`. thekeys-async does all that it does for a door, too: the
+  queue, retries, the time budget, readings with types. `Pacing(0, 0)`: the gateways need no rest.
 - **the-keyspy** has no call for the list of lockers: its poll is GET /status. It opens a connection for each request.
-- **httpx**: one `AsyncClient` for all, one for each gateway, or one `AsyncHTTPTransport` for each. None has limits, and all share
-  one TLS context. **requests**: a session for each gateway.
-- CPU is user and system time of the client's process by poll: the quietest of several rounds, after one that
-  opens the connections, because others' work on a machine can only add to it.
-- "All at once": every gateway is asked in one burst of tasks, or by as many threads, up to {most_threads}. "Sixteen at a time": 16 workers walk
-  through them. p50 and p99 are of the time from asking to the answer in that walk: it has the 15 others in it.
-- Memory is what the process has grown by, for each gateway, from before the clients are made to after the first poll. It is
-  shown from {shows_memory} gateways on.
+- **httpx** is used in three ways: one `AsyncClient` for all gateways, one for each, one `AsyncHTTPTransport` for each.
+  None has limits, and all share one TLS context. **requests** has a session for each gateway.
+- CPU is the user and system time of the client's process for one poll: the quietest of several rounds, after one that
+  opens the connections, because what others do on a machine can only add to it.
+- "All at once": every gateway is asked in one burst of tasks, or by as many threads, up to {most_threads}. "Sixteen at
+  a time": 16 workers walk through them. p50 and p99 are the time from asking to the answer in that walk; it has the
+  other 15 in it.
+- Memory is what the process has grown by for each gateway, from before the clients are made to after the first poll. It
+  is shown from {shows_memory} gateways on.
 - A client that has not finished in {limit:g} s is not asked for more gateways.
-- Watching is measured after the first interval, in the hands of the one who takes the news: lateness is against the most
-  punctual news of the same gateway.
+- Watching is measured after the first interval, by the one who takes the news: lateness is against the most punctual
+  news of the same gateway.
 - An open and the bare socket take turns. Each takes a fresh connection, as a command always does.
-- Imports take turns in fresh processes: the median of the CPU of the import alone, with compiled files there already.
+- Imports take turns in fresh processes: the median CPU of the import alone, with compiled files there already. That of
+  `thekeys --help` is the whole process's.
 """
 
 
@@ -64,19 +67,6 @@ def write(figures: Figures, targets: Sequence[Target], machine: Machine, *, turn
     return "\n".join([*parts, _saturated(figures), how, _where(machine)])
 
 
-def two_digits(value: float) -> str:
-    """Write a figure with two significant digits."""
-    if not value:
-        return "0"
-    rounded = float(f"{value:.1e}")
-    return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
-
-
-def grouped(number: int) -> str:
-    """Write a whole number in groups of three, from 10 000 on."""
-    return f"{number:,}".replace(",", " ") if number >= 10_000 else str(number)
-
-
 def alternative(figures: Figures) -> str:
     """Say in words what the chart shows."""
     last = {label: (size, polled) for (label, size), polled in figures.polled.items() if polled}
@@ -88,9 +78,8 @@ def alternative(figures: Figures) -> str:
 def _promised(targets: Sequence[Target]) -> str:
     words = {True: "kept", False: "**not kept**", None: "not measured"}
     rows = [
-        (target.what, target.wanted, "; ".join(f"{seen} {case}".strip() for case, seen in target.seen.items()))
-        + (words[target.kept],)
-        for target in targets
+        (target.what, target.wanted, "; ".join(f"{seen} {case}".strip() for case, seen in target.seen.items()), word)
+        for target, word in ((target, words[target.kept]) for target in targets)
     ]
     missed = [target.what for target in targets if target.kept is False]
     verdict = f"Not kept in this run: {'; '.join(missed)}." if missed else "All that was measured was kept in this run."
@@ -159,8 +148,11 @@ def _watched(figures: Figures) -> str:
         "polls",
     )
     rows = [
-        (loop, grouped(seen.gateways), f"{seen.interval:g} s")
-        + (*map(_cell, (seen.core, seen.p50, seen.p99, seen.memory)), grouped(seen.polls))
+        (
+            *(loop, grouped(seen.gateways), f"{seen.interval:g} s"),
+            *map(_cell, (seen.core, seen.p50, seen.p99, seen.memory)),
+            grouped(seen.polls),
+        )
         for loop, seen in figures.watched.items()
     ]
     return f"## Watching\n\nOne process, one `fleet.watch(every_poll=True)`.\n\n{_table(head, rows)}"

@@ -5,6 +5,7 @@ keeps a pool for each host must not profit from their being one.
 """
 
 import asyncio
+import math
 import resource
 import socket
 import subprocess
@@ -19,6 +20,7 @@ _STATUS = b'{"version": 65, "current_status": "Scanning..."}'
 _DONE = b'{"status": "ok", "code": 0}'
 _BACKLOG = 4096
 _HOSTS_IN_A_NET = 250
+_OTHER_FILES = 500  # connections that are about to close, for the most part
 
 
 def _reply(body: bytes) -> bytes:
@@ -73,11 +75,17 @@ class _Canned(asyncio.Protocol):
         return head
 
 
-def allow_files(count: int) -> None:
-    """Raise the limit of open files as far as it goes, or as `count` needs."""
+def most_connections() -> float:
+    """How many connections a process may have here, if it asks for as many as it can get."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return math.inf if hard == resource.RLIM_INFINITY else hard - _OTHER_FILES
+
+
+def allow_connections(count: int) -> None:
+    """Let this process have so many connections at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < count:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count if hard == resource.RLIM_INFINITY else hard, hard))
+    if soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + _OTHER_FILES), hard))
 
 
 def _listening() -> tuple[socket.socket, bool]:
@@ -93,7 +101,7 @@ def _listening() -> tuple[socket.socket, bool]:
 
 
 async def _serve(most: int) -> None:
-    allow_files(most)
+    allow_connections(most)
     sock, distinct = _listening()
     await asyncio.get_running_loop().create_server(_Canned, sock=sock, backlog=_BACKLOG)
     sys.stdout.write(f"{sock.getsockname()[1]} {distinct:d}\n")
@@ -102,11 +110,11 @@ async def _serve(most: int) -> None:
 
 
 @contextmanager
-def responder(most: int = 1000) -> Iterator[Hosts]:
+def responder(most: int) -> Iterator[Hosts]:
     """Run it as long as the block lasts; it ends with us, whatever happens.
 
     Args:
-        most: How many open files it may need.
+        most: How many connections it may have at once.
     """
     command = [sys.executable, __file__, str(most)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 import attrs
-from clients import AIOHTTP, OURS, OURS_ON_TRIO
+from clients.catalogue import AIOHTTP, OURS, OURS_ON_TRIO
+from digits import grouped
 from figures import Figures
 
 _WAYS = ("all at once", "sixteen at a time")
@@ -35,7 +36,7 @@ def judge(figures: Figures) -> list[Target]:
 def _polling(figures: Figures) -> list[Target]:
     against = [
         _at_most(
-            f"CPU of a poll, {size:_} gateways, thekeys-async : aiohttp".replace("_", " "),
+            f"CPU of a poll, {grouped(size)} gateways, thekeys-async : aiohttp",
             1.0,
             _ratios(figures, (OURS, size), (AIOHTTP, size)),
         )
@@ -51,7 +52,7 @@ def _polling(figures: Figures) -> list[Target]:
 def _watching(figures: Figures) -> list[Target]:
     watched = figures.watched
     some = next(iter(watched.values()))
-    what = f"{some.gateways:_} gateways watched at {some.interval:g} s".replace("_", " ")
+    what = f"{grouped(some.gateways)} gateways watched at {some.interval:g} s"
     return [
         _below(f"{what}, cores", 1.0, "", {loop: each.core for loop, each in watched.items()}),
         _below(f"{what}, p99 lateness", 250, " ms", {loop: each.p99 for loop, each in watched.items()}),

@@ -9,9 +9,8 @@ import anyio
 import attrs
 import fresh
 from figures import Watched
-from polling import MARGIN
 from resident import kibibytes
-from responder import Hosts, allow_files
+from responder import Hosts, allow_connections
 
 from thekeys_async import AsyncGateway, Fleet, LockerUpdate, Updates
 
@@ -27,7 +26,7 @@ def watch(hosts: Hosts, count: int, interval: float, rounds: int) -> dict[str, W
 
 def measure(backend: str, hosts: dict[str, Any], count: int, interval: float, rounds: int) -> dict[str, float]:
     """Watch them in this process."""
-    allow_files(count + MARGIN)
+    allow_connections(count)
     return attrs.asdict(anyio.run(_measure, Hosts(**hosts), count, interval, rounds, backend=backend))
 
 
@@ -53,8 +52,7 @@ async def _arrivals(updates: Updates, seconds: float) -> _Arrivals:
     arrivals: _Arrivals = defaultdict(list)
     with anyio.move_on_after(seconds):
         async for update in updates:
-            if not isinstance(update, LockerUpdate):
-                raise RuntimeError(f"{update.gateway}: {update.error}")
+            assert isinstance(update, LockerUpdate), update  # nobody is lost here
             seen = arrivals[update.gateway]
             number = seen[-1][0] + 1 + update.missed if seen else 0
             seen.append((number, anyio.current_time()))

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from clients.through_httpx import Ask, asking
 from responder import Hosts
 
+from clients.through_httpx import Ask, asking
 from thekeys_async import GatewayTransport
 
 

@@ -1,4 +1,4 @@
-"""httpx in three ways. All share one TLS context, an empty one, as making one costs more than what is to be measured."""
+"""httpx in three ways. All share an empty TLS context: making one costs more than what is to be measured."""
 
 import json
 import ssl
