@@ -42,7 +42,7 @@ class Edition:
 
     sizes: tuple[int, ...] = (1, 10, 100, 1000, 10_000)
     limit: float = 60.0
-    seconds: float = 0.7
+    seconds: float = 0.5
     turns: int = 3
     interval: float = 5.0
     opens: int = 500

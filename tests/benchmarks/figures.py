@@ -36,7 +36,7 @@ class Watched:
         p50: Milliseconds by which a poll's news came later than the gateway's own rhythm.
         p99: The same, for the latest in a hundred.
         memory: KiB a gateway.
-        polls: How many were seen.
+        polls: Of how many the news was taken.
     """
 
     gateways: int

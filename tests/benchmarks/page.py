@@ -145,7 +145,7 @@ def _watched(figures: Figures) -> str:
         "p50 lateness, ms",
         "p99 lateness, ms",
         "KiB a gateway",
-        "polls",
+        "news taken",
     )
     rows = [
         (

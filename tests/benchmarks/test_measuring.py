@@ -58,8 +58,13 @@ def test_of_several_turns_each_figure_is_the_median():
 
 
 def test_lateness_is_against_the_most_punctual_and_counts_what_was_missed():
-    arrivals = {"a": [(0, 10.5), (1, 15.0), (3, 25.25)], "b": [(0, 11.0), (1, 16.0)]}
-    assert lateness(arrivals, 5.0) == [0.5, 0.0, 0.25, 0.0, 0.0]
+    arrivals = {"a": [(0, 10.5), (1, 15.0), (3, 25.25)], "b": [(0, 11.0), (4, 32.0)]}
+    assert lateness(arrivals, 5.0, begun=0.0, ended=29.0) == [0.5, 0.0, 0.25, 0.0, 1.0]
+
+
+def test_news_from_before_sets_the_rhythm_only_and_news_that_does_not_come_is_late():
+    arrivals = {"a": [(0, 10.0), (1, 15.5)], "b": [(0, 11.0)]}
+    assert lateness(arrivals, 5.0, begun=15.0, ended=30.0) == [0.5, 10.0, 14.0]
 
 
 def test_ten_thousand_gateways_are_ten_thousand_hosts():

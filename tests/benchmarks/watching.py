@@ -14,8 +14,9 @@ from responder import Hosts, allow_connections
 
 from thekeys_async import AsyncGateway, Fleet, LockerUpdate, Updates
 
-_Arrivals = dict[str, list[tuple[int, float]]]
+Arrivals = dict[str, list[tuple[int, float]]]
 _BACKENDS = ("asyncio", "trio")
+_WARM_UP = 2  # intervals
 
 
 def watch(hosts: Hosts, count: int, interval: float, rounds: int) -> dict[str, Watched]:
@@ -34,35 +35,56 @@ async def _measure(hosts: Hosts, count: int, interval: float, rounds: int) -> Wa
     memory = kibibytes()
     keys = [None if hosts.distinct else f"gateway {n}" for n in range(count)]
     fleet = Fleet({f"g{n}": AsyncGateway(hosts.address(n), key=keys[n]) for n in range(count)})
+    arrivals: Arrivals = defaultdict(list)
     async with fleet, fleet.watch(interval, every_poll=True) as updates:
-        await _arrivals(updates, interval * 1.5)  # the first interval opens the connections
-        cpu, wall = time.process_time(), time.perf_counter()
-        arrivals = await _arrivals(updates, interval * rounds)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        await _take(updates, arrivals, interval * _WARM_UP)  # opens the connections
+        known, begun = _count(arrivals), anyio.current_time()
+        cpu = time.process_time()
+        await _take(updates, arrivals, interval * rounds)
+        cpu = time.process_time() - cpu
+        ended = anyio.current_time()
         memory = (kibibytes() - memory) / count
-    if len(arrivals) < count:
-        raise RuntimeError(f"only {len(arrivals)} of {count} gateways were heard of")
-    cuts = statistics.quantiles(lateness(arrivals, interval), n=100)
-    polls = sum(map(len, arrivals.values()))
-    return Watched(count, interval, cpu / wall, 1e3 * cuts[49], 1e3 * cuts[98], memory, polls)
+    late = [*lateness(arrivals, interval, begun, ended), *[ended - begun] * (count - len(arrivals))]
+    cuts = [1e3 * cut for cut in statistics.quantiles(late, n=100)]
+    return Watched(
+        gateways=count,
+        interval=interval,
+        core=cpu / (ended - begun),
+        p50=cuts[49],
+        p99=cuts[98],
+        memory=memory,
+        polls=_count(arrivals) - known,
+    )
 
 
-async def _arrivals(updates: Updates, seconds: float) -> _Arrivals:
+async def _take(updates: Updates, arrivals: Arrivals, seconds: float) -> None:
     """Take the news for some time: of each gateway, which poll it was and when it was in our hands."""
-    arrivals: _Arrivals = defaultdict(list)
     with anyio.move_on_after(seconds):
         async for update in updates:
-            assert isinstance(update, LockerUpdate), update  # nobody is lost here
-            seen = arrivals[update.gateway]
-            number = seen[-1][0] + 1 + update.missed if seen else 0
-            seen.append((number, anyio.current_time()))
-    return arrivals
+            if isinstance(update, LockerUpdate):
+                seen = arrivals[update.gateway]
+                number = seen[-1][0] + 1 + update.missed if seen else update.missed
+                seen.append((number, anyio.current_time()))
 
 
-def lateness(arrivals: _Arrivals, interval: float) -> list[float]:
-    """Seconds by which each poll's news came later than the rhythm that the most punctual of its gateway sets."""
+def _count(arrivals: Arrivals) -> int:
+    return sum(map(len, arrivals.values()))
+
+
+def lateness(arrivals: Arrivals, interval: float, begun: float, ended: float) -> list[float]:
+    """By how many seconds polls' news came later than the rhythm that the most punctual one of their gateway sets.
+
+    Args:
+        arrivals: Of each gateway, the number and the time of all news.
+        interval: Seconds between two polls.
+        begun: News that came before this is not looked at.
+        ended: News that had not come until then, and should have, is as late as it was then.
+    """
     late: list[float] = []
     for seen in arrivals.values():
-        offsets = [at - number * interval for number, at in seen]
-        late += [offset - min(offsets) for offset in offsets]
+        rhythm = min(at - number * interval for number, at in seen)
+        late += [at - number * interval - rhythm for number, at in seen if at >= begun]
+        overdue = ended - (seen[-1][0] + 1) * interval - rhythm
+        if overdue > 0:
+            late.append(overdue)
     return late
