@@ -5,6 +5,7 @@ Nothing is painted behind it, and every colour stands out from white as from a d
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,9 +14,11 @@ from digits import grouped
 from figures import Figures
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 _GREY = "#7d8590"
-_COLOURS = {OURS: "#d9480f", OURS_ON_TRIO: "#d9480f", AIOHTTP: "#2b7de9", FLOOR: "#2f9e44"}
+_COLOURS = {OURS: "#e8590c", OURS_ON_TRIO: "#e8590c", AIOHTTP: "#2b7de9", FLOOR: _GREY}
+_OTHER_COLOURS = ("#9c6ade", "#d6479a", "#c0392b", "#1f9d8f", "#a07d1c", "#5b9a2f")
 _STYLES = {OURS_ON_TRIO: "--"}
 _SIZE = (8.0, 5.0)
 _APART = 0.045  # of the height: the least between two labels
@@ -32,19 +35,23 @@ _SETTINGS = {
 def draw(figures: Figures, path: Path) -> None:
     """Draw it into a file."""
     lines = _lines(figures)
+    others = [label for label in lines if label not in _COLOURS]
+    colours = _COLOURS | dict(zip(others, cycle(_OTHER_COLOURS), strict=False))
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.add_subplot()
         axes.set(xscale="log", yscale="log", xlabel="gateways", ylabel="ms of CPU a poll, sixteen at a time")
         axes.set_xticks(figures.sizes, [*map(grouped, figures.sizes)])
         axes.tick_params(which="minor", bottom=False)
-        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.yaxis.set_major_formatter("{x:.2g}")
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, axis="y", alpha=0.25, color=_GREY)
         for label, points in lines.items():
-            colour, style = _COLOURS.get(label, _GREY), _STYLES.get(label, "-")
-            axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=2, marker="o", markersize=4)
-        _name(axes, lines)
+            style = _STYLES.get(label, "-")
+            axes.plot(*zip(*points, strict=True), style, color=colours[label], linewidth=2, marker="o", markersize=4)
+        _name(axes, lines, colours)
         figure.savefig(path, transparent=True, metadata={"Date": None})
 
 
@@ -68,7 +75,7 @@ def _lines(figures: Figures) -> dict[str, list[tuple[int, float]]]:
     return lines
 
 
-def _name(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+def _name(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]], colours: Mapping[str, str]) -> None:
     """Write each line's name at its end; where it ends early, beside its last point."""
     low, high = map(math.log10, axes.get_ylim())
     last = max(size for points in lines.values() for size, _ in points)
@@ -76,8 +83,7 @@ def _name(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None:
     whole = sorted((label for label, (size, _) in ends.items() if size == last), key=lambda label: ends[label][1])
     heights = [(math.log10(ends[label][1]) - low) / (high - low) for label in whole]
     for label, height in zip(whole, spread(heights, _APART), strict=True):
-        colour = _COLOURS.get(label, _GREY)
-        axes.text(1.02, height, label, color=colour, transform=axes.transAxes, va="center")
+        axes.text(1.02, height, label, color=colours[label], transform=axes.transAxes, va="center")
     for label in lines.keys() - set(whole):
-        colour = _COLOURS.get(label, _GREY)
-        axes.annotate(f"{label}: did not finish", ends[label], (8, 0), textcoords="offset points", color=colour)
+        words = f"{label}: did not finish"
+        axes.annotate(words, ends[label], (8, 0), textcoords="offset points", color=colours[label])

@@ -36,7 +36,8 @@ class Watched:
         p50: Milliseconds by which a poll's news came later than the gateway's own rhythm.
         p99: The same, for the latest in a hundred.
         memory: KiB a gateway.
-        polls: Of how many the news was taken.
+        news: Of how many polls the news was taken.
+        polls: How many there should have been.
     """
 
     gateways: int
@@ -45,6 +46,7 @@ class Watched:
     p50: float
     p99: float
     memory: float
+    news: int
     polls: int
 
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from clients.catalogue import AIOHTTP, FLOOR
 from digits import grouped, two_digits
-from figures import Figures, Polled
+from figures import Figures
 from machine import Machine
 from targets import Target
 
 _NOTHING = "-"
 _SHOWS_MEMORY = 100
+_DISTINCT = "Each is a host of its own in 127.0.0.0/8."
+_SHARED = "This system lets them share one address only."
 _HEAD = """\
 # Benchmarks
 
@@ -19,8 +21,7 @@ Compare figures with each other, not with those of another machine: the ratios a
 _HOW = """\
 ## How it is measured
 
-- One process answers for all gateways, always with the same bytes and at once. Each gateway has an address of its
-  own{addresses}.
+- One process answers for all gateways, always with the same bytes and at once. {addresses}
 - Each client polls from a fresh process for each number of gateways. thekeys-async and aiohttp take turns, with {turns}
   processes each for every number; their figures are medians of these.
 - A poll is GET /lockers on a kept connection and `json.loads`. thekeys-async does all that it does for a door, too: the
@@ -55,9 +56,7 @@ def write(figures: Figures, targets: Sequence[Target], machine: Machine, *, turn
         most_threads: The most threads that asked at once.
     """
     how = _HOW.format(
-        addresses=" in 127.0.0.0/8"
-        if figures.distinct
-        else ", but for the key all the same, as this system has one only",
+        addresses=_DISTINCT if figures.distinct else _SHARED,
         turns=turns,
         most_threads=most_threads,
         shows_memory=_SHOWS_MEMORY,
@@ -88,13 +87,15 @@ def _promised(targets: Sequence[Target]) -> str:
 
 def _polled(figures: Figures) -> str:
     chart = f"## What a poll costs\n\n![{alternative(figures)}](benchmarks.svg)\n"
-    floor = _flatness(figures, FLOOR)
     notes = [
         f"Bare sockets are the floor; {AIOHTTP} is what the last column divides by, sixteen being asked at a time."
     ]
-    if floor:
+    few, many = figures.cpu(FLOOR, 100), figures.cpu(FLOOR, figures.sizes[-1])
+    if all((*few, *many)):
+        burst, walk = (two_digits(much / little) for much, little in zip(many, few, strict=True))
         notes.append(
-            f"At {grouped(figures.sizes[-1])} gateways the floor itself costs {floor} times what it costs at 100."
+            f"At {grouped(figures.sizes[-1])} gateways the floor itself costs {burst} times (all at once) and {walk} times "
+            "(sixteen at a time) what it costs at 100."
         )
     if figures.left_out:
         notes.append(f"Too few files may be open here for {', '.join(map(grouped, figures.left_out))} gateways.")
@@ -128,14 +129,6 @@ def _unfinished(figures: Figures, label: str, size: int) -> str:
     return here if first == size else f"{here} at {grouped(first)}, not asked"
 
 
-def _flatness(figures: Figures, label: str) -> str | None:
-    few: Polled | None = figures.polled.get((label, 100))
-    many = figures.polled.get((label, figures.sizes[-1]))
-    if few is None or many is None or figures.sizes[-1] <= 100:
-        return None
-    return two_digits(many.by_sixteen / few.by_sixteen)
-
-
 def _watched(figures: Figures) -> str:
     head = (
         "event loop",
@@ -151,7 +144,7 @@ def _watched(figures: Figures) -> str:
         (
             *(loop, grouped(seen.gateways), f"{seen.interval:g} s"),
             *map(_cell, (seen.core, seen.p50, seen.p99, seen.memory)),
-            grouped(seen.polls),
+            f"{grouped(seen.news)} of {grouped(seen.polls)}",
         )
         for loop, seen in figures.watched.items()
     ]

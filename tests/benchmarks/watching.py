@@ -53,7 +53,8 @@ async def _measure(hosts: Hosts, count: int, interval: float, rounds: int) -> Wa
         p50=cuts[49],
         p99=cuts[98],
         memory=memory,
-        polls=_count(arrivals) - known,
+        news=_count(arrivals) - known,
+        polls=count * rounds,
     )
 
 
