@@ -94,8 +94,8 @@ def _polled(figures: Figures) -> str:
     if all((*few, *many)):
         burst, walk = (two_digits(much / little) for much, little in zip(many, few, strict=True))
         notes.append(
-            f"At {grouped(figures.sizes[-1])} gateways the floor itself costs {burst} times (all at once) and {walk} times "
-            "(sixteen at a time) what it costs at 100."
+            f"At {grouped(figures.sizes[-1])} gateways the floor itself costs {burst} times (all at once) and {walk} "
+            "times (sixteen at a time) what it costs at 100."
         )
     if figures.left_out:
         notes.append(f"Too few files may be open here for {', '.join(map(grouped, figures.left_out))} gateways.")
