@@ -3,12 +3,13 @@
 import math
 
 
-def two_digits(value: float) -> str:
-    """Write a figure with two significant digits."""
+def significant(value: float, digits: int = 2) -> str:
+    """Write a figure with so many significant digits, and none of them after an e."""
     if not value:
         return "0"
-    rounded = float(f"{value:.1e}")
-    return f"{rounded:.{max(0, 1 - math.floor(math.log10(abs(rounded))))}f}"
+    rounded = float(f"{value:.{digits - 1}e}")
+    places = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:.{places}f}" if places else grouped(int(rounded))
 
 
 def grouped(number: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from clients.catalogue import AIOHTTP, FLOOR
-from digits import grouped, two_digits
+from digits import grouped, significant
 from figures import Figures
 from machine import Machine
 from targets import Target
@@ -70,7 +70,7 @@ def alternative(figures: Figures) -> str:
     """Say in words what the chart shows."""
     last = {label: (size, polled) for (label, size), polled in figures.polled.items() if polled}
     dear = sorted(last.items(), key=lambda item: -item[1][1].by_sixteen)
-    ends = [f"{label} {two_digits(polled.by_sixteen)} ms at {grouped(size)}" for label, (size, polled) in dear]
+    ends = [f"{label} {significant(polled.by_sixteen)} ms at {grouped(size)}" for label, (size, polled) in dear]
     return f"CPU of one poll by number of gateways, both logarithmic, sixteen asked at a time. {'; '.join(ends)}."
 
 
@@ -92,7 +92,7 @@ def _polled(figures: Figures) -> str:
     ]
     few, many = figures.cpu(FLOOR, 100), figures.cpu(FLOOR, figures.sizes[-1])
     if all((*few, *many)):
-        burst, walk = (two_digits(much / little) for much, little in zip(many, few, strict=True))
+        burst, walk = (significant(much / little) for much, little in zip(many, few, strict=True))
         notes.append(
             f"At {grouped(figures.sizes[-1])} gateways the floor itself costs {burst} times (all at once) and {walk} "
             "times (sixteen at a time) what it costs at 100."
@@ -182,7 +182,7 @@ def _where(machine: Machine) -> str:
 
 
 def _cell(value: float | None) -> str:
-    return _NOTHING if value is None else two_digits(value)
+    return _NOTHING if value is None else significant(value)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 from clients.catalogue import AIOHTTP, OURS, OURS_ON_TRIO
-from digits import grouped
+from digits import grouped, significant
 from figures import Figures
 
 _WAYS = ("all at once", "sixteen at a time")
@@ -53,8 +53,14 @@ def _watching(figures: Figures) -> list[Target]:
     watched = figures.watched
     some = next(iter(watched.values()))
     what = f"{grouped(some.gateways)} gateways watched at {some.interval:g} s"
+    taken = {loop: each.news / each.polls for loop, each in watched.items()}
+    keeps_up = _judged(
+        f"{what}, share of the news that was taken", "at least 0.99", taken, "", lambda share: share >= 0.99
+    )
+    cores = _below(f"{what}, cores", 1.0, "", {loop: each.core for loop, each in watched.items()})
     return [
-        _below(f"{what}, cores", 1.0, "", {loop: each.core for loop, each in watched.items()}),
+        keeps_up,
+        attrs.evolve(cores, kept=cores.kept and keeps_up.kept),  # who can't keep up has no more than one core to use
         _below(f"{what}, p99 lateness", 250, " ms", {loop: each.p99 for loop, each in watched.items()}),
         _at_most(f"{what}, memory a gateway", 40, {loop: each.memory for loop, each in watched.items()}, " KiB"),
     ]
@@ -89,4 +95,4 @@ def _judged(
     known = {case: value for case, value in seen.items() if value is not None}
     kept = all(map(right, known.values())) if len(known) == len(seen) else None
     # One digit more than elsewhere: 1.04 must not read as 1.0.
-    return Target(what, wanted, {case: f"{value:#.3g}".rstrip(".") + unit for case, value in known.items()}, kept)
+    return Target(what, wanted, {case: significant(value, 3) + unit for case, value in known.items()}, kept)

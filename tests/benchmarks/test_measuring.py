@@ -5,7 +5,7 @@ import fresh
 import pytest
 from clients.catalogue import AIOHTTP, OURS, catalogue
 from comparing import compare
-from digits import grouped, two_digits
+from digits import grouped, significant
 from figures import Polled, middle
 from responder import Hosts
 from watching import lateness
@@ -77,10 +77,23 @@ def test_ten_thousand_gateways_are_ten_thousand_hosts():
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.0366, "0.037"), (0.0996, "0.10"), (1.04, "1.0"), (9.96, "10"), (37.2, "37"), (1234, "1200"), (0, "0")],
+    [
+        (0.0366, "0.037"),
+        (0.0996, "0.10"),
+        (1.04, "1.0"),
+        (9.96, "10"),
+        (37.2, "37"),
+        (1234, "1200"),
+        (16340, "16 000"),
+        (0, "0"),
+    ],
 )
 def test_two_digits(value, written):
-    assert two_digits(value) == written
+    assert significant(value) == written
+
+
+def test_three_digits():
+    assert [significant(value, 3) for value in (0.9996, 1.004, 1.006, 16340)] == ["1.00", "1.00", "1.01", "16 300"]
 
 
 def test_groups_of_three():

@@ -35,7 +35,7 @@ def figures():
         left_out=(),
         limit=60.0,
         polled=polled,
-        watched={loop: Watched(10_000, 5.0, 0.99, 12.0, 249.0, 40.0, 29_990, 30_000) for loop in ("asyncio", "trio")},
+        watched={loop: Watched(10_000, 5.0, 0.99, 12.0, 249.0, 40.0, 29_700, 30_000) for loop in ("asyncio", "trio")},
         opened={loop: Opened(ours=1.2, bare=0.2) for loop in ("asyncio", "trio")},
         started=Started(ours=110.0, httpx=100.0, command=299.0),
         saturated={"asyncio": Saturated(0.97, 0.953, 0)},
@@ -83,6 +83,13 @@ def test_what_is_not_kept_is_said(figures, spoil, missed):
     assert len(_missed(spoilt)) == 1
     assert _missed(spoilt)[0].startswith(missed)
     assert f"Not kept in this run: {missed}" in _written(spoilt)
+
+
+def test_a_core_is_not_enough_for_who_does_not_keep_up(figures):
+    assert [what.rpartition(", ")[2] for what in _missed(_with_watched(figures, news=29_000))] == [
+        "share of the news that was taken",
+        "cores",
+    ]
 
 
 def test_what_was_not_measured_is_neither_kept_nor_missed(figures):
