@@ -1,0 +1,34 @@
+"""What it costs to import the package and to start the command, in processes that take turns."""
+
+import resource
+import statistics
+import subprocess
+import sys
+
+from figures import Started
+
+_TIMED = "import time; begun = time.process_time(); import {}; print(time.process_time() - begun)"
+
+
+def start(times: int) -> Started:
+    """Do each so many times; the first of each, which fills the caches, does not count."""
+    seen = [(_importing("thekeys_async"), _importing("httpx"), _command()) for _ in range(1 + times)]
+    return Started(*(1e3 * statistics.median(column) for column in zip(*seen[1:], strict=True)))
+
+
+def _importing(module: str) -> float:
+    """Seconds of CPU of the import alone."""
+    done = subprocess.run([sys.executable, "-c", _TIMED.format(module)], stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout)
+
+
+def _command() -> float:
+    """Seconds of CPU of the whole process."""
+    before = _of_children()
+    subprocess.run([sys.executable, "-m", "thekeys_async", "--help"], stdout=subprocess.DEVNULL, check=True)
+    return _of_children() - before
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
