@@ -70,7 +70,7 @@ async def test_a_slow_consumer_of_a_fleet_costs_one_place_for_each_locker(canned
         sim.see(2)
     gateways = {f"g{i}": sim.client() for i, sim in enumerate(sims)}
     async with Fleet(gateways) as fleet, fleet.watch(every_poll=True) as updates:
-        await anyio.sleep(3600)
+        await anyio.sleep(3605)  # not when a poll is due
         assert len(updates._box._waiting) == 40
         assert {u.missed for u in await _take(updates, 0.01)} <= {359, 360}
 
@@ -100,3 +100,26 @@ async def test_one_that_is_removed_says_nothing_more(canned) -> None:
         await fleet.add("hall", again.client())
         assert [u.gateway for u in await _take(updates, 100)] == ["hall"]
         assert len(sims["hall"].requests) == count
+
+
+async def test_there_are_as_many_tasks_as_polls_under_way_and_a_slow_one_keeps_nobody_waiting(canned) -> None:
+    sims = [canned() for _ in range(50)]
+    before = len(anyio.get_running_tasks())
+
+    def tasks() -> int:
+        return len(anyio.get_running_tasks()) - before
+
+    async with Fleet({f"g{i}": sim.client() for i, sim in enumerate(sims)}) as fleet, fleet.watch(interval=10):
+        await anyio.sleep(95)
+        assert tasks() <= 10
+        for sim in sims[:30]:
+            sim.mode = "mute"
+        await anyio.sleep(10.1)
+        assert 10 < tasks() <= 40
+        for sim in sims:
+            sim.mode = "ok"
+        await anyio.sleep(200)
+        assert tasks() <= 10
+        for sim in sims[30:]:
+            assert all(b - a == pytest.approx(10, abs=0.01) for a, b in pairwise(sim.times()))
+    assert tasks() == 0

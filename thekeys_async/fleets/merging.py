@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from anyio.abc import TaskGroup
-
 from thekeys_async.streams.folding import Box
 from thekeys_async.streams.following import Following, Gateway
+from thekeys_async.streams.rounds import Rounds
 from thekeys_async.streams.tracking import Wishes
 
 _GOLDEN = (5**0.5 - 1) / 2  # its multiples, without their whole part, are spread evenly however many there are
@@ -26,11 +25,11 @@ class Merged:
         self._running = running
         self._following: dict[str, Following] = {}
         self._added = 0
-        self._fills: tuple[Box, TaskGroup] | None = None
+        self._fills: tuple[Box, Rounds] | None = None
 
-    def begin(self, box: Box, tasks: TaskGroup) -> None:
+    def begin(self, box: Box, rounds: Rounds) -> None:
         """See `thekeys_async.streams.watch.Source`."""
-        self._fills = box, tasks
+        self._fills = box, rounds
         self._running.add(self)
         for name, gateway in self._gateways.items():
             self.add(name, gateway)

@@ -1,12 +1,12 @@
 """One watcher's place at one gateway: it takes part in the polls, and puts what is news into its consumer's box."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 from thekeys_async.lanes import Lane
 from thekeys_async.protocol.errors import TheKeysError
@@ -14,6 +14,7 @@ from thekeys_async.protocol.models import LockerReading
 from thekeys_async.protocol.signature import ShareCode
 from thekeys_async.streams.folding import Box
 from thekeys_async.streams.polling import Poller, Scans
+from thekeys_async.streams.rounds import Rounds
 from thekeys_async.streams.tracking import Door, Tracker, Wishes
 from thekeys_async.streams.updates import GatewayUpdate
 
@@ -49,7 +50,7 @@ class Following:
         self._tracker = Tracker(self._name, wishes)
         self._warned = False
         self._box: Box  # given by `begin`
-        self._scopes: list[anyio.CancelScope] = []
+        self._scopes = set[anyio.CancelScope]()
         self._lane: Lane | None = None
         self._poller: Poller | None = None
 
@@ -63,15 +64,25 @@ class Following:
         """See `thekeys_async.streams.doors.Follower`."""
         return self._wishes.door_interval
 
-    def begin(self, box: Box, tasks: TaskGroup) -> None:
+    @property
+    def due(self) -> float:
+        """See `thekeys_async.streams.rounds.Polled`."""
+        return self._poller.due if self._poller else math.inf
+
+    def begin(self, box: Box, rounds: Rounds) -> None:
         """Take part in the gateway's polls."""
         self._box = box
         self._lane = self._gateway.lane()
         self._lane.enter()
         self._poller = poller = Poller.join(self._lane, self, self._delay)
-        self._start(tasks, poller.serve)
+        rounds.add(self)
         if self._wishes.follow_doors:
-            self._start(tasks, poller.doors.serve)
+            rounds.tasks.start_soon(self._do, poller.doors.serve)
+
+    async def poll(self) -> None:
+        """See `thekeys_async.streams.rounds.Polled`."""
+        if self._poller:
+            await self._do(self._poller.poll)
 
     def end(self) -> None:
         """Take part no more. What is under way for the others is taken over by one of them."""
@@ -108,18 +119,19 @@ class Following:
         phase = self._lane.phase if self._lane else None
         self._box.put(GatewayUpdate(gateway=self._name, reachable=error is None, error=error, phase=phase, at=at))
 
-    def _start(self, tasks: TaskGroup, serve: Callable[[Gateway], Awaitable[None]]) -> None:
-        scope = anyio.CancelScope()
-        self._scopes.append(scope)
-        tasks.start_soon(self._serve, scope, serve)
-
-    async def _serve(self, scope: anyio.CancelScope, serve: Callable[[Gateway], Awaitable[None]]) -> None:
-        with scope:
+    async def _do(self, task: Callable[[Gateway], Awaitable[None]]) -> None:
+        """Do something until that is done, or this watcher leaves."""
+        if not self._poller:
+            return
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
             try:
-                await serve(self._gateway)
+                await task(self._gateway)
             except Exception as failure:  # noqa: BLE001 - the consumer gets it as itself, not in a group
                 self._box.fail(failure)
                 self.end()
+            finally:
+                self._scopes.remove(scope)
 
     def _warn_of_skipped(self, readings: Mapping[int, LockerReading]) -> None:
         if self._warned or not self._wishes.follow_doors:

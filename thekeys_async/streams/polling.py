@@ -1,7 +1,7 @@
 """One stream of polls for all the watchers of one gateway in one event loop.
 
-The poller has no task of its own, as nobody would own it: each watcher brings a task, the first of them polls for all,
-and when it leaves, even in the middle of a poll, the next one takes over.
+The poller has no task of its own, as nobody would own it: each watcher comes when a poll is due, the first of them
+polls for all, and when it leaves in the middle of that, the next one takes over.
 """
 
 import logging
@@ -105,8 +105,7 @@ class Poller:
         self._error: TheKeysError | None = None
         self._lost_at = datetime.now(UTC)
         self._interval = _LONGEST_PAUSE
-        self._baton = anyio.Lock()
-        self._nap = anyio.CancelScope()
+        self._baton = anyio.Lock(fast_acquire=True)
 
     @classmethod
     def join(cls, lane: Lane, listener: Listener, delay: float) -> "Poller":
@@ -126,7 +125,7 @@ class Poller:
     def leave(self, listener: Listener) -> None:
         """Listen no more; after the last one, nothing is remembered."""
         self._listeners.pop(listener, None)
-        self._look_again()
+        self._set_interval()
         if not self._listeners and self._lane.poller is self:
             self._lane.poller = None
 
@@ -137,36 +136,25 @@ class Poller:
             self._doors = Doors(self._lane, self._listeners)
         return self._doors
 
-    async def serve(self, gateway: Scans) -> None:
-        """Poll for all, once whoever did so before has left."""
+    @property
+    def due(self) -> float:
+        """When the next poll is due, in the event loop's time."""
+        return self._rhythm.due(self._interval)
+
+    async def poll(self, gateway: Scans) -> None:
+        """Poll for all, if that is due when the watchers that came before have done so, or have left."""
         async with self._baton:
-            while True:
-                await self._sleep_until_due()
+            if self.due <= anyio.current_time():
                 await self._poll(gateway)
 
-    async def _sleep_until_due(self) -> None:
-        """Sleep until the next poll; for a moment even if that is late already, as others must run, too."""
-        delay = self._due - anyio.current_time()
-        while True:
-            with anyio.CancelScope() as self._nap:
-                await anyio.sleep(max(0.0, delay))
-            if (delay := self._due - anyio.current_time()) <= 0:
-                return
-
-    def _look_again(self) -> None:
-        """Let whoever sleeps until the next poll find out anew when that is."""
+    def _set_interval(self) -> None:
         self._interval = min((listener.interval for listener in self._listeners), default=_LONGEST_PAUSE)
-        self._nap.cancel()
-
-    @property
-    def _due(self) -> float:
-        return self._rhythm.due(self._interval)
 
     def _add(self, listener: Listener, delay: float) -> None:
         self._listeners[listener] = None
         if not self._asked:
-            self._rhythm.pause = min(self._due, anyio.current_time() + delay) - self._rhythm.anchor
-        self._look_again()
+            self._rhythm.pause = min(self.due, anyio.current_time() + delay) - self._rhythm.anchor
+        self._set_interval()
         if self._doors:
             for identifier, door in self._doors.known(listener).items():
                 listener.door_known(identifier, door)
@@ -176,7 +164,7 @@ class Poller:
             listener.reachable(self._error, self._lost_at)
 
     async def _poll(self, gateway: Scans) -> None:
-        due = self._due
+        due = self.due
         try:
             readings = await gateway.scan(_BUDGET, insist=False)
         except GatewayBusyError:

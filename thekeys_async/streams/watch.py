@@ -8,16 +8,16 @@ from types import TracebackType
 from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 from thekeys_async.streams.folding import Box
+from thekeys_async.streams.rounds import Rounds
 from thekeys_async.streams.updates import Update
 
 
 class Source(Protocol):
     """What fills a box, in tasks that are not its own."""
 
-    def begin(self, box: Box, tasks: TaskGroup) -> None:
+    def begin(self, box: Box, rounds: Rounds) -> None:
         """Begin to fill the box."""
         ...
 
@@ -49,7 +49,7 @@ class Watcher:
 
     def __init__(self, make_source: Callable[[], Source]) -> None:
         self._make_source = make_source
-        self._running: tuple[TaskGroup, Source, Box] | None = None
+        self._running: tuple[Rounds, Source, Box] | None = None
 
     async def __aenter__(self) -> Updates:
         """Begin.
@@ -59,16 +59,15 @@ class Watcher:
         """
         if self._running:
             raise RuntimeError("this watcher runs already; call watch() again for another one")
-        box, source = Box(), self._make_source()
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
+        box, source, rounds = Box(), self._make_source(), Rounds(anyio.create_task_group())
+        await rounds.tasks.__aenter__()
         try:
-            source.begin(box, tasks)
+            source.begin(box, rounds)
         except BaseException:
             source.end()
-            await _close(tasks)
+            await _close(rounds)
             raise
-        self._running = tasks, source, box
+        self._running = rounds, source, box
         return Updates(box)
 
     async def __aexit__(
@@ -76,14 +75,15 @@ class Watcher:
     ) -> None:
         """End everything that runs."""
         if self._running:
-            (tasks, source, box), self._running = self._running, None
+            (rounds, source, box), self._running = self._running, None
             source.end()
             box.close()
-            await _close(tasks)
+            await _close(rounds)
 
 
-async def _close(tasks: TaskGroup) -> None:
-    # Told of the consumer's exception, the task group would wrap it, or lose it under a cancellation from outside.
-    tasks.cancel_scope.shield = True
-    tasks.cancel_scope.cancel()
-    await tasks.__aexit__(None, None, None)
+async def _close(rounds: Rounds) -> None:
+    # Told of the consumer's exception, the task group would wrap it, or lose it under a cancellation from outside; so
+    # it would if it was cancelled itself while it waits. Its tasks have been told to end.
+    rounds.end()
+    rounds.tasks.cancel_scope.shield = True
+    await rounds.tasks.__aexit__(None, None, None)

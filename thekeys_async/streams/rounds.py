@@ -1,0 +1,93 @@
+"""The tasks of one watcher, who polls one gateway or ten thousand: each when it is due, none waiting for another.
+
+One of them sleeps until the next poll is due. Before it polls, it sees to it that somebody else sleeps on. So there are
+as many tasks as there are polls under way, and a few: a sleeping task for each gateway would keep Python's garbage
+collector so busy at ten thousand that polls come late.
+"""
+
+import heapq
+import itertools
+import math
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+_MOST_SPARE = 8
+
+
+class Polled(Protocol):
+    """What is polled again and again."""
+
+    @property
+    def due(self) -> float:
+        """When the next poll is due, in the event loop's time; infinite if there is to be none."""
+        ...
+
+    async def poll(self) -> None:
+        """Poll, unless somebody else has just done so."""
+        ...
+
+
+class Rounds:
+    """Makes the rounds, as long as its tasks may run.
+
+    Args:
+        tasks: Who owns the tasks.
+    """
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self.tasks = tasks
+        self._waiting: list[tuple[float, int, Polled]] = []
+        self._number = itertools.count()
+        self._sleeps = anyio.Lock()
+        self._spare = 0
+        self._nap = anyio.CancelScope()
+        self._over = False
+
+    def end(self) -> None:
+        """Let all its tasks come to their end; polls under way are for others to cancel."""
+        self._over = True
+        self._nap.cancel()
+
+    def add(self, polled: Polled) -> None:
+        """Poll it when it is due, from now on."""
+        if not self._spare:
+            self._hire()
+        self._await(polled)
+
+    def _await(self, polled: Polled) -> None:
+        if (due := polled.due) < math.inf:
+            heapq.heappush(self._waiting, (due, next(self._number), polled))
+            if self._waiting[0][-1] is polled:
+                self._nap.cancel()
+
+    def _hire(self) -> None:
+        self._spare += 1
+        self.tasks.start_soon(self._work)
+
+    async def _work(self) -> None:
+        """Sleep, poll, and begin again, while there is need of it."""
+        while True:
+            async with self._sleeps:
+                polled = await self._next()
+            self._spare -= 1
+            if polled is None:
+                return
+            if not self._spare:
+                self._hire()
+            await polled.poll()
+            self._await(polled)
+            if self._spare >= _MOST_SPARE:
+                return
+            self._spare += 1
+
+    async def _next(self) -> Polled | None:
+        """Sleep until the next poll is due; None if there are to be no more."""
+        while not self._over:
+            now = anyio.current_time()
+            if self._waiting and self._waiting[0][0] <= now:
+                return heapq.heappop(self._waiting)[-1]
+            with anyio.CancelScope() as self._nap:
+                await (anyio.sleep(self._waiting[0][0] - now) if self._waiting else anyio.sleep_forever())
+        return None
