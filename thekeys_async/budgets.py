@@ -61,10 +61,10 @@ class Budget:
         reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
         return cls(seconds, now, now + seconds, now + seconds - reserve)
 
-    def for_a_command(self, longest: float) -> "Budget":
-        """What is left of it for a command on the way, even if the call itself is a read."""
+    def for_a_command(self, ends: float) -> "Budget":
+        """What is left of it for a command on the way that ends by then, even if the call itself is a read."""
         send_by = min(self.send_by, self.deadline - min(self.seconds / 2, _TO_HEAR_THE_ANSWER))
-        return attrs.evolve(self, send_by=send_by, deadline=min(self.deadline, anyio.current_time() + longest))
+        return attrs.evolve(self, send_by=send_by, deadline=min(self.deadline, ends))
 
     @property
     def left(self) -> float:
@@ -76,9 +76,9 @@ class Budget:
         """Seconds until nothing may be sent any more."""
         return self.send_by - anyio.current_time()
 
-    def attempt_ends(self, endpoint: Endpoint) -> float:
-        """Until when one attempt may hold the turn: a read that hangs must not keep everybody else out."""
+    def attempt_ends(self, endpoint: Endpoint, began: float) -> float:
+        """Until when an attempt may hold the turn that began then: a read that hangs must not keep all others out."""
         if endpoint.command:
             return self.deadline
         longest = _LONGEST_BLUETOOTH_READ if endpoint.bluetooth else _LONGEST_LIGHT_READ
-        return min(self.deadline, anyio.current_time() + longest)
+        return min(self.deadline, began + longest)

@@ -62,6 +62,7 @@ class _Try(Attempt):
     lane: Lane = attrs.field(kw_only=True)
     question: Question = attrs.field(kw_only=True)
     budget: Budget = attrs.field(kw_only=True)
+    began: float = attrs.field(kw_only=True)
     ended: float = 0.0
     stamp: Stamp | None = None
     reply: Reply | None = None
@@ -128,13 +129,13 @@ class Call(Generic[_T]):
         endpoint = self._endpoint
         waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, shares=shares)
         last: TheKeysError | None = None
+        now = budget.started
         while True:
             try:
-                arrivals = await turns.acquire(waiter, budget.send_by)
+                now = await turns.acquire(waiter, now, budget.send_by)
                 if waiter.gift is not None:
-                    value = self._understand(endpoint, waiter.gift)
-                    return self._answer(value, None, budget, anyio.current_time())
-                tried = await self._take_turn(budget, shares, arrivals)
+                    return self._answer(self._understand(endpoint, waiter.gift), None, budget, now)
+                tried = await self._take_turn(budget, shares, now)
             except TooFarAheadError:
                 continue
             except OutOfTime:
@@ -143,15 +144,16 @@ class Call(Generic[_T]):
                 return self._answer(cast("_T", tried.value), tried.stamp, budget, tried.ended)
             if tried.step is Step.FAIL or (tried.would_wait and not self._insist):
                 raise tried.error
-            last = tried.error
+            last, now = tried.error, tried.ended
             waiter.catch_up = tried.step is Step.CATCH_UP
 
     def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
         return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
 
-    async def _take_turn(self, budget: Budget, shares: str | None, arrivals: int) -> _Try:
+    async def _take_turn(self, budget: Budget, shares: str | None, now: float) -> _Try:
         """Send the request once, and give the turn back however that ends."""
-        tried = _Try(lane=self._lane, question=self._question, budget=budget, send_by=budget.send_by)
+        arrivals = self._lane.turns.arrivals
+        tried = _Try(lane=self._lane, question=self._question, budget=budget, began=now, send_by=budget.send_by)
         try:
             await self._exchange(tried, self._understand)
             self._attempts += tried.sent
@@ -194,8 +196,10 @@ class Call(Generic[_T]):
             return Step.FAIL
         _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
         await anyio.sleep(lane.settings.pacing.bluetooth)
-        allowed = budget.for_a_command(_LONGEST_SYNCHRONIZATION)
-        synchronization = _Try(lane=lane, question=Question(SYNCHRONIZE), budget=allowed, send_by=allowed.send_by)
+        now = anyio.current_time()
+        allowed = budget.for_a_command(ends=now + _LONGEST_SYNCHRONIZATION)
+        question = Question(SYNCHRONIZE)
+        synchronization = _Try(lane=lane, question=question, budget=allowed, began=now, send_by=allowed.send_by)
         try:
             await self._exchange(synchronization, replies.check_done)
         except OutOfTime:
@@ -215,7 +219,7 @@ class Call(Generic[_T]):
             OutOfTime: Nothing was sent, because too little of the budget was left.
         """
         endpoint, budget = tried.question.endpoint, tried.budget
-        scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint))
+        scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint, tried.began))
         try:
             with scope:
                 self._lane.use(self._wire)

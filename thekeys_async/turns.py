@@ -104,6 +104,11 @@ class Turns:
         self._failed_at = -math.inf
         self._backoff = 0.0
 
+    @property
+    def arrivals(self) -> int:
+        """How many calls have come; see `share`."""
+        return self._arrivals
+
     def enter(self, since: float, *, command: bool, signed: bool, shares: str | None = None) -> Waiter:
         """Take a place in the order of arrival. Harmless if `acquire` never follows.
 
@@ -120,11 +125,16 @@ class Turns:
             self._backoff = min(self._backoff, _FIRST_BACKOFF)
         return Waiter(self._arrivals, command, signed, since, shares)
 
-    async def acquire(self, waiter: Waiter, until: float) -> int:
+    async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
         """Wait for the turn, or for somebody else's answer (`Waiter.gift`): only without one is the turn held.
 
+        Args:
+            waiter: Who waits.
+            now: The event loop's time.
+            until: When it gives up.
+
         Returns:
-            How many calls had come by then; see `share`.
+            The event loop's time by then.
 
         Raises:
             OutOfTime: `until` has come.
@@ -132,29 +142,29 @@ class Turns:
         """
         if self._shared and waiter.catch_up:
             await self._let_clock_catch_up(until)
+            now = anyio.current_time()
         heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = False
         try:
             self._wake_next()
             while waiter.gift is None:
-                now = anyio.current_time()
                 if (delay := self._delay(waiter, now)) > 0:
                     if delay == math.inf:
                         self._wake_next()
                     await self._pause(waiter, min(delay, until - now))
-                    continue
-                if now >= until:
+                elif now >= until:
                     raise OutOfTime
-                if self._shared is None or await self._reach(self._shared, waiter, until):
+                elif self._shared is None or await self._reach(self._shared, waiter, until):
                     self._held = True
                     break
+                now = anyio.current_time()
         finally:
             waiter.gone = True
             waiter.event = None
             self._wake_next()
         if waiter.gift is None and not waiter.command:
             self._streak = 0
-        return self._arrivals
+        return anyio.current_time() if self._shared else now
 
     def release(self, now: float, *, rest: float, failed: bool, command: bool) -> None:
         """Give the turn back.

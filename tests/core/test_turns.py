@@ -50,7 +50,7 @@ class Queue:
         waiter = self.turns.enter(self.started, command=command, signed=signed)
         waiter.catch_up = catch_up
         for left in range(failures, -1, -1):
-            await self.turns.acquire(waiter, self.started + until)
+            await self.turns.acquire(waiter, anyio.current_time(), self.started + until)
             self.log.append((name, self.now))
             try:
                 if signed:
@@ -243,7 +243,8 @@ async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_o
 
     async def read(name: str, what: str) -> None:
         waiter = turns.enter(0.0, command=False, signed=False, shares=what)
-        arrivals = await turns.acquire(waiter, math.inf)
+        await turns.acquire(waiter, anyio.current_time(), math.inf)
+        arrivals = turns.arrivals
         if waiter.gift is not None:
             got.append((name, "gift"))
             return

@@ -155,7 +155,10 @@ def _value(endpoint: Endpoint, make: Callable[[], _T]) -> _T:
 
 
 def _required(fields: Mapping[str, Any], name: str) -> int:
-    number = _number(fields[name])
+    number = fields[name]
+    if type(number) is int:  # as nearly all of them are
+        return number
+    number = _number(number)
     if number is None:
         raise ValueError(name)
     return number
