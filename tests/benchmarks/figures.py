@@ -68,12 +68,14 @@ class Started:
     """What it costs to begin, in milliseconds of CPU.
 
     Attributes:
-        ours: `import thekeys_async`.
+        ours: `import thekeys_async`, which loads values and errors.
+        gateway: `import thekeys_async.gateway`, which loads what drives a gateway.
         httpx: `import httpx`.
         command: `thekeys --help`, interpreter and all.
     """
 
     ours: float
+    gateway: float
     httpx: float
     command: float
 

@@ -159,7 +159,12 @@ def _opened(figures: Figures) -> str:
 
 def _started(figures: Figures) -> str:
     started = figures.started
-    named = {"import thekeys_async": started.ours, "import httpx": started.httpx, "thekeys --help": started.command}
+    named = {
+        "import thekeys_async": started.ours,
+        "from thekeys_async import AsyncGateway": started.gateway,
+        "import httpx": started.httpx,
+        "thekeys --help": started.command,
+    }
     rows = [(f"`{what}`", _cell(seen)) for what, seen in named.items()]
     return f"## Starting\n\n{_table(('', 'ms of CPU'), rows)}"
 
