@@ -1,5 +1,6 @@
 """What it costs to import the package and to start the command, in processes that take turns."""
 
+import os
 import resource
 import statistics
 import subprocess
@@ -19,15 +20,24 @@ def start(times: int) -> Started:
 
 def _importing(module: str) -> float:
     """Seconds of CPU of the import alone."""
-    done = subprocess.run([sys.executable, "-c", _TIMED.format(module)], stdout=subprocess.PIPE, text=True, check=True)
+    program = _TIMED.format(module)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=_compiling(), text=True, check=True
+    )
     return float(done.stdout)
 
 
 def _command() -> float:
     """Seconds of CPU of the whole process."""
     before = _of_children()
-    subprocess.run([sys.executable, "-m", "thekeys_async", "--help"], stdout=subprocess.DEVNULL, check=True)
+    command = [sys.executable, "-m", "thekeys_async", "--help"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=_compiling(), check=True)
     return _of_children() - before
+
+
+def _compiling() -> dict[str, str]:
+    """Let what was compiled be kept, as an installed package is."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _of_children() -> float:
