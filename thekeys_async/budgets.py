@@ -1,6 +1,7 @@
 """How long a call may take, and until when a command may still be sent."""
 
 import math
+import time
 from typing import Final
 
 import anyio
@@ -11,6 +12,12 @@ from thekeys_async.protocol.endpoints import Endpoint
 _TO_HEAR_THE_ANSWER = 8.0
 _LONGEST_LIGHT_READ = 5.0
 _LONGEST_BLUETOOTH_READ = 15.0
+
+
+def seconds_slept() -> float:
+    """Tell how long this machine has slept since it was started; 0 where the system does not say (all but Linux)."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0.0 if clock is None else time.clock_gettime(clock) - time.monotonic()
 
 
 class Default:
@@ -46,12 +53,14 @@ class Budget:
         started: When the call began, in the event loop's time.
         deadline: When it ends.
         send_by: Until when its request may be sent: a command whose answer could not be awaited is not sent.
+        slept: Seconds that the machine had slept before a command began; None for a read, which may come late.
     """
 
     seconds: float
     started: float
     deadline: float
     send_by: float
+    slept: float | None = None
 
     @classmethod
     def start(cls, timeout: float | None, *, command: bool) -> "Budget":
@@ -59,12 +68,18 @@ class Budget:
         seconds = math.inf if timeout is None else timeout
         now = anyio.current_time()
         reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
-        return cls(seconds, now, now + seconds, now + seconds - reserve)
+        return cls(seconds, now, now + seconds, now + seconds - reserve, seconds_slept() if command else None)
 
     def for_a_command(self, ends: float) -> "Budget":
         """What is left of it for a command on the way that ends by then, even if the call itself is a read."""
         send_by = min(self.send_by, self.deadline - min(self.seconds / 2, _TO_HEAR_THE_ANSWER))
-        return attrs.evolve(self, send_by=send_by, deadline=min(self.deadline, ends))
+        return attrs.evolve(self, send_by=send_by, deadline=min(self.deadline, ends), slept=seconds_slept())
+
+    @property
+    def is_too_late(self) -> bool:
+        """Whether nothing may be sent any more: the event loop's time stands still while the machine sleeps."""
+        lost = 0.0 if self.slept is None else seconds_slept() - self.slept
+        return anyio.current_time() + lost >= self.send_by
 
     @property
     def left(self) -> float:

@@ -82,7 +82,7 @@ class _Try(Attempt):
         Raises:
             OutOfTime: Too little of the budget is left to hear the answer.
         """
-        if anyio.current_time() >= self.send_by:
+        if self.budget.is_too_late:
             raise OutOfTime
         self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
         return self.question.sign(self.stamp.value if self.stamp else None)

@@ -389,6 +389,31 @@ async def test_the_share_code_given_to_the_locker_wins() -> None:
         assert sim.lockers[1].opened_count == 1
 
 
+@pytest.mark.parametrize(("hours", "opened"), [(1, 0), (0, 1)])
+async def test_a_command_is_not_sent_when_the_machine_wakes_up_hours_later(
+    monkeypatch: pytest.MonkeyPatch, hours: int, opened: int
+) -> None:
+    slept = 1000.0
+    monkeypatch.setattr("thekeys_async.budgets.seconds_slept", lambda: slept)
+    async with _simulated() as sim, _client(sim, pacing=Pacing(0.3, 0.3)) as gateway:
+        await gateway.lockers()
+        async with anyio.create_task_group() as group:
+
+            async def call() -> None:
+                if opened:
+                    await gateway.locker(1).open()
+                    return
+                with pytest.raises(RequestTimeoutError) as caught:
+                    await gateway.locker(1).open()
+                assert not caught.value.may_have_executed
+
+            group.start_soon(call)
+            await anyio.wait_all_tasks_blocked()  # it waits until the gateway has rested
+            slept += 3600 * hours
+        await gateway.lockers()
+        assert sim.lockers[1].opened_count == opened
+
+
 @pytest.fixture
 async def echo() -> AsyncIterator[AsyncGateway]:
     """A gateway that echoes what it was sent in the words of a refusal."""

@@ -194,3 +194,11 @@ async def test_wait_for_works_through_a_fleet(sims) -> None:
     async with _fleet(sims) as fleet:
         await fleet.locker(1).open()
         assert (await fleet.locker(1).wait_for(DoorState.OPEN, timeout=10)).locked is False
+
+
+async def test_a_gateway_that_was_closed_is_a_mistake_that_is_not_wrapped(sims) -> None:
+    async with _fleet(sims) as fleet:
+        await fleet["far"].aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await fleet.locker(1).open()
+    assert not _opened(sims)

@@ -83,6 +83,8 @@ class Route:
         """Sort the gateways that have a share code, where one is needed, by how well they see the locker."""
         gateways = self._gateways.values()
         candidates = [g for g in gateways if not question.code or g.share_code(self._identifier)]
+        for gateway in candidates:
+            gateway.lane()  # if one is closed, that is to be said here, not in a group
         if len(candidates) > 1:
             seconds = min(_TO_SCAN, (ends - anyio.current_time()) / 4)
             async with anyio.create_task_group() as tasks:
