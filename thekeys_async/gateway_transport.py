@@ -11,7 +11,8 @@ from thekeys_async.connecting import connect
 from thekeys_async.connection import Connection, reason
 from thekeys_async.httpx_messages import Letter, Limits, UnusableReplyError, origin, response
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.http import HttpError, IncompleteError, ReplyReader
+from thekeys_async.protocol.http import HttpError, IncompleteError
+from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.transport import Attempt, Prepare, SocketWire, Wire
 

@@ -15,7 +15,8 @@ import attrs
 from thekeys_async.connecting import connect
 from thekeys_async.connection import Connection, reason
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.http import HttpError, IncompleteError, ReplyReader, common_headers, request_bytes
+from thekeys_async.protocol.http import HttpError, IncompleteError, common_headers, request_bytes
+from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing
 

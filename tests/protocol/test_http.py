@@ -12,10 +12,10 @@ from thekeys_async.protocol.http import (
     Head,
     HttpError,
     IncompleteError,
-    ReplyReader,
     common_headers,
     request_bytes,
 )
+from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing
 

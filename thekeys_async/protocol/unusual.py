@@ -35,7 +35,7 @@ class UnusualReader:
         return Head(said.status_code, said.http_version, said.reason, said.headers.raw_items())
 
     def feed(self, data: bytes) -> Reply | None:
-        """Take what came, as `thekeys_async.protocol.http.ReplyReader.feed` does."""
+        """Take what came, as `thekeys_async.protocol.reading.ReplyReader.feed` does."""
         self._received += len(data)
         self._http.receive_data(data)
         try:
