@@ -16,7 +16,7 @@ from coredis.exceptions import ConnectionError as NotConnectedError
 from coredis.exceptions import NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.retry import NoRetryPolicy
 
-from thekeys_async.coordination.redis_line import Url
+from thekeys_async.coordination.redis_url import Url
 
 _SCHEMES = {"redis", "rediss", "unix"}
 _ANSWER_SECONDS = 2.0

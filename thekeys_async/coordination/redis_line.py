@@ -12,18 +12,10 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
+from thekeys_async.coordination.redis_url import Url
+
 _Ts = TypeVarTuple("_Ts")
 _ERROR_CODE = re.compile(r"[A-Z]{2,}\b")
-
-
-@attrs.frozen(repr=False)
-class Url:
-    """The URL of Redis, which may hold a password."""
-
-    secret: str
-
-    def __repr__(self) -> str:
-        return "Url(***)"
 
 
 @attrs.define(eq=False)
