@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 from thekeys_async.gateway_transport import GatewayTransport
-from thekeys_async.httpx_messages import UnusableReplyError
+from thekeys_async.httpx_messages import UNSENT_BECAUSE, UnusableReplyError
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.http import MAX_BODY
 from thekeys_async.protocol.replies import Reply
@@ -29,7 +29,10 @@ from thekeys_async.transport import (
 )
 
 _LEFT_IN_BUFFERS = 100
-_BROKEN = (httpx.HTTPError, httpx.StreamError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError)
+_BROKEN = (
+    *(httpx.HTTPError, httpx.StreamError, OSError),
+    *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream),
+)
 
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
@@ -59,12 +62,12 @@ class HttpxWire:
         except UnusableReplyError as error:
             raise UnusableAnswerError(str(error)) from None
         except _BROKEN as error:
-            if _is_known_unsent(request) or trace.shows_unsent(error):
+            if _is_known_unsent(request, error) or trace.shows_unsent(error):
                 attempt.sent = False
                 raise NotSentError(f"no connection to {self._address} ({type(error).__name__})") from None
             raise NoAnswerError(f"the connection broke before the answer ({type(error).__name__})") from None
-        except BaseException:
-            attempt.sent = not _is_known_unsent(request)
+        except BaseException as error:
+            attempt.sent = not _is_known_unsent(request, error)
             raise
 
     def drop(self) -> None:
@@ -134,9 +137,12 @@ class _Trace:
         return not self._sent and (self._failed or isinstance(error, httpx.ConnectError))
 
 
-def _is_known_unsent(request: httpx.Request) -> bool:
-    """Whether a `GatewayTransport` has had the request, and says that no byte of it has left."""
-    return request.extensions.get("sent") is False
+def _is_known_unsent(request: httpx.Request, error: BaseException) -> bool:
+    """Whether this very error is a `GatewayTransport`'s, which says that no byte of the request has left.
+
+    A transport around it may have gone on to another one after an error that was.
+    """
+    return request.extensions.get(UNSENT_BECAUSE) == id(error)
 
 
 def wire(address: Address, client: httpx.AsyncClient | None, transport: httpx.AsyncBaseTransport | None) -> Wire | None:

@@ -9,7 +9,7 @@ import httpx
 
 from thekeys_async.connecting import connect
 from thekeys_async.connection import Connection, reason
-from thekeys_async.httpx_messages import Letter, Limits, UnusableReplyError, origin, response
+from thekeys_async.httpx_messages import UNSENT_BECAUSE, Letter, Limits, UnusableReplyError, origin, response
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.http import HttpError, IncompleteError
 from thekeys_async.protocol.reading import ReplyReader
@@ -58,6 +58,14 @@ class GatewayTransport(httpx.AsyncBaseTransport):
             RuntimeError: The transport is closed.
         """
         request.extensions.setdefault("sent", False)
+        try:
+            return await self._exchange(request)
+        except BaseException as error:
+            if not request.extensions["sent"]:
+                request.extensions[UNSENT_BECAUSE] = id(error)
+            raise
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
         self._check_open()
         address, exchange = origin(request), _Exchange(request)
         wire = self._wire_to(address)

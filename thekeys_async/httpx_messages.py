@@ -18,6 +18,9 @@ from thekeys_async.transport import CONNECT_SECONDS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+UNSENT_BECAUSE = "unsent_because"
+"""The extension that says with which exception (its `id`) a request came back of which no byte has left."""
+
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -64,7 +67,7 @@ class Limits:
     @classmethod
     def of(cls, request: httpx.Request) -> "Limits":
         """Read a request's timeouts."""
-        given = request.extensions.get("timeout", {})
+        given = request.extensions.get("timeout") or {}
         return cls(given.get("connect", CONNECT_SECONDS), given.get("read"), given.get("write"), given.get("pool"))
 
 

@@ -93,10 +93,11 @@ class SocketWire:
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
         """See `Wire.exchange`."""
-        connection = self.take_kept(fresh=fresh) or await _connected(self.address)
+        kept = self.take_kept(fresh=fresh)
+        connection = kept or await _connected(self.address)
         reader = ReplyReader()
         try:
-            if fresh:
+            if kept is None:
                 # Who has been cancelled while it was about to run again must not move a door.
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 _check_silent(connection)

@@ -23,7 +23,7 @@ from thekeys_async import (
 )
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.requests import Outgoing
-from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
+from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 from thekeys_async.transport import Attempt, NotSentError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
@@ -232,3 +232,39 @@ async def test_a_send_that_is_cancelled_leaves_nothing_to_the_collector() -> Non
 def test_a_client_and_a_transport_are_too_much() -> None:
     with pytest.raises(ValueError, match="not both"):
         AsyncGateway("h", client=httpx.AsyncClient(verify=False), transport=httpx.MockTransport(lambda _: None))
+
+
+class _GoesOnElsewhere(httpx.AsyncBaseTransport):
+    """Tries the library's own transport, and when that finds nobody another one, at another address."""
+
+    def __init__(self, port: int, second: httpx.AsyncBaseTransport, *, copies: bool) -> None:
+        self.first, self.second, self.port, self.copies = GatewayTransport(), second, port, copies
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self.first.handle_async_request(request)
+        except httpx.ConnectError:
+            url = f"http://127.0.0.1:{self.port}{request.url.path}"
+            if self.copies:
+                request = httpx.Request(
+                    request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+                )
+            request.url = httpx.URL(url)
+            return await self.second.handle_async_request(request)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("fault", [Fault.RESET_AFTER, Fault.HANG_AFTER])
+@pytest.mark.parametrize("second", [lambda: httpx.AsyncHTTPTransport(trust_env=False, verify=False), GatewayTransport])
+async def test_the_word_of_the_first_transport_is_not_believed_when_a_second_one_was_tried(
+    second: Callable[[], httpx.AsyncBaseTransport], fault: Fault, *, copies: bool
+) -> None:
+    async with SimulatedGateway([SimulatedLocker(1, share_code=_CODES[1])], light=0, bluetooth=0) as sim:
+        sim.fail(fault, times=1000)
+        transport = _GoesOnElsewhere(int(sim.address.rpartition(":")[2]), second(), copies=copies)
+        async with AsyncGateway("127.0.0.1:1", transport=transport, **_OPTIONS) as gateway:
+            with pytest.raises(OutcomeUnknownError):
+                await gateway.locker(1).open()
+        assert [record.endpoint for record in sim.requests] == ["open"]
+        await transport.first.aclose()
+        await transport.second.aclose()

@@ -33,6 +33,7 @@ _PLAIN_HEAD = re.compile(
     + rb")"
     rb"\r\n"
 )
+_MOST_PIECES = 64  # each is looked at together with those before it
 _WITHOUT_BODY = frozenset({b"204", b"205", b"304"})
 
 
@@ -46,11 +47,12 @@ class ReplyReader:
         reusable: Whether the connection may serve another request; known with the reply.
     """
 
-    __slots__ = ("_begun", "_head_only", "_plain", "_unusual", "reusable")
+    __slots__ = ("_begun", "_head_only", "_pieces", "_plain", "_unusual", "reusable")
 
     def __init__(self, *, head_only: bool = False) -> None:
         self._head_only = head_only
         self._begun: bytes = b""
+        self._pieces = 0
         self._plain: re.Match[bytes] | None = None
         self._unusual: UnusualReader | None = None
         self.reusable = False
@@ -69,16 +71,14 @@ class ReplyReader:
             if not data:
                 raise IncompleteError
             data = self._begun + data
-            if head := self._plain_head(data):
-                missing = head.end() + int(head["length"]) - len(data)
-                if missing == 0:
-                    self._plain = head
-                    self.reusable = head["close"] is head["close_too"] is None
-                    return Reply(int(head["status"]), data[head.end() :])
-                if missing > 0:
-                    self._begun = data
-                    return None
-            elif _may_become_plain(data):
+            head = self._plain_head(data)
+            missing = head.end() + int(head["length"]) - len(data) if head else 1
+            if head and missing == 0:
+                self._plain = head
+                self.reusable = head["close"] is head["close_too"] is None
+                return Reply(int(head["status"]), data[head.end() :])
+            self._pieces += 1
+            if missing > 0 and self._pieces < _MOST_PIECES and (head or _may_become_plain(data)):
                 self._begun = data
                 return None
             self._unusual = _unusual_reader(head_only=self._head_only)
