@@ -137,6 +137,7 @@ class Call(Generic[_T]):
                     return self._answer(self._understand(endpoint, waiter.gift), None, budget, now)
                 tried = await self._take_turn(budget, shares, now)
             except TooFarAheadError:
+                now = anyio.current_time()
                 continue
             except OutOfTime:
                 raise last or self._not_sent(budget) from None

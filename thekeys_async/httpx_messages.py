@@ -16,7 +16,7 @@ from thekeys_async.protocol.http import Head
 from thekeys_async.transport import CONNECT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 UNSENT_BECAUSE = "unsent_because"
 """The extension that says with which exception (its `id`) a request came back of which no byte has left."""
@@ -67,7 +67,7 @@ class Limits:
     @classmethod
     def of(cls, request: httpx.Request) -> "Limits":
         """Read a request's timeouts."""
-        given = request.extensions.get("timeout") or {}
+        given: Mapping[str, float | None] = request.extensions.get("timeout") or {}
         return cls(given.get("connect", CONNECT_SECONDS), given.get("read"), given.get("write"), given.get("pool"))
 
 

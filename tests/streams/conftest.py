@@ -23,7 +23,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list:
         events = super().select(0)
         if not events and timeout:
-            self.now += timeout
+            self.now += max(timeout, 1e-9)  # what is due within the clock's resolution must become due, too
         return events
 
 

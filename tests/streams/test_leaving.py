@@ -208,3 +208,34 @@ async def test_what_a_transport_should_not_raise_reaches_the_consumer(sim) -> No
         sim.lockers[1]["rssi"] = {1, 2}
         with pytest.raises(TypeError, match="JSON"), anyio.fail_after(100):
             await anext(updates)
+
+
+async def _cancelled_already(gateway) -> None:
+    with anyio.CancelScope() as outer:
+        outer.cancel()
+        async with gateway.watch():
+            await anyio.sleep_forever()
+
+
+async def _out_of_time_already(gateway) -> None:
+    with anyio.move_on_after(0):
+        async with gateway.watch() as updates:
+            async for _ in updates:
+                pass
+
+
+async def _cancelled_with_the_first_update(gateway) -> None:
+    with anyio.CancelScope() as outer:
+        async with gateway.watch(interval=0.001, every_poll=True) as updates:
+            async for _ in updates:
+                outer.cancel()
+
+
+@pytest.mark.parametrize(
+    "consume", [_cancelled_already, _out_of_time_already, _cancelled_with_the_first_update], ids=lambda f: f.__name__
+)
+async def test_a_cancellation_in_the_moment_of_beginning(sim, consume) -> None:
+    async with sim.client() as gateway:
+        for _ in range(50):  # trio shuffles who runs first
+            await consume(gateway)
+        await _nothing_runs(sim)

@@ -1,11 +1,13 @@
 """Watching a fleet, in virtual time."""
 
+import gc
 from itertools import pairwise
 
 import anyio
 import pytest
 
 from thekeys_async import Fleet, GatewayUpdate
+from thekeys_async.streams.following import Following
 
 pytestmark = pytest.mark.anyio
 
@@ -123,3 +125,13 @@ async def test_there_are_as_many_tasks_as_polls_under_way_and_a_slow_one_keeps_n
         for sim in sims[30:]:
             assert all(b - a == pytest.approx(10, abs=0.01) for a, b in pairwise(sim.times()))
     assert tasks() == 0
+
+
+async def test_gateways_that_were_removed_are_not_kept_until_they_would_have_been_polled(canned) -> None:
+    async with Fleet({"hall": canned().client()}) as fleet, fleet.watch(interval=3600):
+        await anyio.sleep(1)
+        for _ in range(100):
+            await fleet.add("annex", canned().client())
+            await fleet.remove("annex")
+        gc.collect()
+        assert sum(isinstance(thing, Following) for thing in gc.get_objects()) < 10

@@ -50,6 +50,7 @@ class Following:
         self._tracker = Tracker(self._name, wishes)
         self._warned = False
         self._box: Box  # given by `begin`
+        self._rounds: Rounds  # too
         self._scopes = set[anyio.CancelScope]()
         self._lane: Lane | None = None
         self._poller: Poller | None = None
@@ -71,7 +72,7 @@ class Following:
 
     def begin(self, box: Box, rounds: Rounds) -> None:
         """Take part in the gateway's polls."""
-        self._box = box
+        self._box, self._rounds = box, rounds
         self._lane = self._gateway.lane()
         self._lane.enter()
         self._poller = poller = Poller.join(self._lane, self, self._delay)
@@ -90,6 +91,7 @@ class Following:
             self._poller.leave(self)
             self._poller = None
             self._lane.leave()
+            self._rounds.drop()
         for scope in self._scopes:
             scope.cancel()
 
@@ -123,7 +125,7 @@ class Following:
         """Do something until that is done, or this watcher leaves."""
         if not self._poller:
             return
-        with anyio.CancelScope() as scope:
+        with anyio.CancelScope(shield=True) as scope:  # as in `Rounds`
             self._scopes.add(scope)
             try:
                 await task(self._gateway)

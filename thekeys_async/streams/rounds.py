@@ -44,6 +44,7 @@ class Rounds:
         self._spare = 0
         self._nap = anyio.CancelScope()
         self._over = False
+        self._dropped = 0
 
     def end(self) -> None:
         """Let all its tasks come to their end; polls under way are for others to cancel."""
@@ -55,6 +56,14 @@ class Rounds:
         if not self._spare:
             self._hire()
         self._await(polled)
+
+    def drop(self) -> None:
+        """Forget the one that is polled no more from now on; its `due` says so."""
+        self._dropped += 1
+        if 2 * self._dropped > len(self._waiting):
+            self._waiting = [entry for entry in self._waiting if entry[-1].due < math.inf]
+            heapq.heapify(self._waiting)
+            self._dropped = 0
 
     def _await(self, polled: Polled) -> None:
         if (due := polled.due) < math.inf:
@@ -68,19 +77,24 @@ class Rounds:
 
     async def _work(self) -> None:
         """Sleep, poll, and begin again, while there is need of it."""
-        while True:
-            async with self._sleeps:
-                polled = await self._next()
-            self._spare -= 1
-            if polled is None:
-                return
-            if not self._spare:
-                self._hire()
-            await polled.poll()
-            self._await(polled)
-            if self._spare >= _MOST_SPARE:
-                return
-            self._spare += 1
+        # Who leaves the watcher ends all this. A cancellation from outside reaches the consumer, and must not reach
+        # tasks here when they are about to be shielded from it, which would confuse the event loops.
+        with anyio.CancelScope(shield=True):
+            while polled := await self._turn():
+                await polled.poll()
+                self._await(polled)
+                if self._spare >= _MOST_SPARE:
+                    return
+                self._spare += 1
+
+    async def _turn(self) -> Polled | None:
+        """Take one's turn at sleeping, and leave somebody else to it."""
+        async with self._sleeps:
+            polled = await self._next()
+        self._spare -= 1
+        if polled and not self._spare:
+            self._hire()
+        return polled
 
     async def _next(self) -> Polled | None:
         """Sleep until the next poll is due; None if there are to be no more."""
