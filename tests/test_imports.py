@@ -46,3 +46,36 @@ def test_the_transport_is_there_when_it_is_asked_for():
     assert issubclass(thekeys_async.GatewayTransport, httpx.AsyncBaseTransport)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = thekeys_async.nonsense
+
+
+_POLLS = """
+import socket, sys, threading
+import anyio
+from thekeys_async import AsyncGateway, Pacing
+
+listener = socket.create_server(("127.0.0.1", 0))
+
+def answer():
+    connection, _ = listener.accept()
+    with connection:
+        while connection.recv(4096):
+            connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 30\\r\\n\\r\\n{"status":"ok","devices": [] }')
+
+async def poll():
+    async with AsyncGateway(f"127.0.0.1:{listener.getsockname()[1]}", pacing=Pacing(0, 0)) as gateway:
+        await gateway.lockers()
+        before = set(sys.modules)
+        await gateway.lockers()
+        print("new:", *(set(sys.modules) - before), "h11" in sys.modules, "httpx" in sys.modules)
+
+thread = threading.Thread(target=answer)
+thread.start()
+anyio.run(poll)
+thread.join()
+listener.close()
+"""
+
+
+def test_a_poll_imports_nothing_and_needs_neither_h11_nor_httpx():
+    result = subprocess.run([sys.executable, "-c", _POLLS], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.split() == ["new:", "False", "False"]

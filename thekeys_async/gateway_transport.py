@@ -9,7 +9,7 @@ import httpx
 
 from thekeys_async.connecting import connect
 from thekeys_async.connection import Connection, reason
-from thekeys_async.httpx_messages import UNSENT_BECAUSE, Letter, Limits, UnusableReplyError, origin, response
+from thekeys_async.httpx_messages import UNSENT_BECAUSE, Limits, UnusableReplyError, WrittenRequest, origin, response
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.http import HttpError, IncompleteError
 from thekeys_async.protocol.reading import ReplyReader
@@ -136,13 +136,13 @@ class _Exchange:
     def __init__(self, request: httpx.Request) -> None:
         self.limits = Limits.of(request)
         self._request = request
-        self._letter = Letter(request)
+        self._written = WrittenRequest(request)
         self._begun = False
 
     async def run(self, wire: SocketWire) -> httpx.Response:
-        async with aclosing(self._letter):
-            connection = wire.take_kept(fresh=self._letter.fresh) or await self._connect(wire.address)
-            reader = ReplyReader(head_only=self._letter.head_only)
+        async with aclosing(self._written):
+            connection = wire.take_kept(fresh=self._written.fresh) or await self._connect(wire.address)
+            reader = ReplyReader(head_only=self._written.head_only)
             try:
                 await self._ask_for_the_last_time(connection)
                 await self._send(connection)
@@ -150,7 +150,7 @@ class _Exchange:
             except BaseException:
                 connection.close(abort=self._begun)
                 raise
-            wire.give_back(connection, reusable=reader.reusable and not self._letter.last)
+            wire.give_back(connection, reusable=reader.reusable and not self._written.last)
             return response(self._request, reader.head, reply.body)
 
     @contextmanager
@@ -181,13 +181,13 @@ class _Exchange:
         before = self._request.extensions["sent"]
         self._begun = self._request.extensions["sent"] = True
         try:
-            rest = connection.send(self._letter.first)
+            rest = connection.send(self._written.first)
         except OSError as error:
             self._begun, self._request.extensions["sent"] = False, before
             raise httpx.ConnectError(f"the connection was gone ({reason(error)})", request=self._request) from None
         if rest:
             await self._send_rest(connection, rest)
-        while (part := await self._letter.more()) is not None:
+        while (part := await self._written.more()) is not None:
             await self._send_rest(connection, memoryview(part))
 
     async def _send_rest(self, connection: Connection, rest: memoryview) -> None:

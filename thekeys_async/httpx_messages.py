@@ -71,7 +71,7 @@ class Limits:
         return cls(given.get("connect", CONNECT_SECONDS), given.get("read"), given.get("write"), given.get("pool"))
 
 
-class Letter:
+class WrittenRequest:
     """A request written down.
 
     Attributes:

@@ -48,7 +48,7 @@ def this_machine() -> Machine:
         python=f"{platform.python_implementation()} {platform.python_version()}",
         versions={name: version(name) for name in _LIBRARIES},
         day=f"{datetime.now(UTC):%-d %B %Y}",
-        command=" ".join(["nox -s bench", *(["--", *sys.argv[1:]] if sys.argv[1:] else [])]),
+        command=" ".join(["python tests/benchmarks/bench_gateways.py", *sys.argv[1:]]),
     )
 
 

@@ -15,7 +15,7 @@ _SHARED = "This system lets them share one address only."
 _HEAD = """\
 # Benchmarks
 
-`nox -s bench` wrote this page and its chart, in one run; [how](#how-it-is-measured) and [where](#where) are at its end.
+`nox -s bench` writes this page and its chart in one run; [how](#how-it-is-measured) and [where](#where) are at its end.
 Compare figures with each other, not with those of another machine: the ratios are what is promised.
 """
 _HOW = """\

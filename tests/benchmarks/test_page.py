@@ -156,5 +156,5 @@ def test_the_page_in_the_docs_is_of_a_full_run(figures):
     written = (_DOCS / "benchmarks.md").read_text(encoding="utf-8")
     for target in judge(figures):
         assert f"| {target.what} | {target.wanted} |" in written
-    assert "| Command | `nox -s bench` |" in written
+    assert "| Command | `python tests/benchmarks/bench_gateways.py` |" in written
     assert (_DOCS / "benchmarks.svg").exists()

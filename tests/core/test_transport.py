@@ -259,7 +259,8 @@ async def test_a_name_with_several_addresses(
         await _fails(SocketWire(Address("gateway.test", port)), NotSentError, sent=False)
 
 
-async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked() -> None:
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked(*, fresh: bool) -> None:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(anyio.abc.SocketAttribute.local_port)
     received = []
@@ -286,7 +287,7 @@ async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked() -> None:
             connected = anyio.wait_writable
             patch.setattr(anyio, "wait_writable", late)
             wire = SocketWire(Address.parse(f"127.0.0.1:{port}"))
-            await _fails(wire, NotSentError, sent=False, fresh=True)
+            await _fails(wire, NotSentError, sent=False, fresh=fresh)
         await heard.wait()
         group.cancel_scope.cancel()
     assert received == [b""]

@@ -7,6 +7,7 @@ import anyio
 import pytest
 import trio.testing
 
+from thekeys_async import AsyncGateway, RequestTimeoutError
 from thekeys_async.timestamps import Allocator, Ledger, Timestamps
 from thekeys_async.turns import OutOfTime, Pacing, Turns
 
@@ -268,3 +269,35 @@ def test_pacing_is_checked() -> None:
     for wrong in ({"light": -1}, {"bluetooth": "1"}, {"light": None}, {"bluetooth": math.inf}, {"light": math.nan}):
         with pytest.raises((TypeError, ValueError)):
             Pacing(**wrong)
+
+
+class _SlowWire:
+    """Takes 3 s to connect."""
+
+    async def exchange(self, prepare: Callable[[], object], attempt: object, *, fresh: bool) -> None:
+        await anyio.sleep(3)
+        prepare()
+
+    def drop(self) -> None:
+        """Nothing is kept."""
+
+
+async def test_a_timestamp_that_proves_too_far_ahead_after_a_slow_connect_costs_no_more_than_the_budget() -> None:
+    async with AsyncGateway("too-far-ahead.test", share_codes={1: "code"}, pacing=Pacing(0, 0)) as gateway:
+        gateway._own_wire = _SlowWire()
+        lane = gateway.lane()
+        lane.ledger.last = lane.allocator.now() + 10 + 2.9  # beyond the lead, and within a second of it 3 s later
+
+        async def keep_the_turn() -> None:
+            await anyio.sleep(1)
+            waiter = lane.turns.enter(anyio.current_time(), command=True, signed=False)
+            await lane.turns.acquire(waiter, anyio.current_time(), math.inf)
+            await anyio.sleep_forever()
+
+        started = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            group.start_soon(keep_the_turn)
+            with pytest.raises(RequestTimeoutError):
+                await gateway.locker(1).status(timeout=5)
+            assert anyio.current_time() - started == pytest.approx(5)
+            group.cancel_scope.cancel()

@@ -210,3 +210,13 @@ def test_requests_as_bytes() -> None:
     post = request_bytes(Outgoing("POST", "/update"), common_headers("h:8080"))
     assert post.startswith(b"POST /update HTTP/1.1\r\nHost: h:8080\r\n")
     assert post.endswith(b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_a_reply_in_very_many_pieces_is_left_to_h11_which_takes_no_longer_for_that() -> None:
+    reader = ReplyReader()
+    reply = _OK.replace(b"Content-Type", b"X-Padding: " + b"x" * 40 + b"\r\nContent-Type")
+    pieces = [reply[:9], *(reply[n : n + 1] for n in range(9, len(reply)))]
+    assert [reader.feed(piece) for piece in pieces[:60]] == [None] * 60
+    assert reader._unusual is None
+    assert [reader.feed(piece) for piece in pieces[60:]][-1] == Reply(200, b"{}")
+    assert reader._unusual

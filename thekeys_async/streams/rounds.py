@@ -80,15 +80,15 @@ class Rounds:
         # Who leaves the watcher ends all this. A cancellation from outside reaches the consumer, and must not reach
         # tasks here when they are about to be shielded from it, which would confuse the event loops.
         with anyio.CancelScope(shield=True):
-            while polled := await self._turn():
+            while polled := await self._keep_watch():
                 await polled.poll()
                 self._await(polled)
                 if self._spare >= _MOST_SPARE:
                     return
                 self._spare += 1
 
-    async def _turn(self) -> Polled | None:
-        """Take one's turn at sleeping, and leave somebody else to it."""
+    async def _keep_watch(self) -> Polled | None:
+        """Sleep until the next poll is due, alone, and leave that to somebody else from then on."""
         async with self._sleeps:
             polled = await self._next()
         self._spare -= 1
