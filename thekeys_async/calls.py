@@ -165,7 +165,8 @@ class Call(Generic[_T]):
         finally:
             failed = tried.step in _PASSING
             tried.ended = anyio.current_time()
-            self._lane.trouble = tried.error if failed else None
+            if failed or tried.sent:
+                self._lane.trouble = tried.error if failed else None
             self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed)
             if self._endpoint.command and tried.sent:
                 self._lane.count_command(self._question.identifier)

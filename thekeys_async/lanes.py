@@ -141,7 +141,7 @@ class Lane:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
         rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
-        self.turns.release(now, rest=rest, failed=failed, command=endpoint.command)
+        self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent)
 
 
 def find(key: str) -> Lane | None:

@@ -166,7 +166,7 @@ class Turns:
             self._streak = 0
         return anyio.current_time() if self._shared else now
 
-    def release(self, now: float, *, rest: float, failed: bool, command: bool) -> None:
+    def release(self, now: float, *, rest: float, failed: bool, command: bool, sent: bool = True) -> None:
         """Give the turn back.
 
         Args:
@@ -174,17 +174,19 @@ class Turns:
             rest: Seconds before the gateway may be asked again.
             failed: Whether it was busy or could not be reached: then the gateway's backoff grows.
             command: Whether it was a command's turn.
+            sent: Whether anything was sent; if not, and it did not fail, nothing is known that ends a backoff.
         """
         self._held = False
         self._rested_at = max(self._rested_at, now + rest)
-        self._failures = self._failures + 1 if failed else 0
+        if failed or sent:
+            self._failures = self._failures + 1 if failed else 0
         if failed:
             self._failed_at = now
             self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
         if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
         if self._shared:
-            self._hand_back(self._shared, rest)
+            self._hand_back(self._shared, rest, self._backoff if failed else 0.0)
         self._wake_next()
 
     def share(self, what: str, reply: Reply, arrivals: int) -> None:
@@ -211,15 +213,14 @@ class Turns:
         rest = self._rested_at - anyio.current_time()
         if reached and (waiter.gift is not None or rest > 0):
             # It came too late; or the end of our last turn never reached the others.
-            shared.release(Pause(quiet=max(0.0, rest)))
+            shared.release(Pause(quiet=max(0.0, rest), failures=shared.failures))
             return False
         if reached:
             self._failures = shared.failures
         return reached
 
-    def _hand_back(self, shared: SharedTurn, rest: float) -> None:
+    def _hand_back(self, shared: SharedTurn, rest: float, retry: float) -> None:
         """Give the turn back to all processes; from here on the backoff is theirs."""
-        retry = self._backoff if self._failures else 0.0
         shared.release(Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures))
         self._failures = 0
 

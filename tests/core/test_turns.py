@@ -301,3 +301,19 @@ async def test_a_timestamp_that_proves_too_far_ahead_after_a_slow_connect_costs_
                 await gateway.locker(1).status(timeout=5)
             assert anyio.current_time() - started == pytest.approx(5)
             group.cancel_scope.cancel()
+
+
+async def test_a_turn_in_which_nothing_was_sent_does_not_end_a_backoff() -> None:
+    queue = Queue()
+    turns = queue.turns
+
+    async def take_turn(*, failed: bool, sent: bool) -> float:
+        waiter = turns.enter(anyio.current_time(), command=False, signed=False)
+        await turns.acquire(waiter, anyio.current_time(), math.inf)
+        turns.release(anyio.current_time(), rest=0, failed=failed, command=False, sent=sent)
+        return queue.now
+
+    came = [await take_turn(failed=failed, sent=sent) for failed, sent in [(True, True)] * 3 + [(False, False)]]
+    came.append(await take_turn(failed=True, sent=True))
+    came.append(await take_turn(failed=False, sent=True))
+    assert came == pytest.approx([0, 0.25, 0.75, 1.75, 1.75, 3.75])
