@@ -21,7 +21,7 @@ from thekeys_async.protocol.errors import TheKeysError
 
 T = TypeVar("T")
 
-_SHOWN_BY_WATCH = frozenset({"polling", "following"})
+_SHOWN_BY_WATCH = "thekeys_async.streams"
 
 
 @attrs.frozen
@@ -146,7 +146,7 @@ class _Warnings(logging.Handler):
         self._received = received
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._received or record.module in _SHOWN_BY_WATCH:
+        if self._received or record.name == _SHOWN_BY_WATCH:
             return
         sentence = printable(record.getMessage())
         line = json.dumps({"warning": sentence}) if self._json else f"Warning: {sentence}."

@@ -18,7 +18,7 @@ from thekeys_async.streams.rounds import Rounds
 from thekeys_async.streams.tracking import Door, Tracker, Wishes
 from thekeys_async.streams.updates import GatewayUpdate
 
-_log = logging.getLogger("thekeys_async")
+_log = logging.getLogger("thekeys_async.streams")
 
 
 class Gateway(Scans, Protocol):

@@ -20,7 +20,7 @@ from thekeys_async.protocol.models import LockerReading
 from thekeys_async.streams.doors import Asks, Doors, Follower
 from thekeys_async.streams.tracking import Door
 
-_log = logging.getLogger("thekeys_async")
+_log = logging.getLogger("thekeys_async.streams")
 
 _BUDGET = 60.0
 _LONGEST_PAUSE = 60.0
