@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING
 
-from thekeys_async.on_demand import loader
+from thekeys_async._lazy import loader
 from thekeys_async.protocol.errors import (
     CoordinationError,
     FirmwareUnavailableError,
@@ -38,7 +38,7 @@ from thekeys_async.protocol.models import (
 )
 
 if TYPE_CHECKING:
-    from thekeys_async.budgets import DEFAULT, Default
+    from thekeys_async.calls.budgets import DEFAULT, Default
     from thekeys_async.cloud.errors import (
         AuthenticationError,
         CloudError,
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
     )
     from thekeys_async.fleets.fleet import Fleet, FleetResult
     from thekeys_async.gateway import AsyncGateway
-    from thekeys_async.gateway_transport import GatewayTransport
     from thekeys_async.locker import AsyncLocker
     from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
-    from thekeys_async.streams.watch import Updates, Watcher
-    from thekeys_async.timestamps import Timestamps
-    from thekeys_async.turns import Pacing
+    from thekeys_async.streams.watcher import Updates, Watcher
+    from thekeys_async.transport.gateway_transport import GatewayTransport
+    from thekeys_async.turns.queue import Pacing
+    from thekeys_async.turns.timestamps import Timestamps
 
 __all__ = [
     "DEFAULT",
@@ -108,27 +108,27 @@ __all__ = [
 
 # Values and errors are here at once; the rest is loaded when it is first asked for.
 _HOMES = {
-    "DEFAULT": "budgets",
+    "DEFAULT": "calls.budgets",
     "AsyncGateway": "gateway",
     "AsyncLocker": "locker",
     "AuthenticationError": "cloud.errors",
     "CloudError": "cloud.errors",
     "CloudProtocolError": "cloud.errors",
     "CloudUnreachableError": "cloud.errors",
-    "Default": "budgets",
+    "Default": "calls.budgets",
     "Fleet": "fleets.fleet",
     "FleetResult": "fleets.fleet",
-    "GatewayTransport": "gateway_transport",
+    "GatewayTransport": "transport.gateway_transport",
     "GatewayUpdate": "streams.updates",
     "LockerUpdate": "streams.updates",
     "NotFoundError": "cloud.errors",
-    "Pacing": "turns",
+    "Pacing": "turns.queue",
     "ShareRejectedError": "cloud.errors",
-    "Timestamps": "timestamps",
+    "Timestamps": "turns.timestamps",
     "Update": "streams.updates",
     "UpdateKind": "streams.updates",
-    "Updates": "streams.watch",
-    "Watcher": "streams.watch",
+    "Updates": "streams.watcher",
+    "Watcher": "streams.watcher",
 }
 
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 
-from thekeys_async import lanes
-from thekeys_async.budgets import DEFAULT, Default, checked
-from thekeys_async.calls import Answer, Call, Understand
+from thekeys_async.calls.budgets import DEFAULT, Default, checked
+from thekeys_async.calls.call import Answer, Call, Understand
 from thekeys_async.coordination.base import Coordinator
-from thekeys_async.lanes import Lane, Scan, Settings
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
@@ -19,15 +17,17 @@ from thekeys_async.protocol.errors import GatewayUnreachableError, ProtocolError
 from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Question
-from thekeys_async.protocol.signature import ShareCode
-from thekeys_async.timestamps import Timestamps
-from thekeys_async.transport import Wire
-from thekeys_async.turns import Pacing
+from thekeys_async.protocol.secrets import ShareCode
+from thekeys_async.transport.wire import Wire
+from thekeys_async.turns import shared
+from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.shared import Lane, Scan, Settings
+from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
     import httpx
 
-    from thekeys_async.streams.watch import Watcher
+    from thekeys_async.streams.watcher import Watcher
 
 _T = TypeVar("_T")
 _MINUTES = 300.0
@@ -96,7 +96,7 @@ class AsyncGateway:
         self._recover_clock = recover_clock
         self._lane: Lane | None = None
         self._closed = False
-        lanes.check_if_in_use(self._key, self._settings)
+        shared.check_if_in_use(self._key, self._settings)
 
     def __repr__(self) -> str:
         return f"<AsyncGateway {getattr(self, '_name', '')!r} at {getattr(self, '_address', None)}>"
@@ -285,10 +285,10 @@ class AsyncGateway:
         """
         if self._closed:
             raise RuntimeError(f"{self!r} is closed")
-        if self._lane is None or lanes.find(self._key) is not self._lane:
+        if self._lane is None or shared.find(self._key) is not self._lane:
             if self._lane:
                 self._lane.close()
-            self._lane = lanes.join(self._key, self._settings)
+            self._lane = shared.join(self._key, self._settings)
         return self._lane
 
     def _call(self, lane: Lane, question: Question, understand: Understand[_T]) -> Call[_T]:
@@ -322,6 +322,6 @@ def _through_httpx(
 ) -> Wire | None:
     if client is None and transport is None:
         return None
-    from thekeys_async import foreign  # noqa: PLC0415 - whoever gives one has loaded httpx; nobody else need wait
+    from thekeys_async.transport import httpx_wire  # noqa: PLC0415 - whoever gives one has loaded httpx; nobody else need wait
 
-    return foreign.wire(address, client, transport)
+    return httpx_wire.wire(address, client, transport)

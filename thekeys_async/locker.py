@@ -4,8 +4,8 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from thekeys_async.budgets import DEFAULT, Default
-from thekeys_async.calls import Answer, Understand
+from thekeys_async.calls.budgets import DEFAULT, Default
+from thekeys_async.calls.call import Answer, Understand
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import (
@@ -19,7 +19,7 @@ from thekeys_async.protocol.errors import (
 )
 from thekeys_async.protocol.models import CommandResult, DoorState, LockerStatus
 from thekeys_async.protocol.requests import Question
-from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.protocol.secrets import ShareCode
 
 _T = TypeVar("_T")
 _ASK_EVERY = 2.0

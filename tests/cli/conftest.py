@@ -6,7 +6,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from thekeys_async.cli.app import thekeys
+from thekeys_async.cli.commands import thekeys
 
 CODE = "Zmo1sps2OVyCFtl1"
 LOCKER = "45961123"

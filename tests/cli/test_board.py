@@ -17,8 +17,8 @@ from thekeys_async import (
     UpdateKind,
 )
 from thekeys_async.cli.board import Board
-from thekeys_async.cli.live import age, draw
-from thekeys_async.cli.strength import sparkline, style
+from thekeys_async.cli.live_table import age, draw
+from thekeys_async.cli.signal_strength import sparkline, style
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 
 import thekeys_async
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
+from thekeys_async.cli.errors import Effect, failure
 from thekeys_async.cli.exits import MEANINGS, ExitCode, exit_code
-from thekeys_async.cli.failures import Effect, failure
 from thekeys_async.simulator import Fault
 
 CODE = "Zmo1sps2OVyCFtl1"

@@ -37,7 +37,7 @@ def test_help_loads_neither_tables_nor_simulator():
         "from thekeys_async.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
-        "for name in ('thekeys_async.cli.present', 'thekeys_async.cli.actions', 'thekeys_async.simulator',\n"
+        "for name in ('thekeys_async.cli.output', 'thekeys_async.cli.actions', 'thekeys_async.simulator',\n"
         "             'thekeys_async.cli.coordination', 'platformdirs', 'coredis'):\n"
         "    assert name not in sys.modules, name\n"
     )

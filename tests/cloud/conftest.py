@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from thekeys_async.cloud import Clock, Cloud
-from thekeys_async.simulator.cloud import SimulatedCloud
+from thekeys_async.simulator.cloud.cloud import SimulatedCloud
 from thekeys_async.simulator.gateway import SimulatedGateway
 from thekeys_async.simulator.locker import SimulatedLocker
 

@@ -14,9 +14,9 @@ import anyio
 
 from thekeys_async import AsyncGateway, Pacing, TheKeysError
 from thekeys_async.coordination import FileCoordinator, RedisCoordinator
-from thekeys_async.lanes import Lane
 from thekeys_async.protocol.requests import Question
-from thekeys_async.timestamps import Stamp
+from thekeys_async.turns.shared import Lane
+from thekeys_async.turns.timestamps import Stamp
 
 LEASE = 0.6
 

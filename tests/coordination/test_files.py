@@ -13,7 +13,7 @@ import pytest
 
 from thekeys_async import CoordinationError
 from thekeys_async.coordination import Claim, FileCoordinator, Pause, TurnTimeoutError, Wish
-from thekeys_async.coordination.tickets import Ticket
+from thekeys_async.coordination.file_tickets import Ticket
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from thekeys_async.coordination import Claim, Pause, Wish
 from thekeys_async.coordination.base import LONGEST_SLEEP, look_again_after
-from thekeys_async.coordination.order import Place, Record, in_order, turns_until
+from thekeys_async.coordination.rules import Place, Record, in_order, turns_until
 from thekeys_async.coordination.stamps import next_timestamp
 
 COMMAND, READ = 0, 1

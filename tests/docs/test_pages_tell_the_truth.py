@@ -15,7 +15,7 @@ from thekeys_async import (
     coordination,
     simulator,
 )
-from thekeys_async.cli.app import thekeys
+from thekeys_async.cli.commands import thekeys
 from thekeys_async.cli.exits import MEANINGS
 from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.protocol.errors import refusal

@@ -158,7 +158,7 @@ def test_a_reply_in_pieces_is_the_same_reply(cuts: list[int]) -> None:
 def test_the_plain_reply_takes_the_short_path(
     monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], connection: bytes
 ) -> None:
-    monkeypatch.delattr("thekeys_async.protocol.unusual.h11.Connection")
+    monkeypatch.delattr("thekeys_async.protocol.h11_reading.h11.Connection")
     reader = ReplyReader()
     pieces = [piece.replace(b"Content-Type", connection + b"Content-Type") for piece in pieces]
     assert [reader.feed(piece) for piece in pieces][-1] == Reply(200, b"{}")

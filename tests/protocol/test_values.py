@@ -15,7 +15,7 @@ from thekeys_async.protocol import endpoints
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.replies import Reply, check_done
 from thekeys_async.protocol.requests import Question
-from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.protocol.secrets import ShareCode
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import thekeys_async
 from thekeys_async.protocol import replies
 from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.protocol.secrets import ShareCode
 
 _VECTORS = Path(__file__).parent.parent / "vectors"
 _SIGNATURES = json.loads((_VECTORS / "signatures.json").read_text())["vectors"]

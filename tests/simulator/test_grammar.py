@@ -4,8 +4,8 @@ import h11
 import pytest
 
 from thekeys_async.simulator import grammar
-from thekeys_async.simulator.grammar import RequestReader, written
-from thekeys_async.simulator.messages import Response
+from thekeys_async.simulator.http.grammar import RequestReader, written
+from thekeys_async.simulator.http.messages import Response
 
 pytestmark = pytest.mark.anyio
 

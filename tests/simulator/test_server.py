@@ -6,8 +6,8 @@ import anyio
 import httpx
 import pytest
 
-from thekeys_async.simulator.messages import Response
-from thekeys_async.simulator.server import HttpServer, owned_tasks, serve
+from thekeys_async.simulator.http.messages import Response
+from thekeys_async.simulator.http.server import HttpServer, owned_tasks, serve
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thekeys_async import DoorState, GatewayUpdate, LockerReading, LockerStatus, NotSharedError, UpdateKind
-from thekeys_async.streams.polling import Rhythm
-from thekeys_async.streams.tracking import Door, Tracker, Wishes
+from thekeys_async.streams.changes import Door, Tracker, Wishes
+from thekeys_async.streams.poller import Rhythm
 from thekeys_async.streams.updates import differing, fold
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from thekeys_async import Fleet, GatewayUpdate
-from thekeys_async.streams.following import Following
+from thekeys_async.streams.subscription import Following
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from thekeys_async import GatewayUpdate, UpdateKind
-from thekeys_async.streams.folding import Box
+from thekeys_async.streams.buffer import Box
 
 pytestmark = pytest.mark.anyio
 

@@ -17,6 +17,6 @@ def main() -> None:
     """Run the command with this process's arguments, and leave with one of the codes in `exits`."""
     if any(find_spec(library) is None for library in ("click", "platformdirs", "rich", "tomlkit")):
         sys.exit("The command needs its extra libraries: pip install 'thekeys-async[cli]'")
-    from thekeys_async.cli.app import thekeys  # noqa: PLC0415 - it imports click, which may not be installed
+    from thekeys_async.cli.commands import thekeys  # noqa: PLC0415 - it imports click, which may not be installed
 
     thekeys(prog_name="thekeys")

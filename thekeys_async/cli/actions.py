@@ -6,12 +6,12 @@ from functools import partial
 import click
 
 from thekeys_async import AsyncGateway, AsyncLocker
-from thekeys_async.cli import present
+from thekeys_async.cli import output
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.failures import Effect
-from thekeys_async.cli.names import gateway_named, locker_named
+from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.targets import gateway_named, locker_named
 from thekeys_async.coordination import Coordinator
 
 _EFFECTS: Mapping[str, Effect] = {
@@ -40,17 +40,17 @@ def perform(settings: Settings, action: str) -> None:
     else:
         settings = locker_named(settings, signed=action not in _UNSIGNED)
     coordinator = chosen_coordinator(settings)
-    with present.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
+    with output.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
         work = partial(_ask, settings, coordinator, action)
         answer = run(settings, _EFFECTS.get(action, Effect.NONE), partial(within, coordinator, work))
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
     if settings.json:
-        present.print_json(present.as_json(action, identifier, answer))
+        output.print_json(output.as_json(action, identifier, answer))
     else:
-        present.print_answer(action, identifier, answer)
+        output.print_answer(action, identifier, answer)
 
 
-async def _ask(settings: Settings, coordinator: Coordinator | None, action: str) -> present.Answer:
+async def _ask(settings: Settings, coordinator: Coordinator | None, action: str) -> output.Answer:
     budget = {} if settings.timeout is None else {"timeout": settings.timeout}
     async with _gateway(settings, coordinator) as gateway:
         match action:
@@ -66,7 +66,7 @@ async def _ask(settings: Settings, coordinator: Coordinator | None, action: str)
                 return await _ask_locker(_locker(gateway, settings), action, budget)
 
 
-async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float]) -> present.Answer:
+async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float]) -> output.Answer:
     match action:
         case "open":
             return await door.open(**budget)

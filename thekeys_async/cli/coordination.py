@@ -8,12 +8,12 @@ from typing import Self, TypeVar
 
 import click
 
+from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
-from thekeys_async.cli.failures import other_failure
-from thekeys_async.cli.names import configured_state_dir
 from thekeys_async.cli.options import Settings
+from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.coordination import Coordinator, FileCoordinator, RedisCoordinator
-from thekeys_async.coordination.folder import naming
+from thekeys_async.coordination.file_folder import naming
 
 T = TypeVar("T")
 

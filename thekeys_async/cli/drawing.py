@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from thekeys_async import battery_percent
 from thekeys_async.cli.recording import Point, Recording, Series, smoothed, summarised
-from thekeys_async.cli.strength import GOOD, WEAK
+from thekeys_async.cli.signal_strength import GOOD, WEAK
 
 Axes: TypeAlias = Any
 library: Any = mpl  # its own types know no dates on an axis, and are unknown in part

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import tomlkit
 
-from thekeys_async.cli.configuration import Configuration
+from thekeys_async.cli.config_file import Configuration
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.wiring import Wired
 

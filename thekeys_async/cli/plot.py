@@ -7,12 +7,12 @@ import attrs
 import click
 from rich.table import Column, Table
 
-from thekeys_async.cli import present
+from thekeys_async.cli import output
+from thekeys_async.cli.errors import Failure, other_failure, printable
 from thekeys_async.cli.exits import ExitCode
-from thekeys_async.cli.failures import Failure, other_failure, printable
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
-from thekeys_async.cli.strength import WEAK
+from thekeys_async.cli.signal_strength import WEAK
 
 _NO_LIBRARY = "Drawing needs matplotlib: pip install 'thekeys-async[plot]'"
 _NOTHING = "There is no reading in it. It has to be what 'thekeys watch --json' has printed."
@@ -36,9 +36,9 @@ def run_plot(settings: Settings, file: Iterable[str], picture: Path) -> None:
         click.echo(f"Lines that made no sense, and were left out: {recording.left_out}.", err=True)
     found = _summaries(recording)
     if settings.json:
-        present.print_json({"file": str(picture), "lines": [_as_json(*each) for each in found]})
+        output.print_json({"file": str(picture), "lines": [_as_json(*each) for each in found]})
     else:
-        present.print_rich(_table(found), f"{_ADVICE} Drawn in {printable(str(picture))}.")
+        output.print_rich(_table(found), f"{_ADVICE} Drawn in {printable(str(picture))}.")
 
 
 def _draw(settings: Settings, recording: Recording, picture: Path) -> None:

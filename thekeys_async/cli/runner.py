@@ -14,8 +14,8 @@ import anyio.abc
 import attrs
 import click
 
+from thekeys_async.cli.errors import Effect, Failure, failure, other_failure, printable
 from thekeys_async.cli.exits import ExitCode
-from thekeys_async.cli.failures import Effect, Failure, failure, other_failure, printable
 from thekeys_async.cli.options import Settings
 from thekeys_async.protocol.errors import TheKeysError
 

@@ -11,16 +11,16 @@ import click
 from rich.table import Column, Table
 
 from thekeys_async import AsyncGateway
-from thekeys_async.cli import present
+from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, flags_checked
-from thekeys_async.cli.configuration import Configuration, ConfigurationError, save
+from thekeys_async.cli.config_file import Configuration, ConfigurationError, save
 from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.errors import Effect, other_failure, printable
 from thekeys_async.cli.exits import ExitCode
-from thekeys_async.cli.failures import Effect, other_failure, printable
-from thekeys_async.cli.names import path_of, read
 from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.targets import path_of, read
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.coordination import Coordinator
@@ -69,7 +69,7 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
 
 
 def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
-    return present.waiting(text, shown=not (settings.json or settings.debug))
+    return output.waiting(text, shown=not (settings.json or settings.debug))
 
 
 async def _share(
@@ -122,20 +122,20 @@ def _report(
     settings: Settings, path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut], *, synchronized: bool
 ) -> None:
     if settings.json:
-        present.print_json(_as_json(path, entries, left_out))
+        output.print_json(_as_json(path, entries, left_out))
         return
     table = Table("Locker", Column("Identifier", justify="right"), "Gateway", "Address")
     for each in entries:
         gateway = each.wired.gateway
         table.add_row(each.locker, str(each.wired.locker.identifier), each.gateway, gateway.address)
-    present.print_rich(table, f"Written to {printable(str(path))}; nobody but you can read it.")
+    output.print_rich(table, f"Written to {printable(str(path))}; nobody but you can read it.")
     if not synchronized:
         gateways = sorted({each.gateway for each in entries})
-        present.print_rich(
+        output.print_rich(
             f"A new share works once its gateway and locker have been synchronised, which happens by itself or with "
             f"'thekeys synchronize {gateways[0]}' and 'thekeys synchronize_locker {entries[0].locker}'."
         )
-    present.print_rich(f"Then: thekeys open {entries[0].locker}")
+    output.print_rich(f"Then: thekeys open {entries[0].locker}")
     for other in left_out:
         click.echo(f"Left out: {printable(other.name)} ({other.identifier}): {other.reason}.", err=True)
 

@@ -10,9 +10,9 @@ import attrs
 import click
 from rich.table import Column, Table
 
-from thekeys_async.cli import names, present
+from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import Login, flags_checked
-from thekeys_async.cli.failures import Effect, printable
+from thekeys_async.cli.errors import Effect, printable
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, Share
@@ -60,11 +60,11 @@ def show(settings: Settings, login: Login, *, locker: str | None, show_codes: bo
     number = _number(settings, locker)
     found = _ask(settings, login, Effect.SHARES_READ, partial(_list, locker, number))
     if settings.json:
-        present.print_json([_as_json(*each, show_codes=show_codes) for each in found])
+        output.print_json([_as_json(*each, show_codes=show_codes) for each in found])
     elif found:
-        present.print_rich(_table(found, show_codes=show_codes))
+        output.print_rich(_table(found, show_codes=show_codes))
     else:
-        present.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
+        output.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
 
 
 def create(settings: Settings, login: Login, wanted: Wanted) -> None:
@@ -76,9 +76,9 @@ def create(settings: Settings, login: Login, wanted: Wanted) -> None:
     number = _number(settings, wanted.locker)
     locker, share = _ask(settings, login, Effect.SHARE, partial(_create, wanted, number))
     if settings.json:
-        present.print_json(_as_json(locker, share, show_codes=wanted.show_codes))
+        output.print_json(_as_json(locker, share, show_codes=wanted.show_codes))
     else:
-        present.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
+        output.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
 
 
 def revoke(settings: Settings, login: Login, number: int) -> None:
@@ -89,9 +89,9 @@ def revoke(settings: Settings, login: Login, number: int) -> None:
     """
     _ask(settings, login, Effect.SHARE, lambda cloud: cloud.delete_share(number))
     if settings.json:
-        present.print_json({"revoked": number})
+        output.print_json({"revoked": number})
     else:
-        present.print_rich(f"Share {number} is revoked. {_LATER}")
+        output.print_rich(f"Share {number} is revoked. {_LATER}")
 
 
 def _ask(settings: Settings, login: Login, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
@@ -104,7 +104,7 @@ def _ask(settings: Settings, login: Login, effect: Effect, question: Callable[[C
 
 
 def _waiting(settings: Settings) -> AbstractContextManager[object]:
-    return present.waiting("asking the vendor's cloud ...", shown=not (settings.json or settings.debug))
+    return output.waiting("asking the vendor's cloud ...", shown=not (settings.json or settings.debug))
 
 
 async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tuple[Locker, Share]]:
@@ -133,7 +133,7 @@ def _number(settings: Settings, locker: str | None) -> int | None:
     """Find a locker's number, if it is given, or stands in the configuration file."""
     if locker is None or locker.isdecimal():
         return None if locker is None else int(locker)
-    return names.locker_number(settings, locker)
+    return targets.locker_number(settings, locker)
 
 
 def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locker:

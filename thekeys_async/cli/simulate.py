@@ -8,7 +8,7 @@ import attrs
 import click
 
 from thekeys_async.cli.options import Settings
-from thekeys_async.cli.present import print_json
+from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
 from thekeys_async.simulator import ReplyStyle, SimulatedGateway, SimulatedLocker
 

@@ -10,14 +10,14 @@ import attrs
 import click
 
 from thekeys_async import AsyncGateway, Fleet, Updates
-from thekeys_async.cli import present
+from thekeys_async.cli import output
 from thekeys_async.cli.board import Board
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.lines import Output, as_json
-from thekeys_async.cli.live import follow, print_last
-from thekeys_async.cli.names import Watched, gateways_watched
+from thekeys_async.cli.json_lines import Output, as_json
+from thekeys_async.cli.live_table import follow, print_last
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run_until_stopped
+from thekeys_async.cli.targets import Watched, gateways_watched
 from thekeys_async.coordination import Coordinator
 
 Show = Callable[[Updates], Awaitable[None]]
@@ -49,9 +49,9 @@ def run_watch(settings: Settings, wish: Wish) -> None:
     chosen, names = gateways_watched(settings, wish.gateways)
     coordinator = chosen_coordinator(settings)
     gateways = _gateways(chosen, coordinator)
-    output, board, console = Output(), Board(gateways), present.console()
+    stdout, board, console = Output(), Board(gateways), output.console()
     if settings.json:
-        show: Show = partial(_print_lines, output, names)
+        show: Show = partial(_print_lines, stdout, names)
     else:
         show = partial(follow, board=board, names=names, console=console)
     options: dict[str, Any] = {
@@ -60,9 +60,9 @@ def run_watch(settings: Settings, wish: Wish) -> None:
         "lockers": None if settings.identifier is None else {settings.identifier},
         "follow_doors": any(each.codes for each in chosen),
     }
-    work = partial(_watch, gateways, options, settings.timeout, output, show)
+    work = partial(_watch, gateways, options, settings.timeout, stdout, show)
     run_until_stopped(settings, partial(within, coordinator, work))
-    if not settings.json and not output.has_no_reader:
+    if not settings.json and not stdout.has_no_reader:
         print_last(board, names, console)
 
 
@@ -81,23 +81,23 @@ async def _watch(
     gateways: Mapping[str, AsyncGateway],
     options: Mapping[str, Any],
     seconds: float | None,
-    output: Output,
+    stdout: Output,
     show: Show,
 ) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_end_when_closed, output, tasks.cancel_scope)
+        tasks.start_soon(_end_when_closed, stdout, tasks.cancel_scope)
         with anyio.move_on_after(seconds):
             async with Fleet(gateways) as fleet, fleet.watch(**options) as updates:
                 await show(updates)
         tasks.cancel_scope.cancel()
 
 
-async def _end_when_closed(output: Output, scope: anyio.CancelScope) -> None:
-    await output.closed()
+async def _end_when_closed(stdout: Output, scope: anyio.CancelScope) -> None:
+    await stdout.closed()
     scope.cancel()
 
 
-async def _print_lines(output: Output, names: Mapping[int, str], updates: Updates) -> None:
+async def _print_lines(stdout: Output, names: Mapping[int, str], updates: Updates) -> None:
     with suppress(BrokenPipeError):
         async for update in updates:
-            await output.write(as_json(update, names))
+            await stdout.write(as_json(update, names))

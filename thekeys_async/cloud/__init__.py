@@ -6,6 +6,7 @@ hands out the errors, and loads no library that only the cloud needs.
 
 from typing import TYPE_CHECKING
 
+from thekeys_async._lazy import loader
 from thekeys_async.cloud.errors import (
     AuthenticationError,
     CloudError,
@@ -14,7 +15,6 @@ from thekeys_async.cloud.errors import (
     NotFoundError,
     ShareRejectedError,
 )
-from thekeys_async.on_demand import loader
 
 if TYPE_CHECKING:
     from thekeys_async.cloud.client import KEEP, Cloud

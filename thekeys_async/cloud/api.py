@@ -4,14 +4,14 @@ from contextlib import suppress
 from datetime import tzinfo
 from urllib.parse import quote
 
-from thekeys_async.cloud import answers, forms
-from thekeys_async.cloud.call import Call
+from thekeys_async.cloud import forms, vocabulary
+from thekeys_async.cloud.calls import Call
 from thekeys_async.cloud.errors import CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
+from thekeys_async.cloud.http import Request
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.session import Session
-from thekeys_async.cloud.wire import Request
 
 _ROOT = "/fr/api/v2"
 _OK = 200
@@ -34,7 +34,7 @@ class Api:
     async def account(self, call: Call) -> Account:
         """Read the account."""
         request = Request("read the account", f"{_ROOT}/utilisateur/get/{_segment(self._username)}")
-        return answers.account(await self._data(request, call), self._username, self._zone)
+        return vocabulary.account(await self._data(request, call), self._username, self._zone)
 
     async def gateway(self, known: Accessory, call: Call) -> Gateway:
         """Read what a gateway last told; that the cloud knows no more of it is no error."""
@@ -42,18 +42,18 @@ class Api:
         data: Fields | None = None
         with suppress(NotFoundError):
             data = await self._data(request, call)
-        return answers.gateway(known, data, self._zone)
+        return vocabulary.gateway(known, data, self._zone)
 
     async def shares(self, locker: Locker, call: Call) -> tuple[Share, ...]:
         """Read a locker's shares."""
         request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
-        return answers.shares(await self._data(request, call), locker)
+        return vocabulary.shares(await self._data(request, call), locker)
 
     async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: Call) -> Share:
         """Create a share. The path takes the accessory's text identifier, never its number (observed)."""
         path = f"{_ROOT}/partage/create/{draft.locker_id}/accessoire/{_segment(accessory.identifier)}"
         request = Request("create a share", path, forms.creation(draft, code), changes=True)
-        return answers.created(draft, await self._data(request, call), code)
+        return vocabulary.created(draft, await self._data(request, call), code)
 
     async def update(self, share: Share, code: Secret | None, call: Call) -> None:
         """Change a share."""

@@ -11,17 +11,17 @@ import attrs
 import httpx
 
 from thekeys_async.cloud.api import Api
-from thekeys_async.cloud.call import Call
+from thekeys_async.cloud.calls import Call
 from thekeys_async.cloud.clock import Clock
 from thekeys_async.cloud.ensuring import ensured
 from thekeys_async.cloud.flight import Flight
+from thekeys_async.cloud.http import Wire
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
 from thekeys_async.cloud.moments import check_order, rounded
 from thekeys_async.cloud.phone import international
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.session import Session
 from thekeys_async.cloud.together import for_each
-from thekeys_async.cloud.wire import Wire
 
 _T = TypeVar("_T")
 

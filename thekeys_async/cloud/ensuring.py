@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 
-from thekeys_async.cloud.answers import of_accessory
 from thekeys_async.cloud.api import Api
-from thekeys_async.cloud.call import Call
+from thekeys_async.cloud.calls import Call
 from thekeys_async.cloud.errors import CloudError, CloudProtocolError, NotFoundError
 from thekeys_async.cloud.models import Accessory, Locker, Share
+from thekeys_async.cloud.vocabulary import of_accessory
 
 _CREATIONS = 3
 

@@ -7,14 +7,14 @@ from typing import Final
 
 import attrs
 
-from thekeys_async.cloud import forms, values, verdicts
-from thekeys_async.cloud.call import Call
+from thekeys_async.cloud import forms, outcomes, values
+from thekeys_async.cloud.calls import Call
 from thekeys_async.cloud.clock import Clock
 from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.flight import Flight
+from thekeys_async.cloud.http import Answer, NoAnswer, Request, Wire
 from thekeys_async.cloud.secret import Secret
-from thekeys_async.cloud.wire import Answer, NoAnswer, Request, Wire
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +60,12 @@ class Session:
         """
         token = await self._valid_token(None)
         outcome = await self._deliver(request, token, call)
-        if verdicts.refuses_token(outcome):
+        if outcomes.refuses_token(outcome):
             token = await self._valid_token(token)
             outcome = await self._deliver(request, token, call)
-        if verdicts.refuses_token(outcome):
+        if outcomes.refuses_token(outcome):
             raise AuthenticationError(f"{request.what}: the cloud refuses its own new token", code=401)
-        return verdicts.understood(request, outcome, [*request.secrets, self._password, token.secret])
+        return outcomes.understood(request, outcome, [*request.secrets, self._password, token.secret])
 
     async def _deliver(self, request: Request, token: _Token | None, call: Call) -> Answer | NoAnswer:
         """Send until there is an outcome that repeating can't better, or must not."""
@@ -73,10 +73,10 @@ class Session:
         for attempt in count(1):
             call.may_have_executed = before or request.changes
             outcome = await self._wire.exchange(request, token.secret if token else None)
-            undone = verdicts.did_nothing(outcome)
+            undone = outcomes.did_nothing(outcome)
             call.may_have_executed = before or (request.changes and not undone)
             _log.debug("%s: %s", request.what, outcome.status if isinstance(outcome, Answer) else outcome.reason)
-            if attempt == _ATTEMPTS or not verdicts.passes(outcome) or (request.changes and not undone):
+            if attempt == _ATTEMPTS or not outcomes.passes(outcome) or (request.changes and not undone):
                 return outcome
             await self.pause(attempt)
         raise AssertionError("unreachable: the last attempt returns")
@@ -97,7 +97,7 @@ class Session:
         request = Request("log in", "/api/login_check", forms.login(self._username, self._password))
         started = self._clock.monotonic()
         outcome = await self._deliver(request, None, Call())
-        fields = verdicts.logged_in(request, outcome)
+        fields = outcomes.logged_in(request, outcome)
         life = fields.optional("expires_in", values.seconds) or _TOKEN_LIFE
         self._token = _Token(_token_in(fields), started + life - min(_MARGIN, life / 2))
         return self._token

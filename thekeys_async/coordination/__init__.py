@@ -1,13 +1,13 @@
 """The same turns and timestamps across processes (`FileCoordinator`) and machines (`RedisCoordinator`).
 
-Without a coordinator, `thekeys_async.turns` and `thekeys_async.timestamps` keep the same order inside one process.
+Without a coordinator, `turns.queue` and `turns.timestamps` keep the same order inside one process.
 What a coordinator is, for who writes another one: `Coordinator`.
 """
 
 from typing import TYPE_CHECKING
 
+from thekeys_async._lazy import loader
 from thekeys_async.coordination.base import Claim, Coordinator, Lease, LeaseLostError, Pause, TurnTimeoutError, Wish
-from thekeys_async.on_demand import loader
 
 if TYPE_CHECKING:
     from thekeys_async.coordination.file import FileCoordinator
@@ -25,7 +25,10 @@ __all__ = [
     "Wish",
 ]
 
-_HOMES = {"FileCoordinator": "file", "RedisCoordinator": "redis"}
+_HOMES = {
+    "FileCoordinator": "file",
+    "RedisCoordinator": "redis",
+}
 
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists
     __getattr__ = loader(__name__, _HOMES)

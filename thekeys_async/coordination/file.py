@@ -22,10 +22,10 @@ from thekeys_async.coordination.base import (
     boot_time,
     look_again_after,
 )
-from thekeys_async.coordination.folder import GatewayFolder, naming
-from thekeys_async.coordination.order import Place, Record, in_order, turns_until
+from thekeys_async.coordination.file_folder import GatewayFolder, naming
+from thekeys_async.coordination.file_tickets import Ticket, count_alive, tickets
+from thekeys_async.coordination.rules import Place, Record, in_order, turns_until
 from thekeys_async.coordination.stamps import next_timestamp
-from thekeys_async.coordination.tickets import Ticket, count_alive, tickets
 from thekeys_async.coordination.timestamp_file import read_timestamp, write_timestamp
 from thekeys_async.coordination.turn_file import TurnFile
 

@@ -20,7 +20,7 @@ from thekeys_async.coordination.base import (
     boot_time,
     look_again_after,
 )
-from thekeys_async.coordination.redis_line import Asked, RedisLine
+from thekeys_async.coordination.redis_connection import Asked, RedisLine
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, TAKE
 from thekeys_async.coordination.redis_url import Url
 from thekeys_async.protocol.errors import CoordinationError

@@ -9,7 +9,7 @@ import re
 import zlib
 from pathlib import Path
 
-from thekeys_async.coordination.folder import naming, open_shared
+from thekeys_async.coordination.file_folder import naming, open_shared
 from thekeys_async.protocol.errors import CoordinationError
 
 _TEXT = re.compile(rb"(\d{1,15}) ([0-9a-f]{8})\n")

@@ -11,9 +11,9 @@ import os
 import attrs
 
 from thekeys_async.coordination.base import Pause
-from thekeys_async.coordination.folder import GatewayFolder, open_shared
+from thekeys_async.coordination.file_folder import GatewayFolder, open_shared
 from thekeys_async.coordination.locks import is_removed, try_lock, unlock
-from thekeys_async.coordination.order import Record
+from thekeys_async.coordination.rules import Record
 
 _SIZE = 256
 

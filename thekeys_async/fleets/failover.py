@@ -11,10 +11,9 @@ from typing import TypeGuard, TypeVar
 import anyio
 import attrs
 
-from thekeys_async.budgets import Default, checked
-from thekeys_async.calls import Answer, Understand
+from thekeys_async.calls.budgets import Default, checked
+from thekeys_async.calls.call import Answer, Understand
 from thekeys_async.gateway import AsyncGateway
-from thekeys_async.lanes import Scan
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
     GatewayUnreachableError,
@@ -22,6 +21,7 @@ from thekeys_async.protocol.errors import (
     TheKeysError,
 )
 from thekeys_async.protocol.requests import Question
+from thekeys_async.turns.shared import Scan
 
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")

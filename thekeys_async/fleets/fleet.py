@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 import attrs
 
-from thekeys_async.budgets import DEFAULT, Default, checked
+from thekeys_async.calls.budgets import DEFAULT, Default, checked
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.failover import Route
-from thekeys_async.fleets.merging import Merged
+from thekeys_async.fleets.watching import Merged
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.errors import RequestTimeoutError
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
-from thekeys_async.streams.tracking import Wishes
-from thekeys_async.streams.watch import Watcher
-from thekeys_async.timestamps import Timestamps
-from thekeys_async.turns import Pacing
+from thekeys_async.streams.changes import Wishes
+from thekeys_async.streams.watcher import Watcher
+from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
     from thekeys_async.cloud import Cloud
-    from thekeys_async.fleets.arriving import Arriving
+    from thekeys_async.fleets.from_cloud import Arriving
 
 _T = TypeVar("_T")
 
@@ -106,7 +106,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         Raises:
             CloudError: The cloud could not be asked, or a share could not be created; this may be repeated.
         """
-        from thekeys_async.fleets.arriving import Arriving, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
+        from thekeys_async.fleets.from_cloud import Arriving, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
 
         async def fetch() -> Self:
             settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}

@@ -10,7 +10,7 @@ from thekeys_async.protocol.http import MAX_BODY, MAX_HEAD, Head, IncompleteErro
 from thekeys_async.protocol.replies import Reply
 
 if TYPE_CHECKING:
-    from thekeys_async.protocol.unusual import UnusualReader
+    from thekeys_async.protocol.h11_reading import UnusualReader
 
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
@@ -111,6 +111,6 @@ def _may_become_plain(data: bytes) -> bool:
 
 
 def _unusual_reader(*, head_only: bool) -> "UnusualReader":
-    from thekeys_async.protocol.unusual import UnusualReader  # noqa: PLC0415 - few gateways ever need h11
+    from thekeys_async.protocol.h11_reading import UnusualReader  # noqa: PLC0415 - few gateways ever need h11
 
     return UnusualReader(head_only=head_only)

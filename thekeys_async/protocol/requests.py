@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import attrs
 
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.signature import ShareCode
+from thekeys_async.protocol.secrets import ShareCode
 
 
 @attrs.frozen

@@ -2,18 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from thekeys_async.on_demand import loader
+from thekeys_async._lazy import loader
 
 if TYPE_CHECKING:
-    from thekeys_async.simulator.cloud import CloudRequest, SimulatedCloud
-    from thekeys_async.simulator.cloud_handle import CloudHandle, SimulatedHome
-    from thekeys_async.simulator.cloud_tables import CloudAccessory, CloudShare
+    from thekeys_async.simulator.cloud.cloud import CloudRequest, SimulatedCloud
+    from thekeys_async.simulator.cloud.handles import CloudHandle, SimulatedHome
+    from thekeys_async.simulator.cloud.tables import CloudAccessory, CloudShare
     from thekeys_async.simulator.faults import Fault
     from thekeys_async.simulator.gateway import SimulatedGateway
-    from thekeys_async.simulator.handle import GatewayHandle
+    from thekeys_async.simulator.handles import GatewayHandle
     from thekeys_async.simulator.locker import Bolt, BoltEvent, SimulatedLocker
-    from thekeys_async.simulator.record import RequestRecord
     from thekeys_async.simulator.replies import ReplyStyle
+    from thekeys_async.simulator.request_log import RequestRecord
     from thekeys_async.simulator.service import Settings
     from thekeys_async.simulator.state import GatewayState
 
@@ -39,19 +39,19 @@ __all__ = [
 _HOMES = {
     "Bolt": "locker",
     "BoltEvent": "locker",
-    "CloudAccessory": "cloud_tables",
-    "CloudHandle": "cloud_handle",
-    "CloudRequest": "cloud",
-    "CloudShare": "cloud_tables",
+    "CloudAccessory": "cloud.tables",
+    "CloudHandle": "cloud.handles",
+    "CloudRequest": "cloud.cloud",
+    "CloudShare": "cloud.tables",
     "Fault": "faults",
-    "GatewayHandle": "handle",
+    "GatewayHandle": "handles",
     "GatewayState": "state",
     "ReplyStyle": "replies",
-    "RequestRecord": "record",
+    "RequestRecord": "request_log",
     "Settings": "service",
-    "SimulatedCloud": "cloud",
+    "SimulatedCloud": "cloud.cloud",
     "SimulatedGateway": "gateway",
-    "SimulatedHome": "cloud_handle",
+    "SimulatedHome": "cloud.handles",
     "SimulatedLocker": "locker",
 }
 

@@ -7,7 +7,7 @@ from random import Random
 import attrs
 
 from thekeys_async.protocol.endpoints import ENDPOINTS
-from thekeys_async.simulator.messages import Delivery, Response
+from thekeys_async.simulator.http.messages import Delivery, Response
 
 _GIANT = 1024 * 1024
 _HTML = b"<html><body>Internal Server Error</body></html>"

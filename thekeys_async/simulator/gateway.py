@@ -10,11 +10,11 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from thekeys_async.simulator.http.server import HttpServer, owned_tasks
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
 from thekeys_async.simulator.mischief import Mischief
-from thekeys_async.simulator.record import RequestLog, RequestRecord
 from thekeys_async.simulator.replies import ReplyStyle
-from thekeys_async.simulator.server import HttpServer, owned_tasks
+from thekeys_async.simulator.request_log import RequestLog, RequestRecord
 from thekeys_async.simulator.service import Effects, Service, Settings
 from thekeys_async.simulator.state import SCANNING, GatewayState
 

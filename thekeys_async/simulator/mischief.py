@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from thekeys_async.simulator.faults import Fault, Incident, Incidents
-from thekeys_async.simulator.messages import Response
+from thekeys_async.simulator.http.messages import Response
 
 _MOMENT = 0.25
 _DRIP = 0.05

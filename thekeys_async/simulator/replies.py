@@ -5,8 +5,8 @@ from enum import Enum
 
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.simulator.actions import BUSY, DONE, MISSING_PARAMETER
+from thekeys_async.simulator.http.messages import Response
 from thekeys_async.simulator.locker import Bolt, SimulatedLocker
-from thekeys_async.simulator.messages import Response
 from thekeys_async.simulator.state import GatewayState
 
 _HTTP_OK = 200

@@ -10,10 +10,10 @@ import attrs
 from thekeys_async.protocol.endpoints import ENDPOINTS, SYNCHRONIZE, SYNCHRONIZE_LOCKER, UPDATE, Endpoint
 from thekeys_async.simulator import actions, replies
 from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
+from thekeys_async.simulator.http.messages import Ending, Request, Response
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
-from thekeys_async.simulator.messages import Ending, Request, Response
-from thekeys_async.simulator.record import RequestLog
 from thekeys_async.simulator.replies import ReplyStyle
+from thekeys_async.simulator.request_log import RequestLog
 from thekeys_async.simulator.state import GatewayState, decimal
 
 _TURNS: dict[str, Turn] = {"open": "open", "close": "close", "calibrate": "calibrate"}

@@ -8,8 +8,7 @@ from typing import Protocol
 import anyio
 import attrs
 
-from thekeys_async.calls import Answer, Understand
-from thekeys_async.lanes import Lane
+from thekeys_async.calls.call import Answer, Understand
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
@@ -22,8 +21,9 @@ from thekeys_async.protocol.errors import (
 )
 from thekeys_async.protocol.models import LockerReading, LockerStatus
 from thekeys_async.protocol.requests import Question
-from thekeys_async.protocol.signature import ShareCode
-from thekeys_async.streams.tracking import Door
+from thekeys_async.protocol.secrets import ShareCode
+from thekeys_async.streams.changes import Door
+from thekeys_async.turns.shared import Lane
 
 _BUDGET = 60.0
 _BOLT_MOVES = 5.0

@@ -1,0 +1,293 @@
+"""The wire on real sockets: what it reuses, what it refuses, and what it knows about a request that failed."""
+
+import socket
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.transport.wire import (
+    Attempt,
+    ExchangeError,
+    NoAnswerError,
+    NotSentError,
+    SocketWire,
+    UnusableAnswerError,
+)
+
+pytestmark = pytest.mark.anyio
+
+_READ = Outgoing("GET", "/lockers")
+_COMMAND = Outgoing("POST", "/open", b"identifier=1")
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def _always(answer: bytes) -> Callable:
+    async def script(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await stream.send(answer)
+
+    return script
+
+
+def _then_close(answer: bytes) -> Callable:
+    async def script(stream: anyio.abc.SocketStream, _number: int) -> None:
+        await stream.send(answer)
+        await stream.aclose()
+
+    return script
+
+
+async def _read(wire: SocketWire) -> bytes:
+    return (await wire.exchange(lambda: _READ, Attempt(), fresh=False)).body
+
+
+async def _fails(wire: SocketWire, expected: type[ExchangeError], *, sent: bool, fresh: bool = False) -> None:
+    attempt = Attempt()
+    with pytest.raises(expected) as caught:
+        await wire.exchange(lambda: _COMMAND if fresh else _READ, attempt, fresh=fresh)
+    assert type(caught.value) is expected
+    assert attempt.sent is sent
+
+
+async def test_reads_share_a_connection_and_a_command_takes_a_fresh_one(serve: Callable) -> None:
+    async with serve(_always(_OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        for _ in range(3):
+            assert await _read(wire) == b"{}"
+        assert server.connections == 1
+        await wire.exchange(lambda: _COMMAND, Attempt(), fresh=True)
+        assert server.connections == 2
+        assert server.ends == ["closed"]
+        await _read(wire)
+        assert server.connections == 2
+        wire.close()
+
+
+async def test_what_is_sent_is_plain_http(serve: Callable) -> None:
+    async with serve(_always(_OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        await wire.exchange(lambda: _COMMAND, Attempt(), fresh=True)
+        wire.close()
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"POST /open HTTP/1.1"
+    assert b"Host: " + server.address.encode() in lines
+    assert b"Content-Type: application/x-www-form-urlencoded" in lines
+    assert b"Content-Length: 12" in lines
+    assert body == b"identifier=1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200\r\n\r\n{}",
+    ],
+)
+async def test_a_gateway_that_closes_after_each_reply_works_the_same(serve: Callable, answer: bytes) -> None:
+    async with serve(_then_close(answer)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        for _ in range(3):
+            assert await _read(wire) == b"{}"
+        wire.close()
+    assert server.connections == 3
+    assert len(server.requests) == 3
+
+
+async def test_a_dead_kept_connection_is_noticed_before_it_is_used(serve: Callable) -> None:
+    async with serve(_then_close(_OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        await _read(wire)
+        await server.ended.wait()
+        await _read(wire)
+        wire.close()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + _OK,
+        b"HTTP/1.1 200 OK\r\ncontent-length:   2  \r\n\r\n{}",
+    ],
+)
+async def test_chunks_interim_answers_and_white_space_are_understood(serve: Callable, answer: bytes) -> None:
+    async with serve(_always(answer)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        assert await _read(wire) == b"{}"
+        assert await _read(wire) == b"{}"
+        wire.close()
+    assert server.connections == 1
+
+
+async def test_a_reply_that_comes_byte_by_byte_is_whole(serve: Callable) -> None:
+    async def drip(stream: anyio.abc.SocketStream, _number: int) -> None:
+        for byte in _OK:
+            await stream.send(bytes([byte]))
+
+    async with serve(drip) as server:
+        wire = SocketWire(Address.parse(server.address))
+        assert await _read(wire) == b"{}"
+        wire.close()
+
+
+async def test_bytes_that_nobody_asked_for_end_the_connection(serve: Callable) -> None:
+    async with serve(_always(_OK + _OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        await _read(wire)
+        await _read(wire)
+        assert server.connections == 2
+        wire.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b" " * 100_000,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 100_000,
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000,
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: nonsense\r\n\r\n{}",
+    ],
+)
+async def test_an_answer_beyond_the_limits_or_beyond_http_is_unusable(serve: Callable, answer: bytes) -> None:
+    async with serve(_always(answer)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        await _fails(wire, UnusableAnswerError, sent=True)
+        await _fails(wire, UnusableAnswerError, sent=True)
+        assert server.connections == 2
+        wire.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])
+async def test_a_connection_that_ends_within_the_answer_is_no_answer(serve: Callable, answer: bytes) -> None:
+    async with serve(_then_close(answer)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        await _fails(wire, NoAnswerError, sent=True)
+        await _fails(wire, NoAnswerError, sent=True, fresh=True)
+        wire.close()
+
+
+async def test_a_refused_connection_was_never_sent() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        wire = SocketWire(Address.parse(f"127.0.0.1:{reserved.getsockname()[1]}"))
+        await _fails(wire, NotSentError, sent=False)
+        await _fails(wire, NotSentError, sent=False, fresh=True)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".invalid", "fe80::1%no-such-zone", "fe80::1%é"])
+async def test_an_address_that_leads_nowhere_was_never_asked(host: str) -> None:
+    await _fails(SocketWire(Address.parse(host)), NotSentError, sent=False)
+
+
+async def test_what_prepare_refuses_is_not_sent(serve: Callable) -> None:
+    def refuse() -> Outgoing:
+        raise KeyError("too late")
+
+    async with serve(_always(_OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        attempt = Attempt()
+        with pytest.raises(KeyError):
+            await wire.exchange(refuse, attempt, fresh=True)
+        assert not attempt.sent
+        await server.ended.wait()
+        assert server.requests == []
+        assert server.ends == ["closed"]
+
+
+async def test_a_connection_given_up_with_a_request_outstanding_is_aborted(serve: Callable) -> None:
+    asked = anyio.Event()
+
+    async def hang(stream: anyio.abc.SocketStream, _number: int) -> None:
+        asked.set()
+        await stream.receive()
+
+    async with serve(hang) as server:
+        wire = SocketWire(Address.parse(server.address))
+        attempt = Attempt()
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: wire.exchange(lambda: _COMMAND, attempt, fresh=True))
+            await asked.wait()
+            group.cancel_scope.cancel()
+        assert attempt.sent
+        await server.ended.wait()
+        assert server.ends == ["reset"]
+        wire.close()
+
+
+async def test_a_wire_that_is_closed_keeps_no_connection(serve: Callable) -> None:
+    async with serve(_always(_OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        wire.close()
+        await _read(wire)
+        await server.ended.wait()
+        assert server.ends == ["closed"]
+
+
+async def test_ipv6(serve: Callable) -> None:
+    async with serve(_always(_OK), "::1") as server:
+        wire = SocketWire(Address.parse(server.address))
+        assert await _read(wire) == b"{}"
+        wire.close()
+
+
+@pytest.mark.parametrize("dead_first", [True, False])
+async def test_a_name_with_several_addresses(
+    serve: Callable, monkeypatch: pytest.MonkeyPatch, *, dead_first: bool
+) -> None:
+    async with serve(_always(_OK)) as server:
+        port = int(server.address.rpartition(":")[2])
+        places = [("127.0.0.1", port), ("127.0.0.2", port)]
+
+        async def look_up(*_: object, **__: object) -> list:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 0, "", place)
+                for place in (reversed(places) if dead_first else places)
+            ]
+
+        monkeypatch.setattr(anyio, "getaddrinfo", look_up)
+        wire = SocketWire(Address("gateway.test", port))
+        assert await _read(wire) == b"{}"
+        wire.close()
+        places[:] = [("127.0.0.2", port), ("127.0.0.3", port)]
+        await _fails(SocketWire(Address("gateway.test", port)), NotSentError, sent=False)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked(*, fresh: bool) -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    received = []
+
+    async def speak(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.send(_OK)
+            spoken.set()
+            try:
+                received.append(await stream.receive())
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                received.append(b"")
+            heard.set()
+
+    spoken, heard = anyio.Event(), anyio.Event()
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, speak)
+        with pytest.MonkeyPatch.context() as patch:
+
+            async def late(sock: socket.socket) -> None:
+                await connected(sock)
+                await spoken.wait()
+
+            connected = anyio.wait_writable
+            patch.setattr(anyio, "wait_writable", late)
+            wire = SocketWire(Address.parse(f"127.0.0.1:{port}"))
+            await _fails(wire, NotSentError, sent=False, fresh=fresh)
+        await heard.wait()
+        group.cancel_scope.cancel()
+    assert received == [b""]

@@ -1,0 +1,163 @@
+"""Which timestamp comes next, whatever the clock does."""
+
+import logging
+import math
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thekeys_async.turns.timestamps import Allocator, Ledger, Timestamps, TooFarAheadError
+
+
+class Clock:
+    """A wall clock and a monotonic one that a test moves."""
+
+    def __init__(self, wall: float = 1_700_000_000.0) -> None:
+        self.wall = wall
+        self.elapsed = 100.0
+
+    def advance(self, seconds: float) -> None:
+        self.wall += seconds
+        self.elapsed += seconds
+
+
+def _allocator(clock: Clock, ledger: Ledger | None = None, **settings: float) -> Allocator:
+    return Allocator(ledger or Ledger(), Timestamps(**settings), wall=lambda: clock.wall, elapsed=lambda: clock.elapsed)
+
+
+def test_the_first_is_the_clock_and_a_burst_leads_it() -> None:
+    allocator = _allocator(Clock(1_700_000_000.7))
+    stamps = [allocator.take() for _ in range(3)]
+    assert [stamp.value for stamp in stamps] == [1_700_000_000, 1_700_000_001, 1_700_000_002]
+    assert stamps[0].lead == pytest.approx(-0.7)
+    assert stamps[2].lead == pytest.approx(1.3)
+
+
+def test_a_burst_waits_when_it_leads_by_the_most_that_is_allowed() -> None:
+    clock = Clock(1_700_000_000.0)
+    allocator = _allocator(clock, max_lead=2.0)
+    waited = 0.0
+    for _ in range(10):
+        wait = allocator.wait()
+        clock.advance(wait)
+        waited += wait
+        assert allocator.take().value - clock.wall <= 2.0
+    assert waited == pytest.approx(7.0)
+
+
+def test_two_event_loops_that_waited_together_do_not_exceed_the_lead_together() -> None:
+    clock, ledger = Clock(), Ledger()
+    one, other = _allocator(clock, ledger, max_lead=0), _allocator(clock, ledger, max_lead=0)
+    assert [one.wait(), other.wait()] == [0, 0]
+    one.take()
+    with pytest.raises(TooFarAheadError):
+        other.take()
+    clock.advance(other.wait())
+    other.take()
+
+
+def test_no_lead_means_one_a_second() -> None:
+    clock = Clock(1_700_000_000.25)
+    allocator = _allocator(clock, max_lead=0)
+    allocator.take()
+    assert allocator.wait() == pytest.approx(0.75)
+
+
+def test_an_infinite_lead_never_waits() -> None:
+    allocator = _allocator(Clock(), max_lead=math.inf)
+    for _ in range(1000):
+        assert allocator.wait() == 0
+        allocator.take()
+
+
+def test_a_clock_that_steps_back_neither_blocks_nor_repeats() -> None:
+    clock = Clock()
+    allocator = _allocator(clock)
+    before = allocator.take().value
+    clock.wall -= 3600
+    clock.elapsed += 5
+    assert allocator.wait() == 0
+    stamp = allocator.take()
+    assert stamp.value == before + 5
+    assert stamp.lead <= 0
+
+
+def test_a_clock_that_steps_back_between_two_event_loops_neither_blocks_nor_repeats() -> None:
+    clock, ledger = Clock(), Ledger()
+    before = _allocator(clock, ledger).take().value
+    clock.wall -= 3600
+    clock.elapsed = 3.0
+    allocator = _allocator(clock, ledger)
+    assert allocator.wait() == 0
+    assert allocator.take().value == before + 1
+
+
+def test_a_last_timestamp_far_beyond_the_lead_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    allocator = _allocator(Clock(1_700_000_000.0), Ledger(last=1_700_005_000))
+    with caplog.at_level(logging.WARNING, "thekeys_async"):
+        assert [allocator.wait(), allocator.wait()] == [0, 0]
+    assert allocator.take().value == 1_700_005_001
+    assert len(caplog.records) == 1
+
+
+def test_the_offset_is_added_to_the_clock() -> None:
+    assert _allocator(Clock(1_700_000_000.0), offset=-10).take().value == 1_699_999_990
+
+
+def test_a_jump_leads_by_what_is_allowed_but_10_s_at_most() -> None:
+    for max_lead, ahead in ((10.0, 10), (4.0, 4), (math.inf, 10), (0, 0)):
+        allocator = _allocator(Clock(1_700_000_000.0), max_lead=max_lead)
+        allocator.jump_ahead()
+        assert allocator.take().value == 1_700_000_000 + ahead
+
+
+def test_catching_up_waits_until_the_next_one_leads_by_nothing() -> None:
+    clock = Clock(1_700_000_000.0)
+    allocator = _allocator(clock)
+    allocator.jump_ahead()
+    allocator.take()
+    clock.advance(allocator.wait(catch_up=True))
+    assert allocator.take().lead <= 0
+
+
+@given(
+    st.lists(st.tuples(st.floats(-4000, 4000), st.floats(0, 50)), max_size=60), st.sampled_from([0, 0.5, 3, math.inf])
+)
+def test_timestamps_increase_and_the_wait_is_short_over_any_steps(steps: list, max_lead: float) -> None:
+    clock = Clock()
+    allocator = _allocator(clock, max_lead=max_lead)
+    last = 0
+    for step, elapsed in steps:
+        clock.wall += step
+        clock.elapsed += elapsed
+        wait = allocator.wait()
+        assert 0 <= wait <= 1
+        clock.advance(wait)
+        value = allocator.take().value
+        assert value > last
+        last = value
+
+
+def test_threads_never_get_the_same_one() -> None:
+    clock, ledger, found = Clock(), Ledger(), []
+
+    def work() -> None:
+        allocator = _allocator(clock, ledger, max_lead=math.inf)
+        found.extend(allocator.take().value for _ in range(500))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 2000
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_lead": -1}, {"max_lead": "1"}, {"max_lead": math.nan}, {"offset": None}, {"offset": math.inf}]
+)
+def test_settings_are_checked(settings: dict) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Timestamps(**settings)

@@ -1,0 +1,1 @@
+"""One call from beginning to end: its time budget, its turn, its retries."""

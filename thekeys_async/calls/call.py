@@ -1,0 +1,281 @@
+"""One call to a gateway from beginning to end: wait for the turn, send, understand, try again where that is right."""
+
+import logging
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+import anyio
+import attrs
+
+from thekeys_async.calls.budgets import Budget
+from thekeys_async.calls.retries import Step, next_step
+from thekeys_async.protocol import replies
+from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
+from thekeys_async.protocol.errors import (
+    GatewayBusyError,
+    GatewayUnreachableError,
+    OutcomeUnknownError,
+    RequestTimeoutError,
+    TheKeysError,
+    unusable,
+)
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Outgoing, Question
+from thekeys_async.transport.wire import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
+from thekeys_async.turns.queue import OutOfTime
+from thekeys_async.turns.shared import Lane
+from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
+
+_log = logging.getLogger("thekeys_async")
+_T = TypeVar("_T")
+_CLOCK_STAYS_SET = 300.0
+_LONGEST_SYNCHRONIZATION = 300.0
+_PASSING = {Step.BACK_OFF, Step.REPEAT}
+
+Understand = Callable[[Endpoint, Reply], _T]
+"""Makes a value of a reply, or raises what the reply means."""
+
+
+@attrs.frozen
+class Answer(Generic[_T]):
+    """What a call brought.
+
+    Attributes:
+        value: What was understood of the reply.
+        timestamp: The timestamp that was accepted, for a signed request.
+        attempts: How often the request was sent; 0 if another call's answer served as well.
+        duration: Seconds from the call to the reply.
+        at: When it came, in the event loop's time.
+    """
+
+    value: _T
+    timestamp: int | None
+    attempts: int
+    duration: float
+    at: float
+
+
+@attrs.define
+class _Try(Attempt):
+    """One attempt and how it went: without an error, its value was understood."""
+
+    lane: Lane = attrs.field(kw_only=True)
+    question: Question = attrs.field(kw_only=True)
+    budget: Budget = attrs.field(kw_only=True)
+    began: float = attrs.field(kw_only=True)
+    ended: float = 0.0
+    stamp: Stamp | None = None
+    reply: Reply | None = None
+    value: object = None
+    error: TheKeysError | None = None
+    hung: bool = False
+    step: Step = Step.FAIL
+
+    @property
+    def would_wait(self) -> bool:
+        """Whether trying again takes long; a connection that broke is worth another try at once."""
+        return self.step is Step.BACK_OFF or self.hung
+
+    def prepare(self) -> Outgoing:
+        """Take a timestamp and sign, at the last moment.
+
+        Raises:
+            OutOfTime: Too little of the budget is left to hear the answer.
+        """
+        if self.budget.is_too_late:
+            raise OutOfTime
+        self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
+        return self.question.sign(self.stamp.value if self.stamp else None)
+
+
+class Call(Generic[_T]):
+    """One call of one method, over all its attempts."""
+
+    def __init__(
+        self, lane: Lane, wire: Wire, question: Question, understand: Understand[_T], *, recover_clock: bool = True
+    ) -> None:
+        self._lane = lane
+        self._wire = wire
+        self._question = question
+        self._endpoint = question.endpoint
+        self._understand = understand
+        self._recover_clock = recover_clock
+        self._taken: tuple[Step, ...] = ()
+        self._attempts = 0
+        self._insist = True
+
+    async def run(self, timeout: float | None, *, shares: bool = False, insist: bool = True) -> Answer[_T]:
+        """Make the call.
+
+        Args:
+            timeout: The time budget in seconds; None for no limit.
+            shares: Whether another call's answer to the same question serves as well.
+            insist: Whether it is asked again when the gateway is busy, hangs or is not there; a poll is not, as the
+                next one comes anyway.
+
+        Raises:
+            TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
+        """
+        budget = Budget.start(timeout, command=self._endpoint.command)
+        self._insist = insist
+        self._lane.enter()
+        try:
+            return await self._until_answered(budget, self._endpoint.name if shares else None)
+        finally:
+            self._lane.leave()
+
+    async def _until_answered(self, budget: Budget, shares: str | None) -> Answer[_T]:
+        turns = self._lane.turns
+        endpoint = self._endpoint
+        waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, shares=shares)
+        last: TheKeysError | None = None
+        now = budget.started
+        while True:
+            try:
+                now = await turns.acquire(waiter, now, budget.send_by)
+                if waiter.gift is not None:
+                    return self._answer(self._understand(endpoint, waiter.gift), None, budget, now)
+                tried = await self._take_turn(budget, shares, now)
+            except TooFarAheadError:
+                now = anyio.current_time()
+                continue
+            except OutOfTime:
+                raise last or self._not_sent(budget) from None
+            if tried.error is None:
+                return self._answer(cast("_T", tried.value), tried.stamp, budget, tried.ended)
+            if tried.step is Step.FAIL or (tried.would_wait and not self._insist):
+                raise tried.error
+            last, now = tried.error, tried.ended
+            waiter.catch_up = tried.step is Step.CATCH_UP
+
+    def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
+        return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
+
+    async def _take_turn(self, budget: Budget, shares: str | None, now: float) -> _Try:
+        """Send the request once, and give the turn back however that ends."""
+        arrivals = self._lane.turns.arrivals
+        tried = _Try(lane=self._lane, question=self._question, budget=budget, began=now, send_by=budget.send_by)
+        try:
+            await self._exchange(tried, self._understand)
+            self._attempts += tried.sent
+            if tried.error:
+                tried.step = await self._decide(tried, tried.error, budget)
+            elif shares and tried.reply:
+                self._lane.turns.share(shares, tried.reply, arrivals)
+        finally:
+            failed = tried.step in _PASSING
+            tried.ended = anyio.current_time()
+            if failed or tried.sent:
+                self._lane.trouble = tried.error if failed else None
+            self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed)
+            if self._endpoint.command and tried.sent:
+                self._lane.count_command(self._question.identifier)
+        return tried
+
+    async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:
+        lead = tried.stamp.lead if tried.stamp else 0.0
+        step = next_step(
+            self._endpoint,
+            error,
+            sent=tried.sent,
+            answered=tried.reply is not None,
+            lead=lead,
+            taken=self._taken,
+        )
+        self._taken += (step,)
+        if step is Step.SET_CLOCK:
+            return await self._set_clock(tried, budget)
+        if step is Step.JUMP_AHEAD:
+            self._lane.allocator.jump_ahead()
+        elif step is Step.CATCH_UP and self._lane.allocator.wait(catch_up=True) > budget.left_to_send:
+            return Step.FAIL
+        return step
+
+    async def _set_clock(self, tried: _Try, budget: Budget) -> Step:
+        """Synchronise the gateway because its clock is not set, once for all who meet that, inside this turn."""
+        lane = self._lane
+        if not self._recover_clock or anyio.current_time() - lane.clock_set_at < _CLOCK_STAYS_SET:
+            return Step.FAIL
+        _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
+        await anyio.sleep(lane.settings.pacing.bluetooth)
+        now = anyio.current_time()
+        allowed = budget.for_a_command(ends=now + _LONGEST_SYNCHRONIZATION)
+        question = Question(SYNCHRONIZE)
+        synchronization = _Try(lane=lane, question=question, budget=allowed, began=now, send_by=allowed.send_by)
+        try:
+            await self._exchange(synchronization, replies.check_done)
+        except OutOfTime:
+            return Step.FAIL
+        if isinstance(synchronization.error, GatewayBusyError) or not synchronization.sent:
+            self._taken = tuple(step for step in self._taken if step is not Step.SET_CLOCK)
+            tried.error = synchronization.error
+            return Step.BACK_OFF
+        # Also if its answer was lost: it may have worked, and asking every caller's own would be no better.
+        lane.clock_set_at = anyio.current_time()
+        return Step.ONCE_MORE
+
+    async def _exchange(self, tried: _Try, understand: Understand[object]) -> None:
+        """Send a request and understand the answer, all that can be known of it going into `tried`.
+
+        Raises:
+            OutOfTime: Nothing was sent, because too little of the budget was left.
+        """
+        endpoint, budget = tried.question.endpoint, tried.budget
+        scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint, tried.began))
+        try:
+            with scope:
+                self._lane.use(self._wire)
+                tried.reply = await self._wire.exchange(tried.prepare, tried, fresh=endpoint.command)
+                tried.value = understand(endpoint, tried.reply)
+        except ExchangeError as error:
+            tried.error = _failure(endpoint, error)
+        except TheKeysError as error:
+            tried.error = error
+        except BaseException:
+            self._warn_of_loose_end(tried)
+            raise
+        if scope.cancelled_caught:
+            tried.hung = True
+            tried.error = _given_up(endpoint, budget, sent=tried.sent)
+        if isinstance(tried.error, GatewayBusyError):
+            tried.error.phase = self._lane.phase
+        _log.debug("%s %s: %s", self._lane.key, endpoint.name, tried.error or "answered")
+
+    def _warn_of_loose_end(self, tried: _Try) -> None:
+        endpoint = tried.question.endpoint
+        if tried.sent and endpoint.command:
+            what = "the door may have moved" if endpoint.door else "it may have been carried out"
+            _log.warning("%s %s was cancelled after it had been sent: %s", self._lane.key, endpoint.name, what)
+
+    def _not_sent(self, budget: Budget) -> TheKeysError:
+        """Why a call has spent its time in the queue."""
+        text = f"{self._endpoint.name} was not sent within its time budget of {budget.seconds:g} s"
+        match self._lane.trouble:
+            case GatewayBusyError() as busy:
+                return GatewayBusyError(f"{text}: {busy}", code=busy.code, cause=busy.cause, phase=self._lane.phase)
+            case GatewayUnreachableError() as unreachable:
+                return GatewayUnreachableError(f"{text}: {unreachable}")
+            case _:
+                return RequestTimeoutError(f"{text}: too little of that was left when its turn came")
+
+
+def _failure(endpoint: Endpoint, error: ExchangeError) -> TheKeysError:
+    """What an exchange without a usable answer means to the caller."""
+    if isinstance(error, UnusableAnswerError):
+        return unusable(endpoint, str(error))
+    if isinstance(error, NoAnswerError) and endpoint.command:
+        return OutcomeUnknownError(f"{endpoint.name} was sent, and may have been carried out: {error}")
+    return GatewayUnreachableError(f"{endpoint.name}: {error}")
+
+
+def _given_up(endpoint: Endpoint, budget: Budget, *, sent: bool) -> TheKeysError:
+    """What it means that an attempt has used up its time."""
+    if not sent:
+        return GatewayUnreachableError(f"{endpoint.name} was not sent: no connection to the gateway in time")
+    if endpoint.command:
+        return OutcomeUnknownError(
+            f"{endpoint.name} was sent, and may have been carried out: no answer within {budget.seconds:g} s"
+        )
+    if budget.left <= 0:
+        return RequestTimeoutError(f"{endpoint.name}: no answer within {budget.seconds:g} s")
+    return GatewayUnreachableError(f"{endpoint.name}: the gateway took the request and did not answer")

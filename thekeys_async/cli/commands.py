@@ -1,0 +1,225 @@
+"""The actions, as `thekeys --help` lists them. Importing this loads click, and neither rich nor the simulator."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from thekeys_async.cli.cloud_commands import setup, shares
+from thekeys_async.cli.errors import Failure, other_failure
+from thekeys_async.cli.exits import ExitCode, table
+from thekeys_async.cli.options import (
+    Settings,
+    gateway_options,
+    output_options,
+    simulate_options,
+    simulated_locker,
+    target_argument,
+)
+from thekeys_async.cli.stream_commands import plot, watch
+
+_DELAY = click.FloatRange(0, 3600)
+
+
+class _Actions(click.Group):
+    """Lists the actions in the order they are declared, and says how one failed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.Abort:
+            failure = other_failure("Declined", "Nothing was done.", ExitCode.UNEXPECTED, as_json=_as_json(ctx))
+        except click.UsageError as error:
+            if not _as_json(ctx):
+                raise
+            failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
+        except Failure as error:
+            failure = error
+        failure.show()
+        raise click.exceptions.Exit(failure.code)
+
+
+def _as_json(context: click.Context) -> bool:
+    return Settings.of(context).json
+
+
+@click.group(
+    cls=_Actions,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"\b\nExit codes:\n{table()}",
+)
+@gateway_options
+@click.version_option(package_name="thekeys-async")
+def thekeys() -> None:
+    """Drive The Keys smart locks through their gateway.
+
+    For example: thekeys --host 192.168.0.26 -i 45961123 -c 'share code' open
+
+    Or, with the names that 'thekeys setup' writes down: thekeys open front-door
+
+    The flags may stand before the action or after it.
+    """
+
+
+def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]], click.Command]:
+    """Declare an action on a gateway: it takes all the gateway's flags, and a name of the configuration file."""
+    return lambda function: thekeys.command(name)(
+        target_argument(target)(gateway_options(click.pass_context(function)))
+    )
+
+
+def _perform(action: str, context: click.Context) -> None:
+    from thekeys_async.cli.actions import perform  # noqa: PLC0415 - rich and the client, which --help does without
+
+    perform(Settings.of(context), action)
+
+
+@_action("open")
+def open_door(context: click.Context) -> None:
+    """Draw a locker's bolt back."""
+    _perform("open", context)
+
+
+@_action("close")
+def close_door(context: click.Context) -> None:
+    """Push a locker's bolt out."""
+    _perform("close", context)
+
+
+@_action("calibrate")
+def calibrate(context: click.Context) -> None:
+    """Let a locker find its end positions: its bolt moves."""
+    _perform("calibrate", context)
+
+
+@_action("locker_status")
+def locker_status(context: click.Context) -> None:
+    """Ask a locker where its bolt is.
+
+    It is asked over Bluetooth, which takes seconds and costs its battery.
+    """
+    _perform("locker_status", context)
+
+
+@_action("search", "GATEWAY")
+def search(context: click.Context) -> None:
+    """List the lockers that the gateway sees."""
+    _perform("search", context)
+
+
+@_action("status", "GATEWAY")
+def status(context: click.Context) -> None:
+    """Ask the gateway for its firmware and what it is doing."""
+    _perform("status", context)
+
+
+@_action("synchronize", "GATEWAY")
+def synchronize(context: click.Context) -> None:
+    """Synchronise the gateway with the vendor's cloud.
+
+    This takes up to some minutes, may install firmware, and no locker can be reached meanwhile.
+    """
+    _perform("synchronize", context)
+
+
+@_action("update", "GATEWAY")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def update(context: click.Context, yes: bool) -> None:
+    """Install the gateway's firmware.
+
+    It is installed also if it is up to date. At a terminal you are asked first.
+    """
+    if not yes:
+        _ask_before_flashing("the gateway's firmware: it will be away for a while")
+    _perform("update", context)
+
+
+@_action("synchronize_locker")
+def synchronize_locker(context: click.Context) -> None:
+    """Synchronise a locker with the vendor's cloud.
+
+    This may install firmware in it.
+    """
+    _perform("synchronize_locker", context)
+
+
+@_action("update_locker")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def update_locker(context: click.Context, yes: bool) -> None:
+    """Install a locker's firmware.
+
+    At a terminal you are asked first.
+    """
+    if not yes:
+        _ask_before_flashing("the locker's firmware: its door can't be driven meanwhile")
+    _perform("update_locker", context)
+
+
+thekeys.add_command(setup)
+thekeys.add_command(shares)
+thekeys.add_command(watch)
+thekeys.add_command(plot)
+
+
+@thekeys.command()
+@simulate_options
+@click.option(
+    "--locker",
+    "lockers",
+    type=simulated_locker,
+    multiple=True,
+    required=True,
+    metavar="IDENTIFIER[:CODE]",
+    help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--light", type=_DELAY, default=0.13, show_default=True, help="Seconds for a light request.")
+@click.option("--bluetooth", type=_DELAY, default=3.0, show_default=True, help="Seconds for one to a locker.")
+@click.option("--bolt", type=_DELAY, default=5.0, show_default=True, help="Seconds until a bolt has moved, after that.")
+@click.option(
+    "--style",
+    type=click.Choice(["field", "terse", "page"]),
+    default="field",
+    show_default=True,
+    help="Replies as seen in the field, the same with empty bodies, or as on the vendor's page.",
+)
+@click.pass_context
+def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], ...], **how: Any) -> None:
+    """Run a simulated gateway until SIGINT or SIGTERM.
+
+    It prints one line, with its address, when it is ready.
+    """
+    from thekeys_async.cli.simulate import Simulation, run_simulation  # noqa: PLC0415 - the simulator
+
+    settings = Settings.of(context)
+    codes: dict[int, str] = {}
+    for identifier, own_code in lockers:
+        code = own_code or settings.code
+        if code is None:
+            raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
+        codes[identifier] = code
+    run_simulation(settings, Simulation(lockers=codes, **how))
+
+
+@thekeys.command()
+@click.option("--from-cloud", is_flag=True, help="Show the way from an account to an open door.")
+@output_options
+@click.pass_context
+def demo(context: click.Context, from_cloud: bool) -> None:
+    """Show what the library does, on simulated gateways."""
+    if from_cloud:
+        from thekeys_async.cli.demo.cloud import run_demo_from_cloud as run  # noqa: PLC0415 - the simulator and rich
+    else:
+        from thekeys_async.cli.demo.comparison import run_demo as run  # noqa: PLC0415 - the same
+
+    run(Settings.of(context))
+
+
+def _ask_before_flashing(what: str) -> None:
+    """Ask a person at a terminal; a script has decided already."""
+    if sys.stdin.isatty():
+        click.confirm(f"Install {what}. Go on?", abort=True, err=True)

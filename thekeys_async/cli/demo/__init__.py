@@ -1,0 +1,1 @@
+"""`thekeys demo`: the main job, with no hardware."""

@@ -1,0 +1,152 @@
+"""What came back, as JSON for programs and with rich for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
+
+import attrs
+import click
+from rich.console import Console, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from thekeys_async import (
+    CommandResult,
+    DoorState,
+    GatewayStatus,
+    LockerReading,
+    LockerStatus,
+    battery_percent,
+)
+from thekeys_async.cli.errors import printable
+
+Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | CommandResult
+
+BOLT_NOTE = "The state is the bolt's, not the leaf's: a door can stand open with its bolt out."
+BATTERY_NOTE = "The battery's percentage is an estimate from its millivolts."
+_STYLES: Mapping[DoorState, str] = {
+    DoorState.OPEN: "green",
+    DoorState.CLOSED: "blue",
+    DoorState.UNKNOWN: "yellow",
+    DoorState.JAMMED: "bold red",
+}
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value on a line of its own."""
+    click.echo(json.dumps(value))
+
+
+def console() -> Console:
+    """Make what prints for a person: colours only on a terminal, and text as it stands."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def print_rich(*renderables: RenderableType) -> None:
+    """Print for a person."""
+    shown = console()
+    for renderable in renderables:
+        shown.print(renderable, soft_wrap=not isinstance(renderable, Table))
+
+
+def waiting(text: str, *, shown: bool) -> AbstractContextManager[object]:
+    """Show a person at a terminal that something is under way; on stderr, and gone when it is over."""
+    return Console(stderr=True).status(Text(text)) if shown else nullcontext()
+
+
+def as_json(action: str, identifier: int | None, answer: Answer) -> object:
+    """Turn an answer into JSON's types: an array for `search`, an object for everything else."""
+    match answer:
+        case GatewayStatus():
+            return {**attrs.asdict(answer), "synchronizing": answer.synchronizing}
+        case LockerStatus():
+            state = {"state": answer.state.value, "locked": answer.locked}
+            rest = {**attrs.asdict(answer), **_estimate(answer.battery_mv)}
+            return {"identifier": identifier, **rest, **state}
+        case CommandResult():
+            target = {} if identifier is None else {"identifier": identifier}
+            return {"action": action, **target, **attrs.asdict(answer)}
+        case _:
+            return [{**attrs.asdict(reading), **_estimate(reading.battery_mv)} for reading in answer]
+
+
+def print_answer(action: str, identifier: int | None, answer: Answer) -> None:
+    """Show an answer to a person."""
+    match answer:
+        case GatewayStatus():
+            print_rich(_gateway_table(answer))
+        case LockerStatus():
+            print_rich(_status_table(identifier, answer), Text(BOLT_NOTE, "dim"), Text(BATTERY_NOTE, "dim"))
+        case CommandResult():
+            print_rich(_sentence(action, identifier, answer))
+        case ():
+            print_rich("The gateway sees no locker. Bring it nearer to one, and try again in a minute.")
+        case _:
+            print_rich(_readings_table(answer), Text(BATTERY_NOTE, "dim"))
+
+
+def battery(millivolts: int | None) -> str:
+    """Write a battery's charge: the millivolts, and the estimate beside them."""
+    return "-" if millivolts is None else f"{millivolts} mV (about {battery_percent(millivolts)} %)"
+
+
+def door(state: DoorState) -> Text:
+    """Write where a bolt is."""
+    return Text(state.value, _STYLES[state])
+
+
+def facts(status: LockerStatus) -> str:
+    """Write on one line what a locker says of its battery and its radio."""
+    return f"battery {battery(status.battery_mv)}, RSSI {_number(status.rssi, ' dBm')}"
+
+
+def _estimate(millivolts: int | None) -> dict[str, int | None]:
+    return {"battery_percent": None if millivolts is None else battery_percent(millivolts)}
+
+
+def _sentence(action: str, identifier: int | None, result: CommandResult) -> str:
+    moves = action in {"open", "close", "calibrate"}
+    target = "gateway" if identifier is None else f"locker {identifier}"
+    times = "" if result.attempts == 1 else f", at attempt {result.attempts}"
+    done = f"{action}: done, says the gateway ({target}, {result.duration:.1f} s{times})."
+    return f"{done} The bolt needs about 5 s more; 'thekeys locker_status' reads it." if moves else done
+
+
+def _readings_table(readings: Sequence[LockerReading]) -> Table:
+    table = Table("Locker", _right("RSSI"), _right("Battery"), _right("Last event"))
+    for reading in sorted(readings, key=lambda reading: reading.identifier):
+        last_log = "-" if reading.last_log is None else str(reading.last_log)
+        table.add_row(str(reading.identifier), f"{reading.rssi} dBm", battery(reading.battery_mv), last_log)
+    return table
+
+
+def _status_table(identifier: int | None, status: LockerStatus) -> Table:
+    table = _facts(f"Locker {identifier}")
+    table.add_row("Bolt", door(status.state))
+    table.add_row("Locked", {True: "yes", False: "no", None: "not known"}[status.locked])
+    table.add_row("Position", _number(status.position))
+    table.add_row("RSSI", _number(status.rssi, " dBm"))
+    table.add_row("Battery", battery(status.battery_mv))
+    table.add_row("Firmware", _number(status.version))
+    return table
+
+
+def _gateway_table(status: GatewayStatus) -> Table:
+    table = _facts("Gateway")
+    table.add_row("Firmware", _number(status.version))
+    table.add_row("Phase", printable(status.phase))
+    table.add_row("Synchronising", "yes: no locker can be reached meanwhile" if status.synchronizing else "no")
+    return table
+
+
+def _facts(title: str) -> Table:
+    return Table(title=title, title_justify="left", show_header=False)
+
+
+def _right(title: str) -> Column:
+    return Column(title, justify="right")
+
+
+def _number(value: int | None, unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"

@@ -1,0 +1,188 @@
+"""From names to what they stand for. The configuration file is opened only where flags and environment leave a gap."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import click
+
+from thekeys_async.cli.config_file import (
+    Configuration,
+    ConfigurationError,
+    ConfiguredLocker,
+    default_path,
+    load,
+)
+from thekeys_async.cli.errors import other_failure, printable
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.options import Settings
+from thekeys_async.cloud.secret import Secret
+
+
+@attrs.frozen
+class Watched:
+    """A gateway to be watched.
+
+    Attributes:
+        host: Its address.
+        name: What the file calls it, or None.
+        codes: The share codes for its lockers, by their numbers.
+    """
+
+    host: str
+    name: str | None = None
+    codes: Mapping[int, str] = attrs.field(factory=dict[int, str], repr=False)
+
+
+def gateway_named(settings: Settings) -> Settings:
+    """Fill in which gateway to ask: the one that is named, else the only one of the file.
+
+    Raises:
+        click.UsageError: There is none of that name, or several and no name.
+        Failure: The file can't be used.
+    """
+    if settings.target is None and settings.chosen_host is not None:
+        return settings
+    path, configuration = _configuration(settings)
+    if settings.target is None:
+        return attrs.evolve(settings, configured_host=_only_host(configuration))
+    gateway = configuration.gateways.get(settings.target)
+    if gateway is None:
+        raise click.UsageError(f"No gateway of that name is in {_shown(path)}{_known(configuration.gateways)}")
+    return attrs.evolve(settings, configured_host=gateway.host)
+
+
+def locker_named(settings: Settings, *, signed: bool) -> Settings:
+    """Fill in which locker to drive, with which code, through which gateway; what is given stays.
+
+    Args:
+        settings: The flags.
+        signed: Whether a share code is needed.
+
+    Raises:
+        click.UsageError: There is none of that name, or it can't be told which gateway.
+        Failure: The file can't be used.
+    """
+    complete = settings.chosen_host is not None and (settings.code is not None or not signed)
+    if settings.target is None and (settings.identifier is None or complete):
+        return settings
+    path, configuration = _configuration(settings)
+    locker = _locker(settings, path, configuration)
+    if locker is None:
+        host = None if settings.chosen_host is not None else _only_host(configuration)
+        return attrs.evolve(settings, configured_host=host)
+    return attrs.evolve(
+        settings,
+        configured_host=configuration.gateways[locker.gateway].host,
+        identifier=locker.identifier if settings.identifier is None else settings.identifier,
+        code=locker.code if settings.code is None else settings.code,
+    )
+
+
+def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Watched, ...], Mapping[int, str]]:
+    """Find which gateways to watch: those given by flag and name, else that of the environment, else all of the file.
+
+    Returns:
+        The gateways, and what the file calls lockers, by their numbers.
+
+    Raises:
+        click.UsageError: The file has none of that name.
+        Failure: The file can't be used.
+    """
+    if not names and settings.chosen_host is not None:
+        one = locker_named(settings, signed=True)
+        return tuple(Watched(host, codes=_own_code(one)) for host in one.given_hosts or (one.host,)), {}
+    path, configuration = _configuration(settings)
+    for name in names:
+        if name not in configuration.gateways:
+            raise click.UsageError(f"No gateway of that name is in {_shown(path)}{_known(configuration.gateways)}")
+    own = [Watched(host, codes=_own_code(settings)) for host in settings.given_hosts]
+    of_file = [
+        Watched(configuration.gateways[name].host, name, _codes(configuration, name) | _own_code(settings))
+        for name in names or configuration.gateways
+    ]
+    known = {locker.identifier: name for name, locker in configuration.lockers.items()}
+    return tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),), known
+
+
+def configured_state_dir(settings: Settings) -> Path | None:
+    """Say which folder the file names for turns and timestamps; None if it names none.
+
+    Raises:
+        Failure: The file can't be used.
+    """
+    return _configuration(settings)[1].state_dir
+
+
+def locker_number(settings: Settings, name: str) -> int | None:
+    """Find the number of a locker that the file names; None if it names none so.
+
+    Raises:
+        Failure: The file can't be used.
+    """
+    locker = _configuration(settings)[1].lockers.get(name)
+    return None if locker is None else locker.identifier
+
+
+def read(settings: Settings, path: Path) -> tuple[Configuration, Secret | None]:
+    """Read the file and its text; an empty configuration where there is none.
+
+    Raises:
+        Failure: It can't be used.
+    """
+    try:
+        return load(path) or (Configuration(), None)
+    except ConfigurationError as error:
+        problem = printable(str(error))
+    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+
+
+def path_of(settings: Settings) -> Path:
+    """Say where the file is."""
+    return settings.given_config or default_path()
+
+
+def _configuration(settings: Settings) -> tuple[Path, Configuration]:
+    path = path_of(settings)
+    configuration, text = read(settings, path)
+    if text is None and settings.given_config is not None:
+        problem = f"There is no {path}. Run 'thekeys setup', or say where it is with --config."
+        raise other_failure("ConfigurationError", printable(problem), ExitCode.USAGE, as_json=settings.json)
+    return path, configuration
+
+
+def _locker(settings: Settings, path: Path, configuration: Configuration) -> ConfiguredLocker | None:
+    if settings.target is not None:
+        if settings.target not in configuration.lockers:
+            raise click.UsageError(f"No locker of that name is in {_shown(path)}{_known(configuration.lockers)}")
+        return configuration.lockers[settings.target]
+    found = (locker for locker in configuration.lockers.values() if locker.identifier == settings.identifier)
+    return next(found, None)
+
+
+def _codes(configuration: Configuration, gateway: str) -> dict[int, str]:
+    lockers = (locker for locker in configuration.lockers.values() if locker.gateway == gateway)
+    return {locker.identifier: locker.code for locker in lockers if locker.code is not None}
+
+
+def _own_code(settings: Settings) -> dict[int, str]:
+    if settings.identifier is None or settings.code is None:
+        return {}
+    return {settings.identifier: settings.code}
+
+
+def _only_host(configuration: Configuration) -> str | None:
+    gateways = list(configuration.gateways.values())
+    if len(gateways) > 1:
+        raise click.UsageError(f"Say which gateway, by name or with --host{_known(configuration.gateways)}")
+    return gateways[0].host if gateways else None
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))
+
+
+def _known(names: Iterable[str]) -> str:
+    """End a sentence with the names there are, and not with what was typed: it may have been a share code."""
+    listed = printable(", ".join(names))
+    return f"; there are: {listed}." if listed else ", which names none. Run 'thekeys setup'."

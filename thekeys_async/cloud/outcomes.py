@@ -1,0 +1,105 @@
+"""What an answer of the cloud's means: the fields in it, or an error."""
+
+from collections.abc import Mapping
+
+from thekeys_async.cloud.errors import (
+    AuthenticationError,
+    CloudError,
+    CloudProtocolError,
+    CloudUnreachableError,
+    NotFoundError,
+    ShareRejectedError,
+)
+from thekeys_async.cloud.fields import Fields
+from thekeys_async.cloud.http import Answer, NoAnswer, Request
+from thekeys_async.cloud.secret import Secret, blot
+
+_OK = 200
+_REDIRECT = 300
+_REFUSED = 400
+_BAD_FORM = frozenset({400, 409, 422})
+_BAD_LOGIN = frozenset({400, 403, 422})
+_UNAUTHORISED = 401
+_MEANINGS: Mapping[int, tuple[type[CloudError], str]] = {
+    403: (AuthenticationError, "the account may not do this"),
+    404: (NotFoundError, "the cloud does not know it"),
+}
+_TOO_MANY = 429
+_OUT_OF_ORDER = 500
+_LONGEST_MESSAGE = 300
+
+
+def refuses_token(outcome: Answer | NoAnswer) -> bool:
+    """Whether a new log-in is what helps."""
+    if isinstance(outcome, NoAnswer):
+        return False
+    return outcome.status == _UNAUTHORISED or bool(outcome.fields and "invalid_grant" in outcome.fields.words("error"))
+
+
+def passes(outcome: Answer | NoAnswer) -> bool:
+    """Whether it is the kind of trouble that goes away."""
+    return isinstance(outcome, NoAnswer) or outcome.status >= _OUT_OF_ORDER or outcome.status == _TOO_MANY
+
+
+def did_nothing(outcome: Answer | NoAnswer) -> bool:
+    """Whether the cloud surely changed nothing: it was never asked, or it refused."""
+    if isinstance(outcome, NoAnswer):
+        return not outcome.sent
+    return _REFUSED <= outcome.status < _OUT_OF_ORDER or refuses_token(outcome)
+
+
+def understood(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> Fields:
+    """Return the answer's fields.
+
+    Args:
+        request: What was asked.
+        outcome: What came of it.
+        secrets: What must not come out in the server's words.
+
+    Raises:
+        CloudError: The answer is no success.
+    """
+    error = _failure(request, outcome, secrets)
+    if error is None and isinstance(outcome, Answer) and outcome.fields is not None:
+        return outcome.fields
+    raise error or CloudProtocolError(f"{request.what}: the answer is not a JSON object, or is too long")
+
+
+def logged_in(request: Request, outcome: Answer | NoAnswer) -> Fields:
+    """Return the fields of the answer to a log-in.
+
+    Raises:
+        AuthenticationError: The user name or the password is wrong.
+        CloudError: Anything else but success.
+    """
+    if isinstance(outcome, Answer) and (refuses_token(outcome) or outcome.status in _BAD_LOGIN):
+        raise AuthenticationError(
+            f"{request.what}: the cloud refused the user name or the password", code=outcome.status
+        )
+    return understood(request, outcome, [])
+
+
+def _failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
+    if isinstance(outcome, NoAnswer):
+        return CloudUnreachableError(f"{request.what}: {outcome.reason}")
+    status, what = outcome.status, f"{request.what}: HTTP {outcome.status}"
+    if rejected := _rejected(request, outcome, secrets):
+        return rejected
+    if passes(outcome):
+        return CloudUnreachableError(f"{what}: the cloud is out of order, or asks to wait", code=status)
+    if _OK <= status < _REDIRECT:
+        return None
+    kind, words = _MEANINGS.get(status, (CloudProtocolError, "an answer that this program does not know"))
+    return kind(f"{what}: {words}", code=status)
+
+
+def _rejected(request: Request, answer: Answer, secrets: list[Secret]) -> ShareRejectedError | None:
+    """Make the error of a form that was refused; it may come with any status."""
+    messages = (answer.fields or Fields({}, "nothing")).messages("message")
+    form = messages.words("form")
+    if not request.changes or not (form or answer.status in _BAD_FORM):
+        return None
+    words = form + messages.words("global")
+    said = tuple(blot(word, secrets)[:_LONGEST_MESSAGE] for word in words)
+    text = "; ".join(said) or "no reason given"
+    return ShareRejectedError(f"{request.what}: refused: {text}", code=answer.status, cause=text, messages=said)

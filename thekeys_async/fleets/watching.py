@@ -1,0 +1,62 @@
+"""The streams of many gateways as one: each is polled at its own moment of the interval, all fill one box."""
+
+from collections.abc import Mapping
+
+from thekeys_async.streams.buffer import Box
+from thekeys_async.streams.changes import Wishes
+from thekeys_async.streams.scheduler import Rounds
+from thekeys_async.streams.subscription import Following, Gateway
+
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples, without their whole part, are spread evenly however many there are
+
+
+class Merged:
+    """One watcher at all gateways of a fleet.
+
+    Args:
+        gateways: Those that are there when it begins, by name.
+        wishes: What is news.
+        running: Holds it while it runs, so that gateways can be added and removed.
+    """
+
+    def __init__(self, gateways: Mapping[str, Gateway], wishes: Wishes, running: "set[Merged]") -> None:
+        self._gateways = gateways
+        self._wishes = wishes
+        self._running = running
+        self._following: dict[str, Following] = {}
+        self._added = 0
+        self._fills: tuple[Box, Rounds] | None = None
+
+    def begin(self, box: Box, rounds: Rounds) -> None:
+        """See `thekeys_async.streams.watcher.Source`."""
+        self._fills = box, rounds
+        self._running.add(self)
+        for name, gateway in self._gateways.items():
+            self.add(name, gateway)
+
+    def end(self) -> None:
+        """See `thekeys_async.streams.watcher.Source`."""
+        self._running.discard(self)
+        self._fills = None
+        while self._following:
+            self._following.popitem()[1].end()
+
+    def add(self, name: str, gateway: Gateway) -> None:
+        """Watch another gateway."""
+        if self._fills:
+            delay = self._added * _GOLDEN % 1 * self._wishes.interval
+            self._added += 1
+            self._following[name] = Following(gateway, self._wishes, delay=delay)
+            self._following[name].begin(*self._fills)
+
+    def remove(self, name: str) -> None:
+        """Watch a gateway no more; what it had to say is dropped."""
+        if self._fills:
+            self._following.pop(name).end()
+            self._fills[0].forget(name)
+
+    def close(self) -> None:
+        """Tell the consumer that there is nothing left to watch."""
+        if self._fills:
+            self._fills[0].fail(RuntimeError("the fleet is closed"))
+        self.end()

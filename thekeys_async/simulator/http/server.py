@@ -1,0 +1,201 @@
+"""A small HTTP/1.1 server for simulations: it knows connections and requests, and nothing of gateways.
+
+A few tasks serve one connection after the other. Nobody reads from the socket while a request is worked on, so a client
+that hangs up changes nothing: the handler goes on, as the hardware does.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import h11
+from anyio.abc import TaskGroup, TaskStatus
+
+from thekeys_async.simulator.http.connection import Connection
+from thekeys_async.simulator.http.delivery import deliver, wait_until_gone
+from thekeys_async.simulator.http.grammar import RequestReader, written
+from thekeys_async.simulator.http.listener import Door, Port
+from thekeys_async.simulator.http.messages import Delivery, Ending, Handler, Request, Response
+
+_LINGER = 0.5
+_KEEPING = frozenset({Delivery.WHOLE, Delivery.DRIP})
+
+
+@asynccontextmanager
+async def serve(handler: Handler, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[tuple[str, int], None]:
+    """Serve HTTP inside a block, and hand out where: host and port.
+
+    Args:
+        handler: Asked for each request, several at once. What it raises ends the block.
+        host: The address to listen at.
+        port: The port; 0 takes a free one.
+
+    Raises:
+        OSError: The address can't be listened at.
+    """
+    async with owned_tasks() as tasks:
+        server = HttpServer(tasks, handler, host, port)
+        try:
+            await server.on()
+            yield host, server.port
+        finally:
+            server.close()
+
+
+@asynccontextmanager
+async def owned_tasks() -> AsyncGenerator[TaskGroup, None]:
+    """Own tasks that end with the block; an exception in the block comes out as itself, not inside a group."""
+    tasks = anyio.create_task_group()
+    await tasks.__aenter__()
+    try:
+        yield tasks
+    finally:
+        tasks.cancel_scope.shield = True
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)
+
+
+class HttpServer:
+    """An HTTP server that can be switched off and on again at the same port.
+
+    Args:
+        tasks: Who owns its tasks.
+        handler: Asked for each request, several at once. What it raises ends the task group.
+        host: The address to listen at.
+        port: The port; 0 takes a free one, and keeps it.
+        idle: Close a kept connection without a word so many seconds after a reply; None never does.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        handler: Handler,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        idle: float | None = None,
+    ) -> None:
+        self._tasks = tasks
+        self._handler = handler
+        self._port = Port(host, port)
+        self._idle = idle
+        self._connections: TaskGroup | None = None
+        self._switch = anyio.Lock()
+        self._off = anyio.Event()
+        self._idle_connections: set[Connection] = set()
+
+    @property
+    def port(self) -> int:
+        """Where it listens, or will listen again."""
+        return self._port.number
+
+    async def on(self) -> None:
+        """Accept connections.
+
+        Raises:
+            OSError: The address can't be listened at.
+        """
+        async with self._switch:
+            if self._connections is None:
+                await self._tasks.start(self._live, await self._port.open())
+
+    async def off(self) -> None:
+        """Cut the power: connections are refused, and those under way are lost with what was worked on."""
+        async with self._switch:
+            self.pause()
+            if self._connections is not None:
+                self._connections.cancel_scope.cancel()
+                await self._off.wait()
+
+    def pause(self) -> None:
+        """Refuse connections at once, and close idle ones; requests under way are still answered."""
+        self._port.refuse()
+        for connection in self._idle_connections:
+            connection.hang_up()
+
+    async def resume(self) -> None:
+        """Accept connections again after `pause()`."""
+        async with self._switch:
+            if self._connections is not None and not self._port.is_open:
+                self._welcome(self._connections, await self._port.open())
+
+    def close(self) -> None:
+        """Refuse connections for good, and give up the port."""
+        self.pause()
+        self._port.release()
+
+    async def _live(
+        self, doors: tuple[Door, ...], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Own all connections from switching on to switching off."""
+        self._off = anyio.Event()
+        try:
+            async with anyio.create_task_group() as self._connections:
+                self._welcome(self._connections, doors)
+                task_status.started()
+                await anyio.sleep_forever()
+        finally:
+            self._connections = None
+            self._off.set()
+
+    def _welcome(self, tasks: TaskGroup, doors: tuple[Door, ...]) -> None:
+        for door in doors:
+            tasks.start_soon(self._attend, tasks, door)
+
+    async def _attend(self, tasks: TaskGroup, door: Door) -> None:
+        """Serve one connection after the other; there is always one task left that waits for the next."""
+        while connection := await door.next():
+            if not door.waiting:
+                tasks.start_soon(self._attend, tasks, door)
+            try:
+                await self._converse(connection)
+            finally:
+                connection.close()
+
+    async def _converse(self, connection: Connection) -> None:
+        """Serve one connection until either side ends it."""
+        reader = RequestReader(connection.receive)
+        seconds: float | None = None
+        try:
+            while request := await self._wait_for_request(connection, reader, seconds):
+                if not await self._answer(connection, request):
+                    break
+                seconds = self._idle
+        except h11.RemoteProtocolError as error:
+            await _turn_away(connection, error.error_status_hint)
+
+    async def _wait_for_request(
+        self, connection: Connection, reader: RequestReader, seconds: float | None
+    ) -> Request | None:
+        """Return the next request, or None when there will be none."""
+        self._idle_connections.add(connection)
+        try:
+            if seconds is None:
+                return await reader.next()
+            with anyio.move_on_after(seconds):
+                return await reader.next()
+            return None
+        finally:
+            self._idle_connections.discard(connection)
+
+    async def _answer(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; tell whether the connection can be used again."""
+        response = await self._handler(request)
+        # No await between the handler's return and the first byte: what it noted as "over" is over on the wire too.
+        keep_alive = request.keep_alive and not response.close
+        head, body = written(response, request.method, keep_alive=keep_alive)
+        sent = False
+        try:
+            sent = await deliver(connection, head, body, response.delivery, response.pace)
+        finally:
+            if response.over is not None:
+                response.over(Ending.SENT if sent else Ending.GONE)
+        return sent and keep_alive and self._port.is_open and response.delivery in _KEEPING
+
+
+async def _turn_away(connection: Connection, status: int) -> None:
+    """Answer what is not a request, if it still can be answered."""
+    response = Response(b"Bad request\n", status, "text/plain", close=True)
+    with suppress(OSError):
+        await connection.send(b"".join(written(response, keep_alive=False)))
+        await wait_until_gone(connection, _LINGER)

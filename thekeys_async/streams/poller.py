@@ -1,0 +1,207 @@
+"""One stream of polls for all the watchers of one gateway in one event loop.
+
+The poller has no task of its own, as nobody would own it: each watcher comes when a poll is due, the first of them
+polls for all, and when it leaves in the middle of that, the next one takes over.
+"""
+
+import logging
+import math
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import anyio
+import attrs
+
+from thekeys_async.protocol.errors import GatewayBusyError, RequestTimeoutError, TheKeysError
+from thekeys_async.protocol.models import LockerReading
+from thekeys_async.streams.changes import Door
+from thekeys_async.streams.doors import Asks, Doors, Follower
+from thekeys_async.turns.shared import Lane
+
+_log = logging.getLogger("thekeys_async.streams")
+
+_BUDGET = 60.0
+_LONGEST_PAUSE = 60.0
+_MOST_DOUBLINGS = 16
+
+
+class Scans(Asks, Protocol):
+    """What is needed of a gateway to poll it."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages."""
+        ...
+
+    async def scan(self, timeout: float | None, *, insist: bool) -> tuple[LockerReading, ...]:
+        """Ask which lockers it sees."""
+        ...
+
+
+class Listener(Follower, Protocol):
+    """What is needed of a watcher."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between the polls that it asks for."""
+        ...
+
+    def listed(self, readings: Mapping[int, LockerReading], at: datetime) -> None:
+        """Take a complete list of the lockers that the gateway sees."""
+        ...
+
+    def door_known(self, identifier: int, door: Door) -> None:
+        """Take what others know of a door."""
+        ...
+
+    def reachable(self, error: TheKeysError | None, at: datetime) -> None:
+        """Take the news that the gateway is lost, or without an error that it is back."""
+        ...
+
+
+@attrs.define
+class Rhythm:
+    """When the next poll is due: at a fixed rhythm while all is well, and less and less often while not.
+
+    Attributes:
+        anchor: The last point in time of the rhythm.
+        pause: Seconds from there to the next poll, where that is not the interval.
+        failures: How many polls have failed in a row.
+    """
+
+    anchor: float
+    pause: float | None = None
+    failures: int = 0
+
+    def due(self, interval: float) -> float:
+        """Say when the next poll is due."""
+        return self.anchor + (interval if self.pause is None else self.pause)
+
+    def succeeded(self, due: float, now: float, interval: float) -> None:
+        """Go on from the poll that was due; points in time that it has used up by itself are left out."""
+        used_up = max(0, math.ceil((now - due) / interval) - 1)
+        self.anchor, self.pause, self.failures = due + used_up * interval, None, 0
+
+    def failed(self, now: float, interval: float, jitter: float) -> None:
+        """Wait longer than the last time, 60 s at most, or the interval if that is longer."""
+        self.failures += 1
+        pause = jitter * min(_LONGEST_PAUSE, interval * 2 ** min(self.failures, _MOST_DOUBLINGS))
+        self.anchor, self.pause = now, max(interval, pause)
+
+
+class Poller:
+    """Polls one gateway as long as anybody listens."""
+
+    def __init__(self, lane: Lane, delay: float) -> None:
+        self._lane = lane
+        self._listeners: dict[Listener, None] = {}
+        self._doors: Doors | None = None
+        self._rhythm = Rhythm(anyio.current_time(), delay)
+        self._asked = False
+        self._readings: dict[int, LockerReading] = {}
+        self._listed_at = datetime.now(UTC)
+        self._error: TheKeysError | None = None
+        self._lost_at = datetime.now(UTC)
+        self._interval = _LONGEST_PAUSE
+        self._baton = anyio.Lock(fast_acquire=True)
+
+    @classmethod
+    def join(cls, lane: Lane, listener: Listener, delay: float) -> "Poller":
+        """Listen to the poller of a gateway; it tells at once what is known.
+
+        Args:
+            lane: The way to the gateway.
+            listener: Who listens.
+            delay: Seconds until the first poll, if there was none yet.
+        """
+        poller = lane.poller
+        if not isinstance(poller, Poller):
+            poller = lane.poller = cls(lane, delay)
+        poller._add(listener, delay)
+        return poller
+
+    def leave(self, listener: Listener) -> None:
+        """Listen no more; after the last one, nothing is remembered."""
+        self._listeners.pop(listener, None)
+        self._set_interval()
+        if not self._listeners and self._lane.poller is self:
+            self._lane.poller = None
+
+    @property
+    def doors(self) -> Doors:
+        """The doors that they follow; there is nothing to remember before the first of them does."""
+        if self._doors is None:
+            self._doors = Doors(self._lane, self._listeners)
+        return self._doors
+
+    @property
+    def due(self) -> float:
+        """When the next poll is due, in the event loop's time."""
+        return self._rhythm.due(self._interval)
+
+    async def poll(self, gateway: Scans) -> None:
+        """Poll for all, if that is due when the watchers that came before have done so, or have left."""
+        async with self._baton:
+            if self.due <= anyio.current_time():
+                await self._poll(gateway)
+
+    def _set_interval(self) -> None:
+        self._interval = min((listener.interval for listener in self._listeners), default=_LONGEST_PAUSE)
+
+    def _add(self, listener: Listener, delay: float) -> None:
+        self._listeners[listener] = None
+        if not self._asked:
+            self._rhythm.pause = min(self.due, anyio.current_time() + delay) - self._rhythm.anchor
+        self._set_interval()
+        if self._doors:
+            for identifier, door in self._doors.known(listener).items():
+                listener.door_known(identifier, door)
+        if self._readings:
+            listener.listed(self._readings, self._listed_at)
+        if self._error:
+            listener.reachable(self._error, self._lost_at)
+
+    async def _poll(self, gateway: Scans) -> None:
+        due = self.due
+        try:
+            readings = await gateway.scan(_BUDGET, insist=False)
+        except GatewayBusyError:
+            self._answered(gateway)
+        except RequestTimeoutError as waited:
+            _log.debug("%s: no poll, as our own side had too much to ask: %s", gateway.name, waited)
+        except TheKeysError as error:
+            self._lost(gateway, error.with_traceback(None))
+        else:
+            self._answered(gateway)
+            self._listed({reading.identifier: reading for reading in readings})
+        self._asked = True
+        now = anyio.current_time()
+        if self._error:
+            self._rhythm.failed(now, self._interval, random.uniform(0.75, 1))  # noqa: S311 - not a secret
+        else:
+            self._rhythm.succeeded(due, now, self._interval)
+
+    def _listed(self, readings: dict[int, LockerReading]) -> None:
+        self._readings, self._listed_at = readings, datetime.now(UTC)
+        for listener in self._listeners:
+            listener.listed(readings, self._listed_at)
+        if self._doors:
+            self._doors.listed(readings)
+
+    def _answered(self, gateway: Scans) -> None:
+        if self._error:
+            _log.info("%s: the gateway is back", gateway.name)
+            self._error = None
+            for listener in self._listeners:
+                listener.reachable(None, datetime.now(UTC))
+
+    def _lost(self, gateway: Scans, error: TheKeysError) -> None:
+        if not self._error:
+            _log.warning("%s: the gateway is lost: %s", gateway.name, error)
+            self._error, self._lost_at = error, datetime.now(UTC)
+            if self._doors:
+                self._doors.lost()
+            for listener in self._listeners:
+                listener.reachable(error, self._lost_at)

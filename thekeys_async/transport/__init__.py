@@ -1,0 +1,1 @@
+"""HTTP to a gateway: the library's own connection, or an httpx client or transport of the caller's."""

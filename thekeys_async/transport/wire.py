@@ -1,0 +1,183 @@
+"""The library's own wire: one HTTP connection to one gateway, and what is known of a request that failed.
+
+It knows for certain whether a byte of a request may have reached the gateway, asks a kept connection whether it is
+still alive before it is used, and aborts a connection that is given up with a request outstanding.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.http import HttpError, IncompleteError, common_headers, request_bytes
+from thekeys_async.protocol.reading import ReplyReader
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.transport.connecting import connect
+from thekeys_async.transport.connection import Connection, reason
+
+CONNECT_SECONDS = 5.0
+
+
+class ExchangeError(Exception):
+    """An exchange that brought no usable answer; never seen by callers of the library."""
+
+
+class NotSentError(ExchangeError):
+    """No byte of the request has reached the gateway."""
+
+
+class NoAnswerError(ExchangeError):
+    """The request may have reached the gateway, and no complete answer came."""
+
+
+class UnusableAnswerError(ExchangeError):
+    """An answer came that breaks HTTP or the limits of this library."""
+
+
+@attrs.define
+class Attempt:
+    """What has become of one request so far.
+
+    Attributes:
+        sent: Whether any byte of it may have reached the gateway.
+        send_by: When its first byte must have left, in the event loop's time. `Prepare` sees to that; this is for a
+            wire that can't call it right before the first byte.
+    """
+
+    sent: bool = False
+    send_by: float = math.inf
+
+
+Prepare = Callable[[], Outgoing]
+"""Makes the request at the last moment. Nothing is awaited between it and the first byte."""
+
+
+class Wire(Protocol):
+    """A way to exchange one request at a time with one gateway."""
+
+    async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
+        """Send a request and read the answer.
+
+        Args:
+            prepare: Makes the request; what it raises is raised, and nothing is sent.
+            attempt: Told as soon as a byte may leave.
+            fresh: Whether to open a new connection for it instead of using the kept one.
+
+        Raises:
+            ExchangeError: There is no usable answer; the subclass says how far it came.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Close the connection that is kept, if one is; the next request takes a new one."""
+        ...
+
+
+class SocketWire:
+    """One non-blocking socket, and the connection that is kept on it between two requests.
+
+    Args:
+        address: Where the gateway is.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._headers = common_headers(address.authority)
+        self._kept: Connection | None = None
+        self._closed = False
+
+    async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
+        """See `Wire.exchange`."""
+        kept = self.take_kept(fresh=fresh)
+        connection = kept or await _connected(self.address)
+        reader = ReplyReader()
+        try:
+            if kept is None:
+                # Who has been cancelled while it was about to run again must not move a door.
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                _check_silent(connection)
+            rest = _send(connection, request_bytes(prepare(), self._headers), attempt)
+            reply = await _receive(connection, reader, rest)
+        except BaseException:
+            connection.close(abort=attempt.sent)
+            raise
+        self.give_back(connection, reusable=reader.reusable)
+        return reply
+
+    def take_kept(self, *, fresh: bool) -> Connection | None:
+        """Take the kept connection if there is a good one.
+
+        Args:
+            fresh: Whether none is wanted. A gateway may serve one connection at a time: the old one goes before a
+                new one comes.
+        """
+        connection, self._kept = self._kept, None
+        if connection and (fresh or not connection.alive):
+            connection.close()
+            return None
+        return connection
+
+    def give_back(self, connection: Connection, *, reusable: bool) -> None:
+        """Keep a connection for the next request if it can serve one."""
+        if reusable and not self._closed:
+            self.drop()
+            self._kept = connection
+        else:
+            connection.close()
+
+    def drop(self) -> None:
+        """See `Wire.drop`."""
+        if self._kept:
+            self._kept.close()
+            self._kept = None
+
+    def close(self) -> None:
+        """Close the kept connection, and keep none from now on."""
+        self._closed = True
+        self.drop()
+
+
+async def _connected(address: Address) -> Connection:
+    with anyio.move_on_after(CONNECT_SECONDS):
+        try:
+            return Connection(await connect(address))
+        except OSError as error:
+            raise NotSentError(f"no connection to {address} ({reason(error)})") from None
+    raise NotSentError(f"no connection to {address} within {CONNECT_SECONDS:.0f} s")
+
+
+def _check_silent(connection: Connection) -> None:
+    """Check that nothing can be taken for the answer to what is yet to be asked."""
+    if not connection.alive:
+        raise NotSentError("the gateway hung up, or spoke before it was asked")
+
+
+def _send(connection: Connection, request: bytes, attempt: Attempt) -> memoryview | None:
+    """Send what the kernel takes at once; return the rest."""
+    attempt.sent = True
+    try:
+        return connection.send(request)
+    except OSError as error:
+        attempt.sent = False
+        raise NotSentError(f"the connection was gone ({reason(error)})") from None
+
+
+async def _receive(connection: Connection, reader: ReplyReader, rest: memoryview | None) -> Reply:
+    """Finish sending, and read the whole answer."""
+    try:
+        if rest:
+            await connection.send_rest(rest)
+        while (reply := reader.feed(await connection.receive())) is None:
+            pass
+    except HttpError as error:
+        raise UnusableAnswerError(str(error)) from None
+    except IncompleteError:
+        raise NoAnswerError("the connection was closed before the end of the answer") from None
+    except OSError as error:
+        raise NoAnswerError(f"the connection broke before the answer ({reason(error)})") from None
+    return reply

@@ -1,0 +1,1 @@
+"""Whose turn it is at a gateway, and with which timestamp."""

@@ -1,0 +1,106 @@
+"""The turn that a lane has to share with other processes: the coordinator says which process has it when.
+
+The first command and the first read of this process wait among those of the others, also while this process has the
+turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. Who ceases to
+be the first, because an older call tries again, is cancelled there, which leaves nothing behind.
+"""
+
+from collections.abc import Collection
+
+import anyio
+
+from thekeys_async.coordination.base import Claim, Coordinator, Lease, LeaseLostError, Pause, Wish
+from thekeys_async.turns.timestamps import Allocator, Stamp
+
+_STILL_AT_WORK = 0.5
+
+
+class SharedTurn:
+    """One gateway's turn among several processes, as one event loop sees it.
+
+    Attributes:
+        held: The turn, while it is here.
+    """
+
+    def __init__(self, coordinator: Coordinator, key: str, allocator: Allocator, *, rest: float) -> None:
+        """Begin without the turn.
+
+        Args:
+            coordinator: Who hands it out.
+            key: Which gateway.
+            allocator: What kind of timestamps it needs.
+            rest: Seconds of rest for the gateway if this process dies in its turn.
+        """
+        self.held: Lease | None = None
+        self._coordinator = coordinator
+        self._key = key
+        self._allocator = allocator
+        self._rest = rest
+        self._waits: dict[object, anyio.CancelScope] = {}
+
+    @property
+    def failures(self) -> int:
+        """How often in a row the gateway has failed, whoever asked it."""
+        return self.held.failures if self.held else 0
+
+    async def acquire(self, waiter: object, *, command: bool, signed: bool, since: float, until: float) -> bool:
+        """Wait for the turn.
+
+        Args:
+            waiter: Who waits.
+            command: Whether it goes before reads.
+            signed: Whether it needs a timestamp.
+            since: When its call began, in the event loop's time.
+            until: When it gives up.
+
+        Returns:
+            Whether the turn is here now; if not, somebody else is the first in this process.
+
+        Raises:
+            TurnTimeoutError: `until` has come.
+            CoordinationError: The shared state can't be used.
+        """
+        stamps = self._allocator
+        wish = Wish(stamps.now, stamps.last, stamps.max_lead) if signed else None
+        claim = Claim(command, anyio.current_time() - since, until, self._rest, wish)
+        lease: Lease | None = None
+        with anyio.CancelScope() as scope:
+            self._waits[waiter] = scope
+            try:
+                lease = await self._coordinator.acquire(self._key, claim)
+            finally:
+                del self._waits[waiter]
+        if lease and self.held:
+            # Ours was lost, and its request is still under way: this event loop sends no second one.
+            lease.release(Pause(_STILL_AT_WORK, _STILL_AT_WORK, lease.failures))
+            return False
+        self.held = self.held or lease
+        return lease is not None
+
+    def keep(self, waiters: Collection[object]) -> None:
+        """End the waits of all but these."""
+        for waiter, scope in self._waits.items():
+            if waiter not in waiters:
+                scope.cancel()
+
+    def stamp(self, *, signed: bool) -> Stamp | None:
+        """Check the turn right before the first byte, and get its timestamp if one is needed.
+
+        Raises:
+            LeaseLostError: The turn is lost, or the timestamp is too old.
+        """
+        if self.held is None:
+            raise RuntimeError("a request without its turn")
+        if not signed:
+            self.held.check()
+            return None
+        value = self.held.take_timestamp()
+        if value <= self._allocator.last:
+            raise LeaseLostError("nothing was sent: meanwhile a newer timestamp has been used here")
+        return self._allocator.accept(value)
+
+    def release(self, pause: Pause) -> None:
+        """Give the turn back."""
+        lease, self.held = self.held, None
+        if lease:
+            lease.release(pause)

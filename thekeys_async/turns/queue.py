@@ -1,0 +1,292 @@
+"""Whose turn it is at one gateway: one request at a time, commands before reads, a rest after each.
+
+Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
+sleeps until that moment, and whoever changes the order wakes the one that is next by then.
+"""
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+
+import anyio
+import attrs
+from attrs.validators import ge, instance_of, lt
+
+from thekeys_async.coordination.base import Pause, TurnTimeoutError
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.turns.coordinated import SharedTurn
+from thekeys_async.turns.timestamps import Allocator
+
+_COMMANDS_IN_A_ROW = 8
+_FIRST_BACKOFF = 0.25
+_LONGEST_BACKOFF = 5.0
+
+
+@attrs.frozen
+class Pacing:
+    """How long a gateway rests, counted from the end of its last reply; ``Pacing(0, 0)`` for not at all.
+
+    Pauses of this length ended restarts and hang-ups of gateways in the field (observed).
+
+    Attributes:
+        light: Seconds after a request that the gateway answers by itself.
+        bluetooth: Seconds after a request for which it spoke to a locker.
+    """
+
+    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
+    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
+
+    def rest(self, *, bluetooth: bool) -> float:
+        """Seconds of rest after a request of one kind."""
+        return self.bluetooth if bluetooth else self.light
+
+
+def _jitter() -> float:
+    return random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
+
+
+class OutOfTime(Exception):  # noqa: N818 - never seen by callers
+    """A waiter's time ran out before its turn came."""
+
+
+@attrs.define(eq=False)
+class Waiter:
+    """One call's place in the queue; it keeps its place over its retries.
+
+    Attributes:
+        order: When the call came, as a running number.
+        command: Whether it goes before reads.
+        signed: Whether it needs a timestamp, and so waits for the lead.
+        since: When its call began, in the event loop's time.
+        shares: What it reads, if another's answer to the same serves as well.
+        gift: Such an answer.
+        catch_up: Whether it waits until the clock has passed the last timestamp.
+    """
+
+    order: int
+    command: bool
+    signed: bool
+    since: float
+    shares: str | None = None
+    gift: Reply | None = None
+    catch_up: bool = False
+    gone: bool = False
+    event: anyio.Event | None = None
+
+    def __lt__(self, other: "Waiter") -> bool:
+        return (not self.command, self.order) < (not other.command, other.order)
+
+
+class Turns:
+    """The queue at one gateway, in one event loop."""
+
+    def __init__(
+        self,
+        allocator: Allocator,
+        *,
+        quiet_for: float = 0.0,
+        shared: SharedTurn | None = None,
+        jitter: Callable[[], float] = _jitter,
+    ) -> None:
+        self._allocator = allocator
+        self._shared = shared
+        self._jitter = jitter
+        self._commands: list[Waiter] = []
+        self._reads: list[Waiter] = []
+        self._late: list[Waiter] = []
+        self._held = False
+        self._arrivals = 0
+        self._streak = 0
+        self._rested_at = anyio.current_time() + quiet_for
+        self._failures = 0
+        self._failed_at = -math.inf
+        self._backoff = 0.0
+
+    @property
+    def arrivals(self) -> int:
+        """How many calls have come; see `share`."""
+        return self._arrivals
+
+    def enter(self, since: float, *, command: bool, signed: bool, shares: str | None = None) -> Waiter:
+        """Take a place in the order of arrival. Harmless if `acquire` never follows.
+
+        Args:
+            since: When the call began, in the event loop's time.
+            command: Whether it goes before reads.
+            signed: Whether it needs a timestamp.
+            shares: What it reads, if another's answer to the same serves as well.
+        """
+        self._arrivals += 1
+        if command:
+            # A person does not wait out the backoff that others have run up.
+            self._failures = min(self._failures, 1)
+            self._backoff = min(self._backoff, _FIRST_BACKOFF)
+        return Waiter(self._arrivals, command, signed, since, shares)
+
+    async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
+        """Wait for the turn, or for somebody else's answer (`Waiter.gift`): only without one is the turn held.
+
+        Args:
+            waiter: Who waits.
+            now: The event loop's time.
+            until: When it gives up.
+
+        Returns:
+            The event loop's time by then.
+
+        Raises:
+            OutOfTime: `until` has come.
+            CoordinationError: The state shared with other processes can't be used.
+        """
+        if self._shared and waiter.catch_up:
+            await self._let_clock_catch_up(until)
+            now = anyio.current_time()
+        heapq.heappush(self._queue(waiter), waiter)
+        waiter.gone = False
+        try:
+            self._wake_next()
+            while waiter.gift is None:
+                if (delay := self._delay(waiter, now)) > 0:
+                    if delay == math.inf:
+                        self._wake_next()
+                    await self._pause(waiter, min(delay, until - now))
+                elif now >= until:
+                    raise OutOfTime
+                elif self._shared is None or await self._reach(self._shared, waiter, until):
+                    self._held = True
+                    break
+                now = anyio.current_time()
+        finally:
+            waiter.gone = True
+            waiter.event = None
+            self._wake_next()
+        if waiter.gift is None and not waiter.command:
+            self._streak = 0
+        return anyio.current_time() if self._shared else now
+
+    def release(self, now: float, *, rest: float, failed: bool, command: bool, sent: bool = True) -> None:
+        """Give the turn back.
+
+        Args:
+            now: The event loop's time.
+            rest: Seconds before the gateway may be asked again.
+            failed: Whether it was busy or could not be reached: then the gateway's backoff grows.
+            command: Whether it was a command's turn.
+            sent: Whether anything was sent; if not, and it did not fail, nothing is known that ends a backoff.
+        """
+        self._held = False
+        self._rested_at = max(self._rested_at, now + rest)
+        if failed or sent:
+            self._failures = self._failures + 1 if failed else 0
+        if failed:
+            self._failed_at = now
+            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
+        if command:
+            self._streak = self._streak + 1 if _first(self._reads) else 0
+        if self._shared:
+            self._hand_back(self._shared, rest, self._backoff if failed else 0.0)
+        self._wake_next()
+
+    def share(self, what: str, reply: Reply, arrivals: int) -> None:
+        """Give an answer to all who were waiting for the same when it was asked for, and to nobody else."""
+        for waiter in self._reads:
+            if not waiter.gone and waiter.shares == what and waiter.order <= arrivals:
+                waiter.gift = reply
+                waiter.gone = True
+                if waiter.event:
+                    waiter.event.set()
+
+    async def _reach(self, shared: SharedTurn, waiter: Waiter, until: float) -> bool:
+        """Get the turn from the other processes; False if that was in vain, to be looked at afresh."""
+        try:
+            reached = await shared.acquire(
+                waiter,
+                command=waiter.command,
+                signed=waiter.signed,
+                since=waiter.since,
+                until=until,
+            )
+        except TurnTimeoutError:
+            raise OutOfTime from None
+        rest = self._rested_at - anyio.current_time()
+        if reached and (waiter.gift is not None or rest > 0):
+            # It came too late; or the end of our last turn never reached the others.
+            shared.release(Pause(quiet=max(0.0, rest), failures=shared.failures))
+            return False
+        if reached:
+            self._failures = shared.failures
+        return reached
+
+    def _hand_back(self, shared: SharedTurn, rest: float, retry: float) -> None:
+        """Give the turn back to all processes; from here on the backoff is theirs."""
+        shared.release(Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures))
+        self._failures = 0
+
+    def _next(self) -> Waiter | None:
+        command, read, late = _first(self._commands), _first(self._reads), _first(self._late)
+        if late and not (command or read):
+            return late
+        if late and self._allocator.wait(catch_up=True) <= 0:
+            command, read = (_older(command, late), read) if late.command else (command, _older(read, late))
+        if command and read:
+            return command if self._streak < _COMMANDS_IN_A_ROW else read
+        return command or read
+
+    def _queue(self, waiter: Waiter) -> list[Waiter]:
+        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        if waiter.catch_up and not self._shared:
+            return self._late
+        return self._commands if waiter.command else self._reads
+
+    def _delay(self, waiter: Waiter, now: float) -> float:
+        """Seconds until this waiter may go, or may ask the other processes; infinite while it is not its turn."""
+        if self._shared:
+            return 0.0 if waiter in self._heads() else math.inf
+        if self._held or self._next() is not waiter:
+            return math.inf
+        ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
+        lead = self._allocator.wait(catch_up=waiter.catch_up) if waiter.signed else 0.0
+        return max(ready_at - now, lead)
+
+    async def _let_clock_catch_up(self, until: float) -> None:
+        """Wait outside the queue that is shared with other processes, where it would keep all of them waiting."""
+        while (wait := self._allocator.wait(catch_up=True)) > 0:
+            if anyio.current_time() >= until:
+                raise OutOfTime
+            await anyio.sleep(min(wait, until - anyio.current_time()))
+
+    async def _pause(self, waiter: Waiter, seconds: float) -> None:
+        if seconds <= 0:
+            raise OutOfTime
+        waiter.event = anyio.Event()
+        with anyio.move_on_after(None if seconds == math.inf else seconds):
+            await waiter.event.wait()
+
+    def _heads(self) -> list[Waiter]:
+        """Who stands for this process among the others: its first command and its first read."""
+        return [head for head in (_first(self._commands), _first(self._reads)) if head]
+
+    def _wake_next(self) -> None:
+        if self._shared:
+            self._wake_heads(self._shared)
+        elif not self._held and (waiter := self._next()) and waiter.event:
+            waiter.event.set()
+
+    def _wake_heads(self, shared: SharedTurn) -> None:
+        heads = self._heads()
+        shared.keep(heads)
+        for head in heads:
+            if head.event:
+                head.event.set()
+
+
+def _first(queue: list[Waiter]) -> Waiter | None:
+    while queue and queue[0].gone:
+        heapq.heappop(queue)
+    return queue[0] if queue else None
+
+
+def _older(one: Waiter | None, other: Waiter) -> Waiter:
+    return min(one, other) if one else other

@@ -1,0 +1,212 @@
+"""What all objects of one gateway share: its queue, its timestamps and its connection.
+
+The waiters and the connection belong to an event loop; the last timestamp and the end of the last rest belong to the
+process, or two event loops one after the other would hand out the same timestamp.
+"""
+
+import math
+import threading
+import time
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from thekeys_async.coordination.base import Coordinator
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.models import LockerReading
+from thekeys_async.transport.wire import SocketWire, Wire
+from thekeys_async.turns.coordinated import SharedTurn
+from thekeys_async.turns.queue import Pacing, Turns
+from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
+
+_lanes: anyio.lowlevel.RunVar[dict[str, "Lane"]] = anyio.lowlevel.RunVar("thekeys_async lanes")
+_ledgers: dict[str, Ledger] = {}
+_ledgers_lock = threading.Lock()
+
+
+@attrs.frozen
+class Settings:
+    """What has to be the same for all objects of one gateway."""
+
+    pacing: Pacing
+    timestamps: Timestamps
+    coordinator: Coordinator | None = None
+
+
+@attrs.frozen
+class Scan:
+    """What came of the last time that anybody in this event loop asked a gateway which lockers it sees.
+
+    Attributes:
+        at: When that was, in the loop's time.
+        readings: What it answered; None if there was no usable answer.
+    """
+
+    at: float
+    readings: tuple[LockerReading, ...] | None
+
+
+@attrs.define(eq=False)
+class Lane:
+    """The way to one gateway in one event loop.
+
+    Attributes:
+        key: Which gateway: its normalised address, or what the caller calls it.
+        settings: What all its users have agreed on.
+        turns: Whose turn it is.
+        allocator: Its timestamps.
+        ledger: What the process remembers of it.
+        shared: Its turn among several processes, if they share it.
+        users: How many objects and calls use it now.
+        clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
+        phase: What the gateway last said that it was doing.
+        trouble: Why it could not be asked just now, until it answers again.
+        scan: Which lockers it last saw.
+        commands: How many commands to each locker have ended, well or not.
+        poller: The `thekeys_async.streams.poller.Poller` that all its watchers share, while there are any.
+    """
+
+    key: str
+    settings: Settings
+    turns: Turns
+    allocator: Allocator
+    ledger: Ledger
+    shared: SharedTurn | None = None
+    users: int = 0
+    clock_set_at: float = -math.inf
+    phase: str | None = None
+    trouble: TheKeysError | None = None
+    scan: Scan | None = None
+    commands: dict[int, int] = attrs.field(factory=dict[int, int])
+    poller: Any = None
+    _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
+    _used: Wire | None = None
+
+    def wire(self, address: Address) -> SocketWire:
+        """Get the connection that all share who reach the gateway at this address."""
+        return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address))
+
+    def use(self, wire: Wire | None) -> None:
+        """Let a gateway that serves one connection at a time have just this one, or none."""
+        if self._used and self._used is not wire:
+            self._used.drop()
+        self._used = wire
+
+    def enter(self) -> None:
+        """Count a user more."""
+        self.users += 1
+
+    def leave(self) -> None:
+        """Count a user less; the last one closes the connection."""
+        self.users -= 1
+        if not self.users:
+            self.close()
+            if find(self.key) is self:
+                del _here()[self.key]
+
+    def close(self) -> None:
+        """Close the connection, and keep none from now on."""
+        for wire in self._wires.values():
+            wire.close()
+
+    def stamp(self, *, signed: bool) -> Stamp | None:
+        """Get the timestamp of a signed request, right before its first byte, with no await in between.
+
+        Raises:
+            LeaseLostError: The turn was shared with other processes, and is lost, or the timestamp is too old.
+        """
+        if self.shared:
+            return self.shared.stamp(signed=signed)
+        return self.allocator.take() if signed else None
+
+    def count_command(self, identifier: int | None) -> None:
+        """Remember that a command has been sent; None if it was for the gateway itself."""
+        if identifier is not None:
+            self.commands[identifier] = self.commands.get(identifier, 0) + 1
+
+    def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool) -> None:
+        """Give the turn back; the rest that follows is remembered beyond this event loop.
+
+        Args:
+            now: The event loop's time.
+            endpoint: What was asked.
+            sent: Whether the gateway may have got anything to rest from.
+            failed: Whether it was busy or could not be reached.
+        """
+        if self.shared:
+            self.use(None)  # a gateway that serves one connection at a time must be free for other processes
+        rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
+        self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
+        self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent)
+
+
+def find(key: str) -> Lane | None:
+    """Get a gateway's lane in this event loop if anybody uses it."""
+    return _here().get(key)
+
+
+def join(key: str, settings: Settings) -> Lane:
+    """Become a user of a gateway's lane in this event loop; `Lane.leave` ends it.
+
+    Raises:
+        ValueError: Others use the gateway with other settings.
+    """
+    lane = find(key)
+    if lane is None:
+        lane = _here()[key] = _build(key, settings)
+    check(lane, settings)
+    lane.enter()
+    return lane
+
+
+def check_if_in_use(key: str, settings: Settings) -> None:
+    """Check a new object's settings against those of the gateway's users, if an event loop runs and there are any.
+
+    Raises:
+        ValueError: They are not the same.
+    """
+    try:
+        lane = find(key)
+    except anyio.NoEventLoopError:
+        return
+    if lane:
+        check(lane, settings)
+
+
+def check(lane: Lane, settings: Settings) -> None:
+    """Check that a user's settings are those of the others.
+
+    Raises:
+        ValueError: They are not.
+    """
+    if lane.settings != settings:
+        raise ValueError(f"{lane.key} is in use with another pacing, other timestamps or another coordinator")
+
+
+def _here() -> dict[str, Lane]:
+    try:
+        return _lanes.get()
+    except LookupError:
+        lanes: dict[str, Lane] = {}
+        _lanes.set(lanes)
+        return lanes
+
+
+def _build(key: str, settings: Settings) -> Lane:
+    with _ledgers_lock:
+        ledger = _ledgers.setdefault(key, Ledger())
+    allocator = Allocator(ledger, settings.timestamps)
+    shared = _share(key, settings, allocator)
+    turns = Turns(allocator, quiet_for=max(0.0, ledger.quiet_until - time.monotonic()), shared=shared)
+    return Lane(key, settings, turns, allocator, ledger, shared)
+
+
+def _share(key: str, settings: Settings, allocator: Allocator) -> SharedTurn | None:
+    pacing = settings.pacing
+    if settings.coordinator is None:
+        return None
+    return SharedTurn(settings.coordinator, key, allocator, rest=max(pacing.light, pacing.bluetooth))
