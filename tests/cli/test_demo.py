@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from thekeys_async import DoorState, GatewayBusyError, InvalidHmacError, LockerStatus, ProtocolError
-from thekeys_async.cli import demo
+from thekeys_async.cli.demo import comparison as demo
 from thekeys_async.cli.naive import NaiveClient
 from thekeys_async.protocol.endpoints import OPEN
 

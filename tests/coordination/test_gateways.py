@@ -22,10 +22,10 @@ from thekeys_async import (
     Pacing,
     RequestTimeoutError,
     Timestamps,
-    lanes,
 )
 from thekeys_async.coordination import Claim, Coordinator, FileCoordinator, Pause, RedisCoordinator, Wish
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
+from thekeys_async.turns import shared
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +58,7 @@ def _claim(*, seconds: float = 5.0, command: bool = True) -> Claim:
 
 def _forget(simulated: SimulatedGateway) -> None:
     """Forget what this process knows, as a new one would."""
-    lanes._ledgers.pop(simulated.address, None)
+    shared._ledgers.pop(simulated.address, None)
 
 
 def _find(path: Path, name: str) -> Path:

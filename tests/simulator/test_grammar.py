@@ -3,7 +3,7 @@
 import h11
 import pytest
 
-from thekeys_async.simulator import grammar
+from thekeys_async.simulator.http import grammar
 from thekeys_async.simulator.http.grammar import RequestReader, written
 from thekeys_async.simulator.http.messages import Response
 

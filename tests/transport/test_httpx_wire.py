@@ -19,11 +19,11 @@ from thekeys_async import (
     ProtocolError,
     RequestTimeoutError,
     Timestamps,
-    foreign,
 )
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.requests import Outgoing
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
+from thekeys_async.transport import httpx_wire
 from thekeys_async.transport.wire import Attempt, NotSentError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
@@ -192,7 +192,7 @@ async def test_a_connection_that_comes_too_late_sends_nothing(
 ) -> None:
     async with SimulatedGateway([SimulatedLocker(1)], light=0, bluetooth=0) as sim, inside() as transport:
         client = httpx.AsyncClient(transport=transport)
-        wire = foreign.wire(Address.parse(sim.address), client, None)
+        wire = httpx_wire.wire(Address.parse(sim.address), client, None)
         attempt = Attempt(send_by=late)
         if late > 0:
             assert (await wire.exchange(lambda: Outgoing("GET", "/lockers"), attempt, fresh=True)).succeeded
@@ -207,7 +207,7 @@ async def test_a_cancelled_wait_for_the_connection_is_known_to_have_sent_nothing
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("thekeys_async.transport.gateway_transport.connect", lambda _: anyio.sleep_forever())
-    wire = foreign.wire(Address("127.0.0.1"), httpx.AsyncClient(transport=GatewayTransport()), None)
+    wire = httpx_wire.wire(Address("127.0.0.1"), httpx.AsyncClient(transport=GatewayTransport()), None)
     attempt = Attempt()
     with anyio.move_on_after(0.01):
         await wire.exchange(lambda: Outgoing("POST", "/open", b"identifier=1"), attempt, fresh=True)
@@ -221,7 +221,7 @@ async def test_a_send_that_is_cancelled_leaves_nothing_to_the_collector() -> Non
                 await anyio.sleep_forever()
             raise AssertionError
 
-    wire = foreign.wire(Address("127.0.0.1"), None, Stuck())
+    wire = httpx_wire.wire(Address("127.0.0.1"), None, Stuck())
     attempt = Attempt()
     with anyio.move_on_after(0.01):
         await wire.exchange(lambda: Outgoing("POST", "/open", b"identifier=1"), attempt, fresh=True)
