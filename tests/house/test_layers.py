@@ -2,7 +2,6 @@
 
 import copy
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +49,9 @@ _FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
-def graph() -> Iterator[grimp.ImportGraph]:
+def graph() -> grimp.ImportGraph:
     configure()
-    yield grimp.build_graph("thekeys_async", include_external_packages=True)
+    return grimp.build_graph("thekeys_async", include_external_packages=True)
 
 
 def _broken(graph: grimp.ImportGraph) -> list[str]:
