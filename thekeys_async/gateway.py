@@ -1,5 +1,6 @@
 """`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from thekeys_async.streams.watcher import Watcher
 
+_log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _MINUTES = 300.0
 _LOCKERS = Question(endpoints.LOCKERS)
@@ -131,6 +133,9 @@ class AsyncGateway:
     async def lockers(self, *, timeout: float | Default | None = DEFAULT) -> tuple[LockerReading, ...]:
         """List the lockers that the gateway's Bluetooth scan sees; about 0.13 s (observed).
 
+        A field that makes no sense is None in its reading; a device without a usable identifier is left out, with one
+        warning.
+
         Raises:
             ProtocolError: The answer can't be understood.
         """
@@ -144,8 +149,12 @@ class AsyncGateway:
         except (GatewayUnreachableError, ProtocolError):
             lane.scan = Scan(anyio.current_time(), None)
             raise
-        lane.scan = Scan(answer.at, answer.value)
-        return answer.value
+        scanned = answer.value
+        if scanned.left_out and not lane.warned_of_odd_devices:
+            lane.warned_of_odd_devices = True
+            _log.warning("%s: left out %d devices without a usable identifier", self._name, scanned.left_out)
+        lane.scan = Scan(answer.at, scanned.readings)
+        return scanned.readings
 
     async def status(self, *, timeout: float | Default | None = DEFAULT) -> GatewayStatus:
         """Ask for the firmware's version and what the gateway is doing.

@@ -10,8 +10,10 @@ from thekeys_async import (
     DoorState,
     GatewayBusyError,
     GatewayClockError,
+    GatewayStatus,
     InvalidHmacError,
     LockerFaultError,
+    LockerReading,
     LockerStatus,
     MissingParameterError,
     OutcomeUnknownError,
@@ -203,21 +205,68 @@ def test_a_state_is_never_guessed(body: dict) -> None:
         _read(endpoints.LOCKER_STATUS, _reply(body))
 
 
+_GOOD = {"identifier": 45961123, "rssi": -71, "battery": 7044, "last_log": 100}
+_MISSING = object()
+
+
 @pytest.mark.parametrize(
-    "device",
+    ("field", "value"),
     [
-        {"identifier": 1, "rssi": -70},
-        {"identifier": None, "rssi": -70, "battery": 7000},
-        {"identifier": 1, "rssi": True, "battery": 7000},
-        {"identifier": 1, "rssi": "strong", "battery": 7000},
-        {"identifier": 1, "rssi": -70, "battery": -1},
-        {"identifier": 1, "rssi": -70.5, "battery": 7000},
-        [],
+        *(("battery", value) for value in (None, _MISSING, "", -1, 2**32 - 1, "7.2V", [], {}, True, 7044.5)),
+        *(("rssi", value) for value in (None, _MISSING, -32768, "strong", True)),
+        *(("last_log", value) for value in (None, _MISSING, -1, "", 2**64)),
     ],
 )
-def test_a_nonsensical_locker_spoils_the_list(device: object) -> None:
+def test_one_odd_field_is_none_and_hides_no_other(field: str, value: object) -> None:
+    odd = {name: each for name, each in {**_GOOD, "identifier": 1, field: value}.items() if each is not _MISSING}
+    readings = replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": [odd, _GOOD]})).readings
+    expected = {"rssi": -71, "battery_mv": 7044, "last_log": 100} | {{"battery": "battery_mv"}.get(field, field): None}
+    assert readings == (LockerReading(1, **expected), LockerReading(45961123, -71, 7044, 100))
+
+
+@pytest.mark.parametrize(
+    "device", [[], None, "x", {}, {"identifier": None}, {"identifier": -1}, {"identifier": ""}, {"identifier": True}]
+)
+def test_a_device_without_a_usable_identifier_is_left_out_and_counted(device: object) -> None:
+    scanned = replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": [device, _GOOD]}))
+    assert [reading.identifier for reading in scanned.readings] == [45961123]
+    assert scanned.left_out == 1
+    with pytest.raises(ProtocolError):  # and nothing else: nonsense as a whole
+        replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": [device]}))
+
+
+@pytest.mark.parametrize("devices", [{}, None, "", 0, {"1": _GOOD}])
+def test_only_a_list_is_a_list_of_devices(devices: object) -> None:
     with pytest.raises(ProtocolError):
-        _read(endpoints.LOCKERS, _reply({"status": "ok", "devices": [device]}))
+        replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": devices}))
+
+
+@pytest.mark.parametrize("field", ["battery", "rssi", "version", "position"])
+@pytest.mark.parametrize("value", [None, "", -(2**40), 2**70, "odd", [], {}])
+def test_an_odd_field_does_not_hide_the_bolt(field: str, value: object) -> None:
+    body = {
+        "status": "Door open",
+        "code": 50,
+        "position": 20,
+        "rssi": -70,
+        "battery": 7235,
+        "version": 81,
+        field: value,
+    }
+    status = replies.locker_status(endpoints.LOCKER_STATUS, _reply(body))
+    assert status.state is DoorState.OPEN
+    assert getattr(status, {"battery": "battery_mv"}.get(field, field)) is None
+
+
+def test_a_status_needs_a_version_or_a_phase() -> None:
+    assert replies.gateway_status(endpoints.STATUS, _reply({"version": 17})) == GatewayStatus(17, "")
+    assert replies.gateway_status(endpoints.STATUS, _reply({"version": "17", "current_status": None})).version == 17
+    assert replies.gateway_status(endpoints.STATUS, _reply({"version": "beta", "current_status": "Scanning..."})) == (
+        GatewayStatus(None, "Scanning...")
+    )
+    for nonsense in ({}, {"version": "beta"}, {"current_status": 7}):
+        with pytest.raises(ProtocolError):
+            replies.gateway_status(endpoints.STATUS, _reply(nonsense))
 
 
 def test_locked_is_the_bolt_and_may_be_unknown() -> None:

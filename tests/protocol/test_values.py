@@ -46,6 +46,28 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         Address.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        *((f"ga{blank}te", "line ends") for blank in "\r\n\t \x00\x1b\x0b\u2028"),
+        ("gate\r\n", "line ends"),
+        ("fe80::1%eth\n0", "line ends"),
+        ("[fe80::1%eth/0]", "gateway"),
+        ("g" * 400, "too long"),
+    ],
+)
+def test_an_address_is_read_strictly_and_says_why(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Address.parse(text)
+
+
+def test_the_zone_of_a_link_local_address_may_be_written_as_in_a_url() -> None:
+    plain = Address.parse("[fe80::1%eth0]:8080")
+    assert Address.parse("http://[fe80::1%25eth0]:8080/") == plain
+    assert plain.host == "fe80::1%eth0"
+    assert plain.authority == "[fe80::1]:8080"
+
+
 @given(st.text(max_size=20))
 def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
     try:

@@ -16,7 +16,7 @@ _SIGNATURES = json.loads((_VECTORS / "signatures.json").read_text())["vectors"]
 _REPLIES = json.loads((_VECTORS / "replies.json").read_text())["replies"]
 _ENDPOINTS = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
 _READERS = {
-    "lockers": replies.lockers,
+    "lockers": lambda endpoint, reply: replies.lockers(endpoint, reply).readings,
     "status": replies.gateway_status,
     "locker_status": replies.locker_status,
 }

@@ -80,10 +80,10 @@ async def locker(door: AsyncLocker) -> None:
 
 def values(reading: LockerReading, status: LockerStatus, box: GatewayStatus, result: CommandResult) -> None:
     assert_type(reading.identifier, int)
-    assert_type(reading.rssi, int)
-    assert_type(reading.battery_mv, int)
+    assert_type(reading.rssi, int | None)
+    assert_type(reading.battery_mv, int | None)
     assert_type(reading.last_log, int | None)
-    assert_type(battery_percent(reading.battery_mv), int)
+    assert_type(battery_percent(reading.battery_mv), int | None)
     assert_type(status.state, DoorState)
     assert_type(status.locked, bool | None)
     assert_type(status.position, int | None)
@@ -126,7 +126,7 @@ async def watching(box: AsyncGateway) -> None:
             match update:
                 case LockerUpdate():
                     values(update.reading, LockerStatus(DoorState.OPEN), await box.status(), await box.synchronize())
-                    assert_type(battery_percent(update.reading.battery_mv), int)
+                    assert_type(battery_percent(update.reading.battery_mv), int | None)
                 case GatewayUpdate():
                     assert_type(update.reachable, bool)
                 case _:

@@ -21,6 +21,7 @@ from thekeys_async.protocol.errors import (
 )
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing, Question
+from thekeys_async.protocol.secrets import Signed
 from thekeys_async.transport.wire import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
 from thekeys_async.turns.queue import OutOfTime
 from thekeys_async.turns.shared import Lane
@@ -226,6 +227,8 @@ class Call(Generic[_T]):
             with scope:
                 self._lane.use(self._wire)
                 tried.reply = await self._wire.exchange(tried.prepare, tried, fresh=endpoint.command)
+                if tried.stamp and tried.question.code:
+                    tried.reply = attrs.evolve(tried.reply, signed=Signed(tried.question.code, tried.stamp.value))
                 tried.value = understand(endpoint, tried.reply)
         except ExchangeError as error:
             tried.error = _failure(endpoint, error)

@@ -68,5 +68,6 @@ class Board:
         row = rows.setdefault(update.identifier, Row(update))
         row.news = update
         only_of_the_door = update.changed and update.changed <= _OF_THE_DOOR
-        if update.kind is not UpdateKind.LOST and not only_of_the_door:
-            row.signals.append(update.reading.rssi)
+        heard = None if update.reading is None else update.reading.rssi
+        if update.kind is not UpdateKind.LOST and not only_of_the_door and heard is not None:
+            row.signals.append(heard)

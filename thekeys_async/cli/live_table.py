@@ -1,6 +1,6 @@
 """The live table: what a person sees of a board."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import anyio
@@ -92,14 +92,22 @@ def _cells(
         yield from ("-", "", "", "-")
     else:
         rssi, millivolts = news.reading.rssi, news.reading.battery_mv
-        yield Text(f"{rssi} dBm", style(rssi))
-        full = STRONGEST - FAINTEST
-        yield ProgressBar(total=full, completed=min(max(rssi - FAINTEST, 0), full), complete_style=style(rssi))
-        ascii_only = console.options.ascii_only
-        yield Text(sparkline(list(row.signals)[-30 if roomy else -8 :], ascii_only=ascii_only), style(rssi))
-        yield f"{millivolts} mV {battery_percent(millivolts):>3} %"
+        yield from _signal(rssi, list(row.signals)[-30 if roomy else -8 :], console)
+        yield "-" if millivolts is None else f"{millivolts} mV {battery_percent(millivolts):>3} %"
     yield "-" if news.status is None else output.door(news.status.state)
     yield Text("lost", "bold red") if news.kind is UpdateKind.LOST else age(row.age(now))
+
+
+def _signal(rssi: int | None, signals: Sequence[int], console: Console) -> Iterator[RenderableType]:
+    """Show an RSSI as a number, as a bar, and as what it was before."""
+    trend = sparkline(signals, ascii_only=console.options.ascii_only)
+    if rssi is None:
+        yield from ("-", "", trend)
+        return
+    full = STRONGEST - FAINTEST
+    yield Text(f"{rssi} dBm", style(rssi))
+    yield ProgressBar(total=full, completed=min(max(rssi - FAINTEST, 0), full), complete_style=style(rssi))
+    yield Text(trend, style(rssi))
 
 
 def age(seconds: float) -> str:

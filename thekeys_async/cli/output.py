@@ -102,7 +102,7 @@ def facts(status: LockerStatus) -> str:
 
 
 def _estimate(millivolts: int | None) -> dict[str, int | None]:
-    return {"battery_percent": None if millivolts is None else battery_percent(millivolts)}
+    return {"battery_percent": battery_percent(millivolts)}
 
 
 def _sentence(action: str, identifier: int | None, result: CommandResult) -> str:
@@ -117,7 +117,7 @@ def _readings_table(readings: Sequence[LockerReading]) -> Table:
     table = Table("Locker", _right("RSSI"), _right("Battery"), _right("Last event"))
     for reading in sorted(readings, key=lambda reading: reading.identifier):
         last_log = "-" if reading.last_log is None else str(reading.last_log)
-        table.add_row(str(reading.identifier), f"{reading.rssi} dBm", battery(reading.battery_mv), last_log)
+        table.add_row(str(reading.identifier), _number(reading.rssi, " dBm"), battery(reading.battery_mv), last_log)
     return table
 
 

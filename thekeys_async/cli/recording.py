@@ -157,14 +157,21 @@ class Recording:
                 self.series[key].lose(at)
                 self.series[key].forget()
             return
-        point = Point(at, float(line["rssi"]), float(line["battery_mv"]))
-        if not (math.isfinite(point.rssi) and math.isfinite(point.battery_mv)):
-            raise ValueError("not a reading")
-        series = self.series.setdefault(key, Series(*key))
+        series = self.series.get(key) or Series(*key)
+        before = series.points[-1] if series.points else Point(at)
+        point = Point(at, _told(line["rssi"], before.rssi), _told(line["battery_mv"], before.battery_mv))
+        self.series[key] = series
         if line["kind"] == "appeared" and self.until is not None:
             series.lose(self.until)  # nobody watched since then
         series.name = line.get("name") or series.name
         series.heard(point)
+
+
+def _told(value: float | None, before: float) -> float:
+    """Read a number of a line; where the locker sent nothing that makes sense, the number before it goes on."""
+    if not math.isfinite(number := before if value is None else float(value)):
+        raise ValueError("not a reading")
+    return number
 
 
 def read(lines: Iterable[str]) -> Recording:

@@ -20,6 +20,7 @@ from thekeys_async.protocol.errors import (
     RequestTimeoutError,
     TheKeysError,
 )
+from thekeys_async.protocol.models import RSSI
 from thekeys_async.protocol.requests import Question
 from thekeys_async.turns.shared import Scan
 
@@ -27,6 +28,7 @@ _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 
 _RECENT = 60.0
+_UNHEARD = RSSI[0]  # a locker that is seen with no sensible RSSI ranks behind those that are heard
 _TO_SCAN = 3.0
 _TO_TRY = 16.0
 _SEES, _UNKNOWN, _AWAY = range(3)
@@ -99,7 +101,8 @@ class Route:
             return _UNKNOWN, 0
         if scan.readings is None:
             return _AWAY, 0
-        signals = [reading.rssi for reading in scan.readings if reading.identifier == self._identifier]
+        seen = [reading for reading in scan.readings if reading.identifier == self._identifier]
+        signals = [_UNHEARD if reading.rssi is None else reading.rssi for reading in seen]
         return (_SEES, -max(signals)) if signals else (_UNKNOWN, 0)
 
 

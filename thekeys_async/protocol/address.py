@@ -9,6 +9,9 @@ import attrs
 _NAME = re.compile(
     r"(?!(.*\.)?[0-9]+\.?$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII
 )
+_ZONE = re.compile(r"[0-9A-Za-z._~-]{1,32}")
+_ZONE_IN_A_URL = re.compile(r"^(\[[0-9A-Fa-f:.]+)%25(?=[^\]])")  # how a URL writes the % before a zone (RFC 6874)
+_LONGEST = 300  # a name has 253 characters at most
 _HTTP_PORT = 80
 
 
@@ -28,17 +31,24 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """Read ``host``, ``host:port``, ``http://host:port/`` or an IPv6 address, with or without brackets.
 
+        In brackets, the ``%`` before a zone may be written as in a URL: ``[fe80::1%25eth0]``.
+
         Raises:
             ValueError: It is none of these, or says more than an address (a path, a password, https).
         """
         if not isinstance(text, str):
             raise TypeError("a gateway's address is text")
-        text = text.strip()
+        text = text.strip(" ")
+        if len(text) > _LONGEST:
+            raise ValueError("not a gateway's address: it is too long")
+        if any(character.isspace() or not character.isprintable() for character in text):
+            raise ValueError("a gateway's address holds no blanks, line ends or control characters")
         scheme, separator, rest = text.rpartition("://")
         if separator and scheme.lower() != "http":
             raise ValueError("a gateway speaks plain HTTP: write host, host:port or http://host:port")
         if _is_ip(rest):
             return cls(_shortest(rest))
+        rest = _ZONE_IN_A_URL.sub(r"\1%", rest)
         try:
             parts = urlsplit(f"//{rest}")
             host, port = parts.hostname or "", parts.port
@@ -64,10 +74,11 @@ class Address:
 
 def _is_ip(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        ip = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    zone = getattr(ip, "scope_id", None)
+    return zone is None or _ZONE.fullmatch(zone) is not None
 
 
 def _shortest(host: str) -> str:

@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Callable
+from typing import Final, overload
 
 import attrs
 from attrs.validators import instance_of, optional
@@ -10,8 +11,22 @@ _EMPTY_MV = 6395
 _FULL_MV = 8204
 
 
-def _whole(least: int, most: int) -> Callable[[object, "attrs.Attribute[int]", object], None]:
+RSSI: Final = range(-255, 256)
+"""What can be a signal's strength, in dBm."""
+
+BATTERY_MV: Final = range(100_001)
+"""What can be a battery's voltage, in mV."""
+
+NATURAL: Final = range(2**63 + 1)
+"""What can be an identifier, the number of an event or of a firmware."""
+
+POSITION: Final = range(-(2**31), 2**31)
+"""What can be a bolt's position, in the locker's own units."""
+
+
+def _within(numbers: range) -> Callable[[object, "attrs.Attribute[int]", object], None]:
     """Make a validator: one function for each number, as a thousand gateways bring hundreds of them a second."""
+    least, most = numbers[0], numbers[-1]
 
     def check(_instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
         if not isinstance(value, int):
@@ -22,9 +37,9 @@ def _whole(least: int, most: int) -> Callable[[object, "attrs.Attribute[int]", o
     return check
 
 
-_rssi = _whole(-255, 255)
-_battery = _whole(0, 100_000)
-_natural = _whole(0, 2**63)
+_rssi = _within(RSSI)
+_battery = _within(BATTERY_MV)
+_natural = _within(NATURAL)
 
 
 class DoorState(enum.Enum):
@@ -44,15 +59,16 @@ class LockerReading:
 
     Attributes:
         identifier: The locker's number, as printed on it.
-        rssi: Strength of its Bluetooth signal at the gateway, in dBm: nearer to 0 is stronger.
-        battery_mv: Its battery, in mV.
+        rssi: Strength of its Bluetooth signal at the gateway, in dBm: nearer to 0 is stronger. None where the gateway
+            sent nothing that makes sense.
+        battery_mv: Its battery, in mV; None likewise.
         last_log: The number of the locker's latest event; it grows whenever anybody turns the bolt. None on
             firmware that does not send it (observed, not on the vendor's page).
     """
 
     identifier: int = attrs.field(validator=_natural)
-    rssi: int = attrs.field(validator=_rssi)
-    battery_mv: int = attrs.field(validator=_battery)
+    rssi: int | None = attrs.field(validator=optional(_rssi))
+    battery_mv: int | None = attrs.field(validator=optional(_battery))
     last_log: int | None = attrs.field(default=None, validator=optional(_natural))
 
 
@@ -86,7 +102,8 @@ class GatewayStatus:
 
     Attributes:
         version: Its firmware, if told.
-        phase: What it is doing, in its own words: ``"Scanning..."``, ``"Synchronizing gw"``.
+        phase: What it is doing, in its own words: ``"Scanning..."``, ``"Synchronizing gw"``; empty if not told. At
+            most 200 printable characters.
     """
 
     version: int | None = attrs.field(validator=optional(_natural))
@@ -115,7 +132,13 @@ class CommandResult:
     duration: float
 
 
-def battery_percent(millivolts: int) -> int:
+@overload
+def battery_percent(millivolts: int) -> int: ...
+@overload
+def battery_percent(millivolts: None) -> None: ...
+@overload
+def battery_percent(millivolts: int | None) -> int | None: ...
+def battery_percent(millivolts: int | None) -> int | None:
     """Estimate how full a locker's battery is.
 
     A straight line through what the vendor's app shows (7783 mV: 76 %, 8131 mV: 95 %; observed). It is an
@@ -125,7 +148,9 @@ def battery_percent(millivolts: int) -> int:
         millivolts: The battery in mV, as in `LockerReading.battery_mv`.
 
     Returns:
-        0 to 100.
+        0 to 100; None where the voltage is not known.
     """
-    share = (millivolts - _EMPTY_MV) / (_FULL_MV - _EMPTY_MV)
-    return round(100 * min(1.0, max(0.0, share)))
+    if millivolts is None:
+        return None
+    fraction = (millivolts - _EMPTY_MV) / (_FULL_MV - _EMPTY_MV)
+    return round(100 * min(1.0, max(0.0, fraction)))

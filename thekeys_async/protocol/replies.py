@@ -6,25 +6,32 @@ Gateways differ: numbers come as numbers, decimal or hex text, in ``status`` or 
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import attrs
 
 from thekeys_async.protocol.endpoints import LOCKER_STATUS, Endpoint
 from thekeys_async.protocol.errors import BUSY, TheKeysError, refusal, unusable
-from thekeys_async.protocol.models import DoorState, GatewayStatus, LockerReading, LockerStatus
+from thekeys_async.protocol.models import (
+    BATTERY_MV,
+    NATURAL,
+    POSITION,
+    RSSI,
+    DoorState,
+    GatewayStatus,
+    LockerReading,
+    LockerStatus,
+)
+from thekeys_async.protocol.secrets import Signed
+from thekeys_async.protocol.text import fit_to_show
 
-_T = TypeVar("_T")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}|0[xX][0-9a-fA-F]{1,16}", re.ASCII)
 _STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
 _STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
 _JAMMED = re.compile(r"\bjam", re.IGNORECASE)
 _BUSY = re.compile(r"(the )?(gateway )?(is )?busy\b", re.IGNORECASE)
 _FAILURE = re.compile(r"error|fail|invalid|refused|time ?out|timed out")
-# An error that echoes the request must not end up in a log: what looks like a hash or a share code is left out.
-_SECRET = re.compile(r"(?=\S*[0-9+/%])[A-Za-z0-9+/%]{16,}=*")
-_LONGEST_CAUSE = 200
 _NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
 
 
@@ -35,15 +42,34 @@ class Reply:
     Attributes:
         http_status: 200 and so on. Gateways have been seen to put a JSON body behind error statuses.
         body: At most 64 KiB; the transport sees to that.
+        signed: The signature of the request that it answers, of which nothing may be shown.
     """
 
     http_status: int
     body: bytes = attrs.field(repr=False)
+    signed: Signed | None = attrs.field(default=None, repr=False)
 
     @property
     def succeeded(self) -> bool:
         """Whether HTTP itself speaks of success."""
         return 200 <= self.http_status < 300  # noqa: PLR2004
+
+    def show(self, text: str) -> str:
+        """Make words of the gateway's fit for messages and logs, whatever of the request they echo."""
+        return fit_to_show(self.signed.mask(text) if self.signed else text)
+
+
+@attrs.frozen
+class Scanned:
+    """What a gateway's scan sees.
+
+    Attributes:
+        readings: Its lockers.
+        left_out: How many devices had no usable identifier.
+    """
+
+    readings: tuple[LockerReading, ...]
+    left_out: int = 0
 
 
 @attrs.frozen
@@ -91,13 +117,13 @@ def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _listen(fields: Mapping[str, Any]) -> _Said:
+def _listen(fields: Mapping[str, Any], reply: Reply) -> _Said:
     if fields.get("status") == "ok" and _REMARKS.isdisjoint(fields):
         return _DONE  # what nearly all of them say; the rest of this function would find the same
     head = [fields.get("status"), fields.get("code")]
     words = [v for v in (fields.get("cause"), fields.get("message"), head[1], head[0]) if _is_words(v)]
     numbers = [n for n in map(_number, head) if n is not None]
-    cause = _SECRET.sub("***", str(words[0]).strip())[:_LONGEST_CAUSE] if words else None
+    cause = reply.show(str(words[0])) or None if words else None
     told = {n for n in numbers if n != 0}
     number = told.pop() if len(told) == 1 else None
     if number is None and not told and cause and _BUSY.match(cause):
@@ -139,64 +165,55 @@ def check_done(endpoint: Endpoint, reply: Reply) -> None:
     """
     if endpoint.may_be_empty and reply.succeeded and not reply.body.strip():
         return
-    said = _listen(_fields(endpoint, reply))
+    said = _listen(_fields(endpoint, reply), reply)
     if error := _refused(endpoint, reply, said):
         raise error
     if not said.ok:
         raise unusable(endpoint, "the answer does not say whether it was done", cause=said.cause)
 
 
-def _value(endpoint: Endpoint, make: Callable[[], _T]) -> _T:
-    """Build a checked value; what its validators refuse was nonsense."""
-    try:
-        return make()
-    except (TypeError, ValueError, KeyError) as error:
-        raise unusable(endpoint, f"the answer has an impossible value ({type(error).__name__})") from None
+def _sensible(fields: Mapping[str, Any], name: str, within: range) -> int | None:
+    """Read a number; None where there is none, or none that makes sense: one odd field hides no other."""
+    number = fields.get(name)
+    if type(number) is not int:  # nearly all of them are
+        number = _number(number)
+    return number if number is not None and number in within else None
 
 
-def _required(fields: Mapping[str, Any], name: str) -> int:
-    number = fields[name]
-    if type(number) is int:  # as nearly all of them are
-        return number
-    number = _number(number)
-    if number is None:
-        raise ValueError(name)
-    return number
-
-
-def _optional(fields: Mapping[str, Any], name: str) -> int | None:
-    return None if fields.get(name) is None else _required(fields, name)
-
-
-def _reading(device: Mapping[str, Any]) -> LockerReading:
+def _reading(device: object) -> LockerReading | None:
+    """Read what the scan says of one locker; None for something without a usable identifier."""
     if not isinstance(device, dict):
-        raise TypeError("device")
+        return None
+    fields = cast("dict[str, Any]", device)
+    identifier = _sensible(fields, "identifier", NATURAL)
+    if identifier is None:
+        return None
     return LockerReading(
-        identifier=_required(device, "identifier"),
-        rssi=_required(device, "rssi"),
-        battery_mv=_required(device, "battery"),
-        last_log=_optional(device, "last_log"),
+        identifier=identifier,
+        rssi=_sensible(fields, "rssi", RSSI),
+        battery_mv=_sensible(fields, "battery", BATTERY_MV),
+        last_log=_sensible(fields, "last_log", NATURAL),
     )
 
 
-def _readings(devices: Iterable[Any]) -> tuple[LockerReading, ...]:
-    return tuple(_reading(device) for device in devices)
-
-
-def lockers(endpoint: Endpoint, reply: Reply) -> tuple[LockerReading, ...]:
+def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
     """Read the answer to ``/lockers``.
 
     Raises:
-        ProtocolError: It can't be understood.
+        ProtocolError: It can't be understood, or none of its devices has a usable identifier.
         GatewayBusyError: The gateway says so.
     """
     fields = _fields(endpoint, reply)
-    if error := _refused(endpoint, reply, _listen(fields)):
+    if error := _refused(endpoint, reply, _listen(fields, reply)):
         raise error
     devices = fields.get("devices")
     if not isinstance(devices, list):
         raise unusable(endpoint, "the answer has no list of devices")
-    return _value(endpoint, lambda: _readings(cast("Iterable[Any]", devices)))
+    told = [_reading(device) for device in cast("list[object]", devices)]
+    readings = tuple(reading for reading in told if reading)
+    if told and not readings:
+        raise unusable(endpoint, "no device in the answer has a usable identifier")
+    return Scanned(readings, len(told) - len(readings))
 
 
 def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:
@@ -207,14 +224,12 @@ def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:
         GatewayBusyError: The gateway says so.
     """
     fields = _fields(endpoint, reply)
-    if error := _refused(endpoint, reply, _listen(fields)):
+    if error := _refused(endpoint, reply, _listen(fields, reply)):
         raise error
-    if "current_status" not in fields:
-        raise unusable(endpoint, "the answer has no current_status")
-    return _value(
-        endpoint,
-        lambda: GatewayStatus(version=_optional(fields, "version"), phase=fields["current_status"]),
-    )
+    version, phase = _sensible(fields, "version", NATURAL), fields.get("current_status")
+    if version is None and not isinstance(phase, str):
+        raise unusable(endpoint, "the answer has neither a version nor a current_status")
+    return GatewayStatus(version, reply.show(phase) if isinstance(phase, str) else "")
 
 
 def _state(said: _Said) -> DoorState | None:
@@ -233,21 +248,18 @@ def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
         TheKeysError: The gateway's refusal.
     """
     fields = _fields(endpoint, reply)
-    said = _listen(fields)
+    said = _listen(fields, reply)
     if said.number is not None and (refused := refusal(endpoint, said.number, said.cause)):
         raise refused
     state = _state(said)
     if state is None or said.ko or not reply.succeeded:
         raise _refused(endpoint, reply, said) or unusable(endpoint, "the answer has no state of the door")
-    return _value(
-        endpoint,
-        lambda: LockerStatus(
-            state=state,
-            position=_optional(fields, "position"),
-            rssi=_optional(fields, "rssi"),
-            battery_mv=_optional(fields, "battery"),
-            version=_optional(fields, "version"),
-        ),
+    return LockerStatus(
+        state=state,
+        position=_sensible(fields, "position", POSITION),
+        rssi=_sensible(fields, "rssi", RSSI),
+        battery_mv=_sensible(fields, "battery", BATTERY_MV),
+        version=_sensible(fields, "version", NATURAL),
     )
 
 
@@ -256,6 +268,6 @@ def has_no_such_request(reply: Reply) -> bool:
     if reply.http_status in _NO_SUCH_REQUEST:
         return True
     try:
-        return _listen(_fields(LOCKER_STATUS, reply)).number in _NO_SUCH_REQUEST
+        return _listen(_fields(LOCKER_STATUS, reply), reply).number in _NO_SUCH_REQUEST
     except TheKeysError:
         return False

@@ -6,6 +6,8 @@ from typing import Any
 
 import attrs
 
+from thekeys_async.protocol.text import mask
+
 
 def _check(_instance: object, _attribute: object, code: Any) -> None:
     if not isinstance(code, str):
@@ -31,3 +33,15 @@ class ShareCode:
         """
         digest = hmac.digest(self.secret.encode("ascii"), str(timestamp).encode("ascii"), "sha256")
         return base64.b64encode(digest).decode("ascii")
+
+
+@attrs.frozen
+class Signed:
+    """What a signed request held, so that nothing of it is shown when the gateway echoes it."""
+
+    code: ShareCode
+    timestamp: int
+
+    def mask(self, text: str) -> str:
+        """Leave the hash and the share code out of a text, in every form and in pieces of 8 characters or more."""
+        return mask(mask(text, self.code.sign(self.timestamp)), self.code.secret)

@@ -43,11 +43,16 @@ class Wishes:
     def news(self, mark: LockerReading, reading: LockerReading) -> frozenset[str]:
         """Name the fields that are farther from a mark than noise is."""
         noise = set[str]()
-        if abs(reading.rssi - mark.rssi) < self.min_rssi_change:
+        if _is_noise(mark.rssi, reading.rssi, self.min_rssi_change):
             noise.add("rssi")
-        if abs(reading.battery_mv - mark.battery_mv) < self.min_battery_change:
+        if _is_noise(mark.battery_mv, reading.battery_mv, self.min_battery_change):
             noise.add("battery_mv")
         return differing(mark, reading) - noise
+
+
+def _is_noise(before: int | None, after: int | None, least: int) -> bool:
+    """Tell whether a value has hardly moved; one that comes or goes always counts."""
+    return before is not None and after is not None and abs(after - before) < least
 
 
 @attrs.define

@@ -66,6 +66,7 @@ class Lane:
         phase: What the gateway last said that it was doing.
         trouble: Why it could not be asked just now, until it answers again.
         scan: Which lockers it last saw.
+        warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
         commands: How many commands to each locker have ended, well or not.
         poller: The `thekeys_async.streams.poller.Poller` that all its watchers share, while there are any.
     """
@@ -81,6 +82,7 @@ class Lane:
     phase: str | None = None
     trouble: TheKeysError | None = None
     scan: Scan | None = None
+    warned_of_odd_devices: bool = False
     commands: dict[int, int] = attrs.field(factory=dict[int, int])
     poller: Any = None
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])

@@ -1,0 +1,79 @@
+"""Text from outside, made fit for people: without secrets, printable, and of bounded length.
+
+Everything here is linear in the length of the text: a reply is up to 64 KiB, and all gateways of an event loop stand
+still while one of them is understood.
+"""
+
+import re
+from urllib.parse import quote
+
+_LONGEST = 200
+_WORD = re.compile(r"\S+")
+_TELLTALE = re.compile(r"[0-9+/%_]")
+# Letters of base64, also in the form for URLs and percent-encoded. A word has one run or several; each of a length
+# that a hash or a share code may have is left out if anything in the word says that it is not a plain one.
+_RUN = re.compile(r"[A-Za-z0-9+/%_-]{12,}=*")
+_SHORTEST_PIECE = 8
+_HIDDEN = "***"
+
+
+def fit_to_show(text: str) -> str:
+    """Make text from outside fit for messages and logs.
+
+    It is masked before it is cut: half a secret at the end would not be recognised.
+
+    Args:
+        text: Any text, up to what a reply may hold.
+
+    Returns:
+        At most 200 characters on one line: what looks like a hash or a share code is left out, and what is not
+        printable (control characters, escape sequences, line ends) is a space.
+    """
+    return printable(_WORD.sub(_mask_word, text))[:_LONGEST].rstrip()
+
+
+def printable(text: str) -> str:
+    """Put text on one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _mask_word(found: "re.Match[str]") -> str:
+    word = found[0]
+    return _RUN.sub(_HIDDEN, word) if _TELLTALE.search(word) else word
+
+
+def mask(text: str, secret: str) -> str:
+    """Leave a known secret out of a text, in every form in which a gateway may echo it.
+
+    Args:
+        text: What came from outside.
+        secret: A hash or a share code.
+
+    Returns:
+        The text without any piece of at least 8 characters of the secret (all of a shorter secret): as it is, with
+        spaces for ``+``, in the URL-safe alphabet, or percent-encoded.
+    """
+    for form in {secret, secret.replace("+", " "), secret.replace("+", "-").replace("/", "_"), quote(secret, safe="")}:
+        text = _mask_pieces(text, form)
+    return text
+
+
+def _mask_pieces(text: str, secret: str) -> str:
+    """Leave out each longest piece of a secret. Linear: the secret is short, and each place is looked at once."""
+    shortest = min(_SHORTEST_PIECE, len(secret))
+    pieces = {secret[i : i + shortest] for i in range(len(secret) - shortest + 1)}
+    if not any(piece in text for piece in pieces):
+        return text
+    kept: list[str] = []
+    at = 0
+    while at < len(text):
+        if text[at : at + shortest] not in pieces:
+            kept.append(text[at])
+            at += 1
+            continue
+        end = at + shortest
+        while end < len(text) and text[end - shortest + 1 : end + 1] in pieces:
+            end += 1
+        kept.append(_HIDDEN)
+        at = end
+    return "".join(kept)
