@@ -10,16 +10,16 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from thekeys_async.simulator.faults import FaultInjection
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
-from thekeys_async.simulator.mischief import Mischief
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog, RequestRecord
 from thekeys_async.simulator.service import Effects, Service, Settings
 from thekeys_async.simulator.state import SCANNING, GatewayState
 
 
-class SimulatedGateway(Mischief):
+class SimulatedGateway(FaultInjection):
     """A gateway for tests and demonstrations; an async context manager that serves while it is entered.
 
     Its methods belong to the event loop that it runs in; what is read from it may be read from any thread.

@@ -1,18 +1,52 @@
 """A simulated gateway that runs on a thread of its own, held by plain synchronous code."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from thekeys_async.simulator.faults import Fault
 from thekeys_async.simulator.gateway import SimulatedGateway
-from thekeys_async.simulator.locker import SimulatedLocker, Turn
-from thekeys_async.simulator.request_log import RequestRecord
-from thekeys_async.simulator.service import Settings
-from thekeys_async.simulator.state import GatewayState
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class _Read(Generic[_T]):
+    """An attribute of the gateway, which any thread may read."""
+
+    def __init__(self, read: Callable[[SimulatedGateway], _T], doc: str) -> None:
+        self._read = read
+        self.__doc__ = doc
+
+    def __get__(self, handle: "GatewayHandle", owner: type["GatewayHandle"]) -> _T:
+        return self._read(handle.gateway)
+
+
+def _called(
+    method: Callable[Concatenate[SimulatedGateway, _P], _T],
+) -> Callable[Concatenate["GatewayHandle", _P], _T]:
+    """Forward a method to the thread on which the gateway runs."""
+
+    @wraps(method)
+    def call(handle: "GatewayHandle", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return handle.portal.call(partial(method, handle.gateway, *args, **kwargs))
+
+    return call
+
+
+def _awaited(
+    method: Callable[Concatenate[SimulatedGateway, _P], Awaitable[_T]],
+) -> Callable[Concatenate["GatewayHandle", _P], _T]:
+    """Forward a method that is awaited there."""
+
+    @wraps(method)
+    def call(handle: "GatewayHandle", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return handle.portal.call(partial(method, handle.gateway, *args, **kwargs))
+
+    return call
 
 
 class GatewayHandle:
@@ -21,136 +55,47 @@ class GatewayHandle:
     Args:
         gateway: Entered, in the event loop of the portal.
         portal: The way into that loop.
+
+    Attributes:
+        gateway: The gateway itself, for the thread that it runs on.
+        portal: The way into that thread.
     """
 
     def __init__(self, gateway: SimulatedGateway, portal: BlockingPortal) -> None:
-        self._gateway = gateway
-        self._portal = portal
+        self.gateway = gateway
+        self.portal = portal
 
-    @property
-    def gateway(self) -> SimulatedGateway:
-        """The gateway itself, for the thread that it runs on."""
-        return self._gateway
+    address = _Read(lambda gateway: gateway.address, "Host and port, as a client takes them.")
+    url = _Read(lambda gateway: gateway.url, "The address as a URL.")
+    lockers = _Read(lambda gateway: gateway.lockers, "The lockers, by identifier.")
+    version = _Read(lambda gateway: gateway.version, "Of its firmware.")
+    phase = _Read(lambda gateway: gateway.phase, "What it is doing by itself, as `/status` tells it.")
+    settings = _Read(lambda gateway: gateway.settings, "Its delays and ways; may be changed.")
+    state = _Read(lambda gateway: gateway.state, "What it remembers; may be changed.")
+    requests = _Read(lambda gateway: gateway.requests, "Every request so far, in the order of arrival.")
+    overlaps = _Read(lambda gateway: gateway.overlaps, "How many requests arrived while another was being worked on.")
 
-    @property
-    def address(self) -> str:
-        """Host and port, as a client takes them."""
-        return self._gateway.address
-
-    @property
-    def url(self) -> str:
-        """The address as a URL."""
-        return self._gateway.url
-
-    @property
-    def lockers(self) -> dict[int, SimulatedLocker]:
-        """The lockers, by identifier."""
-        return self._gateway.lockers
-
-    @property
-    def version(self) -> int:
-        """Of its firmware."""
-        return self._gateway.version
-
-    @property
-    def phase(self) -> str:
-        """What it is doing by itself, as `/status` tells it."""
-        return self._gateway.phase
-
-    @property
-    def settings(self) -> Settings:
-        """Its delays and ways; may be changed."""
-        return self._gateway.settings
-
-    @property
-    def state(self) -> GatewayState:
-        """What it remembers; may be changed."""
-        return self._gateway.state
-
-    @property
-    def requests(self) -> tuple[RequestRecord, ...]:
-        """Every request so far, in the order of arrival."""
-        return self._gateway.requests
-
-    @property
-    def overlaps(self) -> int:
-        """How many requests arrived while another was being worked on."""
-        return self._gateway.overlaps
-
-    def work_share(self) -> float:
-        """Return the fraction of the time in which it was at work."""
-        return self._gateway.work_share()
-
-    def fail(
-        self,
-        fault: Fault,
-        *,
-        on: str | None = None,
-        times: int | None = None,
-        share: float | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """See `SimulatedGateway.fail()`."""
-        self._do(partial(self._gateway.fail, fault, on=on, times=times, share=share, seconds=seconds))
-
-    def error(
-        self,
-        code: int,
-        *,
-        on: str | None = None,
-        times: int | None = None,
-        share: float | None = None,
-        acted: bool = False,
-    ) -> None:
-        """See `SimulatedGateway.error()`."""
-        self._do(partial(self._gateway.error, code, on=on, times=times, share=share, acted=acted))
-
-    def reply_next(
-        self, body: object, *, status: int = 200, on: str | None = None, times: int = 1, acted: bool = False
-    ) -> None:
-        """See `SimulatedGateway.reply_next()`."""
-        self._do(partial(self._gateway.reply_next, body, status=status, on=on, times=times, acted=acted))
-
-    def clear_faults(self) -> None:
-        """See `SimulatedGateway.clear_faults()`."""
-        self._do(self._gateway.clear_faults)
-
-    def start_synchronizing(self, what: str | int = "gw", seconds: float | None = None) -> None:
-        """See `SimulatedGateway.start_synchronizing()`."""
-        self._do(partial(self._gateway.start_synchronizing, what, seconds))
-
-    def stop_synchronizing(self) -> None:
-        """See `SimulatedGateway.stop_synchronizing()`."""
-        self._do(self._gateway.stop_synchronizing)
+    work_share = _called(SimulatedGateway.work_share)
+    fail = _called(SimulatedGateway.fail)
+    error = _called(SimulatedGateway.error)
+    reply_next = _called(SimulatedGateway.reply_next)
+    clear_faults = _called(SimulatedGateway.clear_faults)
+    start_synchronizing = _called(SimulatedGateway.start_synchronizing)
+    stop_synchronizing = _called(SimulatedGateway.stop_synchronizing)
+    turn_bolt = _called(SimulatedGateway.turn_bolt)
+    vanish = _called(SimulatedGateway.vanish)
+    appear = _called(SimulatedGateway.appear)
+    stop = _awaited(SimulatedGateway.stop)
+    start = _awaited(SimulatedGateway.start)
 
     @contextmanager
     def synchronizing(self, what: str | int = "gw") -> Generator[None, None, None]:
-        """See `SimulatedGateway.synchronizing()`."""
+        """Synchronise by itself as long as the block lasts; see `SimulatedGateway.synchronizing()`."""
         self.start_synchronizing(what)
         try:
             yield
         finally:
             self.stop_synchronizing()
-
-    def turn_bolt(self, identifier: int, turn: Turn) -> None:
-        """See `SimulatedGateway.turn_bolt()`."""
-        self._do(partial(self._gateway.turn_bolt, identifier, turn))
-
-    def vanish(self, identifier: int) -> None:
-        """See `SimulatedGateway.vanish()`."""
-        self._do(partial(self._gateway.vanish, identifier))
-
-    def appear(self, locker: int | SimulatedLocker) -> None:
-        """See `SimulatedGateway.appear()`."""
-        self._do(partial(self._gateway.appear, locker))
-
-    def stop(self) -> None:
-        """See `SimulatedGateway.stop()`."""
-        self._portal.call(self._gateway.stop)
-
-    def start(self) -> None:
-        """See `SimulatedGateway.start()`."""
-        self._portal.call(self._gateway.start)
 
     def wait_for_requests(self, count: int, *, on: str | None = None, timeout: float = 10.0) -> None:
         """Wait until so many requests have arrived since it was made; for synchronous tests.
@@ -166,9 +111,6 @@ class GatewayHandle:
 
         async def wait() -> None:
             with anyio.fail_after(timeout):
-                await self._gateway.wait_for_requests(count, on=on)
+                await self.gateway.wait_for_requests(count, on=on)
 
-        self._portal.call(wait)
-
-    def _do(self, function: Callable[[], None]) -> None:
-        self._portal.call(function)
+        self.portal.call(wait)

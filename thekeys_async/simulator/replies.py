@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from enum import Enum
 
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.simulator.actions import BUSY, DONE, MISSING_PARAMETER
 from thekeys_async.simulator.http.messages import Response
 from thekeys_async.simulator.locker import Bolt, SimulatedLocker
-from thekeys_async.simulator.state import GatewayState
+from thekeys_async.simulator.state import BUSY, DONE, MISSING_PARAMETER, GatewayState
 
 _HTTP_OK = 200
 _HTTP_BUSY = 500

@@ -8,7 +8,7 @@ import anyio
 import attrs
 
 from thekeys_async.protocol.endpoints import ENDPOINTS, SYNCHRONIZE, SYNCHRONIZE_LOCKER, UPDATE, Endpoint
-from thekeys_async.simulator import actions, replies
+from thekeys_async.simulator import replies, state
 from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
 from thekeys_async.simulator.http.messages import Ending, Request, Response
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
@@ -121,8 +121,8 @@ class Service:
             self._log.end(number, anyio.current_time())
             return Response(b"Not found\n", 404, "text/plain", close=not self._settings.keep_alive)
         if self._working or (self._state.synchronizing and endpoint.name not in _STATUSES):
-            self._log.end(number, anyio.current_time(), busy=True, code=actions.BUSY)
-            response = replies.refused(self._settings.style, endpoint, actions.BUSY)
+            self._log.end(number, anyio.current_time(), busy=True, code=state.BUSY)
+            response = replies.refused(self._settings.style, endpoint, state.BUSY)
             return response.ended_by(close=not self._settings.keep_alive)
         return await self._take(number, endpoint, form, started=arrived)
 
@@ -141,7 +141,7 @@ class Service:
                 number,
                 anyio.current_time(),
                 started=started,
-                busy=result.code == actions.BUSY,
+                busy=result.code == state.BUSY,
                 code=result.code,
                 acted=result.acted,
                 fault=incident.fault,
@@ -150,14 +150,11 @@ class Service:
     async def _work(self, endpoint: Endpoint, form: dict[str, str], incident: Incident) -> _Result:
         fault = incident.fault
         if fault is not None and not fault.acts and fault is not Fault.REFUSE:
-            busy = replies.refused(self._settings.style, endpoint, actions.BUSY)
-            return _Result(spoil(busy, fault, incident.seconds), actions.BUSY if fault is Fault.BUSY else None)
-        if incident.code in actions.SAID_BY_GATEWAY:
-            code = incident.code
-        else:
-            code = actions.examine(self._state, endpoint, form)
+            busy = replies.refused(self._settings.style, endpoint, state.BUSY)
+            return _Result(spoil(busy, fault, incident.seconds), state.BUSY if fault is Fault.BUSY else None)
+        code = incident.code if incident.code in state.SAID_BY_GATEWAY else state.examine(self._state, endpoint, form)
         await self._spend(endpoint, code)
-        code = code or actions.reach(self._state, endpoint, form)
+        code = code or state.reach(self._state, endpoint, form)
         acted = not code and incident.carried_out and self._act(endpoint, self._state.locker(form))
         code = incident.code or code
         if incident.response is not None:
@@ -170,11 +167,11 @@ class Service:
     async def _spend(self, endpoint: Endpoint, refusal: int) -> None:
         """Take the time that a request takes; what the gateway refuses by itself is light, and "busy" no work."""
         seconds = self._settings.light if refusal else self._settings.seconds(endpoint)
-        if seconds > 0 and refusal != actions.BUSY:
+        if seconds > 0 and refusal != state.BUSY:
             await anyio.sleep(seconds)
 
     def _act(self, endpoint: Endpoint, locker: SimulatedLocker | None) -> bool:
-        changed = actions.act(self._state, endpoint, locker, self._random)
+        changed = state.act(self._state, endpoint, locker, self._random)
         if locker is not None and endpoint.name in _TURNS:
             self._effects.turn(locker, _TURNS[endpoint.name])
         if endpoint is SYNCHRONIZE or endpoint is SYNCHRONIZE_LOCKER:
@@ -183,9 +180,9 @@ class Service:
 
     def _reply(self, endpoint: Endpoint, code: int, form: dict[str, str]) -> Response:
         style = self._settings.style
-        if code == actions.DONE:
+        if code == state.DONE:
             return replies.done(style, endpoint, self._state, self._state.locker(form))
-        missing = actions.missing_field(endpoint, form) if code == actions.MISSING_PARAMETER else None
+        missing = state.missing_field(endpoint, form) if code == state.MISSING_PARAMETER else None
         return replies.refused(
             style, endpoint, code, f"missing {_PAGE_NAMES.get(missing, missing)}" if missing else None
         )

@@ -1,10 +1,15 @@
-"""What a simulated gateway remembers."""
+"""What a simulated gateway remembers, and what each request does to it. No await, no connection."""
 
+import base64
+import hashlib
+import hmac
 import time
 from collections.abc import Callable, Iterable
+from random import Random
 
 import attrs
 
+from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.simulator.locker import SimulatedLocker
 
 SCANNING = "Scanning..."
@@ -61,3 +66,102 @@ class GatewayState:
 def decimal(text: str) -> int | None:
     """Read a whole number of at most 18 decimal digits; None is anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None  # noqa: PLR2004 - 64 bits
+
+
+DONE = 0
+NOT_DETECTED = 1
+NOT_COMPATIBLE = 2
+NOT_SHARED = 32
+INVALID_HASH = 33
+OUT_OF_RANGE = 34
+INCOMPATIBLE = 35
+KEY_REFUSED = 36
+CLOCK_NOT_SET = 38
+MISSING_PARAMETER = 400
+BUSY = 500
+
+SAID_BY_GATEWAY = frozenset({NOT_SHARED, INVALID_HASH, CLOCK_NOT_SET, MISSING_PARAMETER, BUSY})
+"""Refusals that need no Bluetooth, and leave the last accepted timestamp as it was."""
+
+
+def missing_field(endpoint: Endpoint, form: dict[str, str]) -> str | None:
+    """Return the name of a field that the request lacks."""
+    return next((name for name in endpoint.fields if not form.get(name)), None)
+
+
+def examine(state: GatewayState, endpoint: Endpoint, form: dict[str, str]) -> int:
+    """Check what the gateway can check by itself, and take note of an accepted timestamp.
+
+    Returns:
+        The code of the refusal, or 0.
+    """
+    if missing_field(endpoint, form):
+        return MISSING_PARAMETER
+    if not endpoint.signed:
+        return DONE
+    locker = state.locker(form)
+    if locker is None or not locker.share_codes:
+        return NOT_SHARED
+    if not state.clock_set:
+        return CLOCK_NOT_SET
+    if not _is_fresh(state, form["ts"]) or not _is_signed(locker, form["ts"], form["hash"]):
+        return INVALID_HASH
+    state.last_timestamp = int(form["ts"])
+    return DONE
+
+
+def reach(state: GatewayState, endpoint: Endpoint, form: dict[str, str]) -> int:
+    """Try to speak to the locker, if the request is about one.
+
+    Returns:
+        The code of what went wrong, or 0.
+    """
+    if "identifier" not in endpoint.fields:
+        return DONE
+    locker = state.locker(form)
+    if locker is None or not locker.in_range:
+        return OUT_OF_RANGE if endpoint.signed else NOT_DETECTED
+    if not locker.compatible:
+        return INCOMPATIBLE if endpoint.signed else NOT_COMPATIBLE
+    if endpoint.signed and not locker.synchronized:
+        return KEY_REFUSED
+    return DONE
+
+
+def act(state: GatewayState, endpoint: Endpoint, locker: SimulatedLocker | None, random: Random) -> bool:
+    """Do what was asked, except turning a bolt, which happens in its own time.
+
+    Returns:
+        Whether anything was changed or will be.
+    """
+    match endpoint.name, locker:
+        case "lockers", _:
+            for seen in state.lockers.values():
+                seen.stray(random)
+        case "locker_status", SimulatedLocker():
+            locker.drain()
+        case "synchronize_locker", SimulatedLocker():
+            locker.synchronized = True
+        case "update_locker", SimulatedLocker():
+            locker.take_firmware()
+        case "synchronize", _:
+            state.clock_set = True
+        case _:
+            pass
+    return endpoint.command
+
+
+def _is_signed(locker: SimulatedLocker, text: str, given: str) -> bool:
+    return any(
+        hmac.compare_digest(
+            base64.b64encode(hmac.new(code.encode(), text.encode(), hashlib.sha256).digest()), given.encode()
+        )
+        for code in locker.share_codes
+    )
+
+
+def _is_fresh(state: GatewayState, text: str) -> bool:
+    timestamp = decimal(text)
+    if timestamp is None or timestamp <= state.last_timestamp:
+        return False
+    return state.max_future is None or timestamp <= state.clock() + state.max_future

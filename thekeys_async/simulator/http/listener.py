@@ -1,34 +1,116 @@
-"""A TCP port of our own that can refuse connections from one instant to the next and come back as the same."""
+"""Where a server listens, and each connection that somebody makes to it: non-blocking sockets."""
 
 import socket
+import struct
 import sys
 from contextlib import suppress
 
 import anyio
 from anyio.abc import SocketAttribute
 
-from thekeys_async.simulator.http.connection import Connection
+_CHUNK = 64 * 1024
+_ABORT = struct.pack("ii", 1, 0)
 
 
-class Door:
+class Connection:
+    """One connection.
+
+    Args:
+        sock: Accepted; belongs to the connection.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(0)
+        self._socket = sock
+        self._over = False
+
+    async def receive(self) -> bytes:
+        """Wait for bytes; none if the other side has ended the connection, however it did."""
+        while True:
+            await anyio.wait_readable(self._socket)
+            data = self._receive()
+            if data is not None:
+                return data
+
+    def _receive(self) -> bytes | None:
+        if self._over:
+            return b""
+        try:
+            return self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    async def send(self, data: bytes) -> None:
+        """Hand bytes to the system; there is no wait before the first of them.
+
+        Raises:
+            OSError: The client has gone.
+        """
+        while unsent := data[self._send(data) :]:
+            await anyio.wait_writable(self._socket)
+            data = unsent
+
+    def _send(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    @property
+    def client_has_gone(self) -> bool:
+        """Whether the other side has hung up; looks without waiting or taking a byte."""
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def end(self) -> None:
+        """Tell the client that no more will come.
+
+        Raises:
+            OSError: The client has gone.
+        """
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def hang_up(self) -> None:
+        """End the connection from outside: who waits to receive gets no byte more, and has to close it."""
+        self._over = True
+        with suppress(OSError):  # it may have gone already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def abort_on_close(self) -> None:
+        """Make closing this connection a reset."""
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+
+    def close(self) -> None:
+        """Close the socket; nobody may be waiting for it."""
+        self._socket.close()
+
+
+class Listener:
     """One listening socket. Many tasks may want the next connection; one waits for it, the others for their turn.
 
     Args:
-        listener: Listens; belongs to the door.
+        sock: Listens; belongs to the listener.
     """
 
-    def __init__(self, listener: socket.socket) -> None:
-        listener.settimeout(0)
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(0)
         # Connections inherit it.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._listener = listener
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
         self._turn = anyio.Lock(fast_acquire=True)
         self._shut = False
         self.waiting = 0
         """How many tasks want the next connection."""
 
     async def next(self) -> Connection | None:
-        """Wait for the next connection; None once the door is shut.
+        """Wait for the next connection; None once the listener is shut.
 
         Raises:
             OSError: There can be none; too many files are open, for example.
@@ -46,21 +128,21 @@ class Door:
         self._shut = True
         # Only Linux stops listening so; elsewhere it takes until whoever waits has left.
         with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
         if self.waiting:
-            anyio.notify_closing(self._listener)
+            anyio.notify_closing(self._socket)
         self._close_if_done()
 
     def _close_if_done(self) -> None:
         # Not under somebody who waits: the descriptor could be another socket's before that task runs again.
         if self._shut and not self.waiting:
-            self._listener.close()
+            self._socket.close()
 
     async def _accept(self) -> Connection | None:
         while not self._shut:
             try:
-                await anyio.wait_readable(self._listener)
-                return Connection(self._listener.accept()[0])
+                await anyio.wait_readable(self._socket)
+                return Connection(self._socket.accept()[0])
             except (BlockingIOError, ConnectionAbortedError):
                 continue
             except (OSError, anyio.ClosedResourceError):
@@ -80,34 +162,34 @@ class Port:
     def __init__(self, host: str, number: int) -> None:
         self.host = host
         self.number = number
-        self._doors: tuple[Door, ...] = ()
+        self._listeners: tuple[Listener, ...] = ()
         self._placeholder: socket.socket | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether connections are accepted."""
-        return bool(self._doors)
+        return bool(self._listeners)
 
-    async def open(self) -> tuple[Door, ...]:
+    async def open(self) -> tuple[Listener, ...]:
         """Listen; a name may have several addresses.
 
         Raises:
             OSError: The address can't be listened at.
         """
-        listener = await anyio.create_tcp_listener(local_host=self.host, local_port=self.number)
-        sockets = [each.extra(SocketAttribute.raw_socket) for each in listener.listeners]  # noqa: S610 - not Django's
+        bound = await anyio.create_tcp_listener(local_host=self.host, local_port=self.number)
+        sockets = [each.extra(SocketAttribute.raw_socket) for each in bound.listeners]  # noqa: S610 - not Django's
         self.number = sockets[0].getsockname()[1]
-        self._doors = tuple(map(Door, sockets))
+        self._listeners = tuple(map(Listener, sockets))
         self.release()
-        return self._doors
+        return self._listeners
 
     def refuse(self) -> None:
         """Refuse connections from this instant on, with no turn of the event loop in between."""
-        if not self._doors:
+        if not self._listeners:
             return
-        for door in self._doors:
-            door.shut()
-        self._doors = ()
+        for listener in self._listeners:
+            listener.shut()
+        self._listeners = ()
         self._placeholder = _hold(self.host, self.number)
 
     def release(self) -> None:

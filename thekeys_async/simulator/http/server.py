@@ -11,11 +11,16 @@ import anyio
 import h11
 from anyio.abc import TaskGroup, TaskStatus
 
-from thekeys_async.simulator.http.connection import Connection
-from thekeys_async.simulator.http.delivery import deliver, wait_until_gone
-from thekeys_async.simulator.http.grammar import RequestReader, written
-from thekeys_async.simulator.http.listener import Door, Port
-from thekeys_async.simulator.http.messages import Delivery, Ending, Handler, Request, Response
+from thekeys_async.simulator.http.listener import Connection, Listener, Port
+from thekeys_async.simulator.http.messages import (
+    Delivery,
+    Ending,
+    Handler,
+    Request,
+    RequestReader,
+    Response,
+    written,
+)
 
 _LINGER = 0.5
 _KEEPING = frozenset({Delivery.WHOLE, Delivery.DRIP})
@@ -125,28 +130,28 @@ class HttpServer:
         self._port.release()
 
     async def _live(
-        self, doors: tuple[Door, ...], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+        self, listeners: tuple[Listener, ...], *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
         """Own all connections from switching on to switching off."""
         self._off = anyio.Event()
         try:
             async with anyio.create_task_group() as self._connections:
-                self._welcome(self._connections, doors)
+                self._welcome(self._connections, listeners)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
             self._connections = None
             self._off.set()
 
-    def _welcome(self, tasks: TaskGroup, doors: tuple[Door, ...]) -> None:
-        for door in doors:
-            tasks.start_soon(self._attend, tasks, door)
+    def _welcome(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
+        for listener in listeners:
+            tasks.start_soon(self._attend, tasks, listener)
 
-    async def _attend(self, tasks: TaskGroup, door: Door) -> None:
+    async def _attend(self, tasks: TaskGroup, listener: Listener) -> None:
         """Serve one connection after the other; there is always one task left that waits for the next."""
-        while connection := await door.next():
-            if not door.waiting:
-                tasks.start_soon(self._attend, tasks, door)
+        while connection := await listener.next():
+            if not listener.waiting:
+                tasks.start_soon(self._attend, tasks, listener)
             try:
                 await self._converse(connection)
             finally:
@@ -199,3 +204,50 @@ async def _turn_away(connection: Connection, status: int) -> None:
     with suppress(OSError):
         await connection.send(b"".join(written(response, keep_alive=False)))
         await wait_until_gone(connection, _LINGER)
+
+
+async def deliver(connection: Connection, head: bytes, body: bytes, delivery: Delivery, pace: float) -> bool:
+    """Write a reply.
+
+    Args:
+        connection: Where to.
+        head: The status line and the headers.
+        body: The rest.
+        delivery: How the bytes go out.
+        pace: Seconds between two bytes of a drip.
+
+    Returns:
+        Whether the client was there to take it; for a reply that never comes, it will have gone.
+    """
+    if delivery is not Delivery.NEVER and connection.client_has_gone:
+        return False
+    try:
+        match delivery:
+            case Delivery.WHOLE:
+                await connection.send(head + body)
+            case Delivery.HALF:
+                await connection.send(head + body[: len(body) // 2])
+            case Delivery.DRIP:
+                for byte in head + body:
+                    await connection.send(bytes((byte,)))
+                    await anyio.sleep(pace)
+            case Delivery.RESET:
+                connection.abort_on_close()
+            case Delivery.NEVER:
+                while await connection.receive():
+                    pass
+                return False
+    except OSError:
+        return False
+    return True
+
+
+async def wait_until_gone(connection: Connection, seconds: float) -> None:
+    """Tell the client that this is all, and give it a moment to hang up first.
+
+    Closing at once, with bytes of its request unread, would reset the connection and take our last reply with it.
+    """
+    with anyio.move_on_after(seconds), suppress(OSError):
+        connection.end()
+        while await connection.receive():
+            pass

@@ -3,9 +3,8 @@
 import h11
 import pytest
 
-from thekeys_async.simulator.http import grammar
-from thekeys_async.simulator.http.grammar import RequestReader, written
-from thekeys_async.simulator.http.messages import Response
+from thekeys_async.simulator.http import messages
+from thekeys_async.simulator.http.messages import RequestReader, Response, written
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +37,7 @@ def without_h11(monkeypatch):
 
 @pytest.fixture
 def without_short_path(monkeypatch):
-    monkeypatch.setattr(grammar, "_plain_head", lambda data: None)
+    monkeypatch.setattr(messages, "_plain_head", lambda data: None)
 
 
 PLAIN = [
