@@ -127,7 +127,7 @@ def test_understanding_a_reply_is_linear_work(shape: str, endpoint: endpoints.En
 _DELIMITED = {
     "thekeys_async.protocol.address._NAME",
     "thekeys_async.protocol.reading._PLAIN_HEAD",
-    "thekeys_async.simulator.http.grammar._HEAD",
+    "thekeys_async.simulator.http.messages._HEAD",
 }
 
 
