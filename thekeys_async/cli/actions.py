@@ -39,15 +39,16 @@ def perform(settings: Settings, action: str) -> None:
         settings = gateway_named(settings)
     else:
         settings = locker_named(settings, signed=action not in _UNSIGNED)
-    coordinator = chosen_coordinator(settings)
+    coordinator, effect = chosen_coordinator(settings), _EFFECTS.get(action, Effect.NONE)
     with output.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
         work = partial(_ask, settings, coordinator, action)
-        answer = run(settings, _EFFECTS.get(action, Effect.NONE), partial(within, coordinator, work))
+        answer = run(settings, effect, partial(within, coordinator, work))
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
-    if settings.json:
-        output.print_json(output.as_json(action, identifier, answer))
-    else:
-        output.print_answer(action, identifier, answer)
+    with output.said(effect, as_json=settings.json):
+        if settings.json:
+            output.print_json(output.as_json(action, identifier, answer))
+        else:
+            output.print_answer(action, identifier, answer)
 
 
 async def _ask(settings: Settings, coordinator: Coordinator | None, action: str) -> output.Answer:

@@ -1,8 +1,12 @@
 """What is said when an action fails: what happened to the door, and what to do next."""
 
+import contextlib
 import enum
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Generator, Mapping
+from typing import TextIO
 
 import click
 
@@ -10,6 +14,7 @@ from thekeys_async.cli.exits import ExitCode, exit_code
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors
+from thekeys_async.protocol.text import printable
 
 
 class Effect(enum.Enum):
@@ -47,10 +52,11 @@ class Failure(Exception):  # noqa: N818 - the end of an action, not of this prog
 
     def show(self) -> None:
         """Print it on stderr, where it never mixes with data."""
-        if self._fields is None:
-            click.echo(f"Error: {self}", err=True)
-        else:
-            click.echo(json.dumps({**self._fields, "message": str(self), "exit_code": int(self.code)}), err=True)
+        with on_stderr():
+            if self._fields is None:
+                click.echo(f"Error: {self}", err=True)
+            else:
+                click.echo(json.dumps({**self._fields, "message": str(self), "exit_code": int(self.code)}), err=True)
 
 
 _LOOK: Mapping[Effect, str] = {
@@ -117,6 +123,19 @@ def other_failure(
     return Failure(sentence, code, fields if as_json else None)
 
 
-def printable(text: str) -> str:
-    """Take a gateway's words onto a terminal: on one line, and without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+@contextlib.contextmanager
+def on_stderr() -> Generator[None]:
+    """Print on stderr; if it is full or closed, nothing is said, and the exit code stays what it is."""
+    try:
+        yield
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Let the rest of a stream that can't be written go nowhere: Python writes it at the end, and would fail then."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it is no file, as in a test
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

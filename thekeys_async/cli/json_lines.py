@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import anyio
 
 from thekeys_async import LockerUpdate, TheKeysError, Update, battery_percent
-from thekeys_async.cli.errors import printable
-from thekeys_async.cli.output import print_json
+from thekeys_async.cli.errors import discard
+from thekeys_async.cli.output import output_failure, print_json
+from thekeys_async.protocol.text import printable
 
 _LONGEST_TEXT = 400
 
@@ -36,9 +37,14 @@ class Output:
 
         Raises:
             BrokenPipeError: Nobody reads it any more.
+            Failure: The file is full.
         """
         if self._pipe is None:
-            print_json(value)
+            try:
+                print_json(value)
+            except OSError as error:
+                discard(sys.stdout)
+                raise output_failure(error, as_json=True) from None
         else:
             await anyio.wait_writable(self._pipe)
             os.write(self._pipe, f"{json.dumps(value)}\n".encode())

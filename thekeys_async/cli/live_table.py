@@ -14,8 +14,8 @@ from rich.text import Text
 from thekeys_async import UpdateKind, Updates, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.board import Board, Row
-from thekeys_async.cli.errors import printable
 from thekeys_async.cli.signal_strength import FAINTEST, STRONGEST, sparkline, style
+from thekeys_async.protocol.text import printable
 
 _REDRAWN_EVERY = 0.5
 _ROOMY = 110

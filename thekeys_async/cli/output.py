@@ -1,8 +1,9 @@
 """What came back, as JSON for programs and with rich for people."""
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeAlias
 
 import attrs
@@ -19,7 +20,9 @@ from thekeys_async import (
     LockerStatus,
     battery_percent,
 )
-from thekeys_async.cli.errors import printable
+from thekeys_async.cli.errors import Effect, Failure, discard, on_stderr, other_failure
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.protocol.text import printable
 
 Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | CommandResult
 
@@ -33,14 +36,62 @@ _STYLES: Mapping[DoorState, str] = {
 }
 
 
+@contextmanager
+def said(effect: Effect, *, as_json: bool) -> Generator[None]:
+    """Print what came of an action; the exit code goes on telling of the door, whatever becomes of the output.
+
+    Args:
+        effect: What the action, which has succeeded, may have changed.
+        as_json: Whether a failure is said as JSON.
+
+    Raises:
+        Failure: Nothing was changed, and what was read could not be printed.
+        BrokenPipeError: Nothing was changed, and nobody reads the output.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        discard(sys.stdout)
+        if effect.changes:
+            print_warning(f"It is done, but standard output could not be written ({_why(error)})", as_json=as_json)
+            return
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise output_failure(error, as_json=as_json) from None
+
+
+def output_failure(error: OSError, *, as_json: bool) -> Failure:
+    """Make the failure of an action that only reads, whose output could not be written."""
+    sentence = f"Standard output could not be written ({_why(error)}); no door moved."
+    return other_failure(type(error).__name__, sentence, ExitCode.UNEXPECTED, as_json=as_json)
+
+
+def print_warning(sentence: str, *, as_json: bool) -> None:
+    """Print a warning on stderr as it is now: a live table puts its own in its place. It never fails."""
+    line = json.dumps({"warning": sentence}) if as_json else f"Warning: {sentence}."
+    with on_stderr():
+        print(line, file=sys.stderr, flush=True)
+
+
+def _why(error: OSError) -> str:
+    return "nobody reads it" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
+
+
 def print_json(value: object) -> None:
     """Print one JSON value on a line of its own."""
     click.echo(json.dumps(value))
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let `said` decide what it means that nobody reads; rich would end the program with 1."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the BrokenPipeError
+
+
 def console() -> Console:
     """Make what prints for a person: colours only on a terminal, and text as it stands."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return _Console(highlight=False, markup=False, emoji=False)
 
 
 def print_rich(*renderables: RenderableType) -> None:
@@ -52,7 +103,7 @@ def print_rich(*renderables: RenderableType) -> None:
 
 def waiting(text: str, *, shown: bool) -> AbstractContextManager[object]:
     """Show a person at a terminal that something is under way; on stderr, and gone when it is over."""
-    return Console(stderr=True).status(Text(text)) if shown else nullcontext()
+    return Console(stderr=True).status(Text(text)) if shown and sys.stderr.isatty() else nullcontext()
 
 
 def as_json(action: str, identifier: int | None, answer: Answer) -> object:

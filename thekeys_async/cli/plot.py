@@ -8,11 +8,12 @@ import click
 from rich.table import Column, Table
 
 from thekeys_async.cli import output
-from thekeys_async.cli.errors import Failure, other_failure, printable
+from thekeys_async.cli.errors import Failure, other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
 from thekeys_async.cli.signal_strength import WEAK
+from thekeys_async.protocol.text import printable
 
 _NO_LIBRARY = "Drawing needs matplotlib: pip install 'thekeys-async[plot]'"
 _NOTHING = "There is no reading in it. It has to be what 'thekeys watch --json' has printed."

@@ -1,7 +1,6 @@
 """Runs one action: the event loop, signals, the log, and the end that a script can understand."""
 
 import contextlib
-import json
 import logging
 import signal
 import sys
@@ -14,10 +13,12 @@ import anyio.abc
 import attrs
 import click
 
-from thekeys_async.cli.errors import Effect, Failure, failure, other_failure, printable
+from thekeys_async.cli.errors import Effect, Failure, failure, on_stderr, other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
+from thekeys_async.cli.output import print_warning
 from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.text import printable
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -
     except TheKeysError as error:
         _trace(settings)
         raise failure(error, effect, as_json=settings.json) from None
-    except (click.ClickException, BrokenPipeError):
+    except (click.ClickException, Failure, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - no traceback without -d, and nothing is swallowed
         _trace(settings)
@@ -98,9 +99,10 @@ async def _supervise(work: Callable[[], Awaitable[T]], received: list[signal.Sig
             group.cancel_scope.cancel()
             return result
     except BaseExceptionGroup as errors:
-        if len(errors.exceptions) == 1:
-            raise errors.exceptions[0] from None
-        raise
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
     return Stopped(received[0])
 
 
@@ -131,7 +133,8 @@ def _interrupted(settings: Settings, effect: Effect, stopped: Stopped) -> Failur
 
 def _trace(settings: Settings) -> None:
     if settings.debug:
-        traceback.print_exc()
+        with on_stderr():
+            traceback.print_exc()
 
 
 class _Warnings(logging.Handler):
@@ -148,10 +151,7 @@ class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self._received or record.name == _SHOWN_BY_WATCH:
             return
-        sentence = printable(record.getMessage())
-        line = json.dumps({"warning": sentence}) if self._json else f"Warning: {sentence}."
-        # As it is now: a live table puts its own in the place of stderr, to keep the two apart.
-        print(line, file=sys.stderr)
+        print_warning(printable(record.getMessage()), as_json=self._json)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, flags_checked
 from thekeys_async.cli.config_file import Configuration, ConfigurationError, save
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, other_failure, printable
+from thekeys_async.cli.errors import Effect, other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
@@ -24,6 +24,7 @@ from thekeys_async.cli.targets import path_of, read
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.coordination import Coordinator
+from thekeys_async.protocol.text import printable
 
 _SILENT = "none of its gateways has reported to the cloud lately"
 _SWITCHED_OFF = "its share is switched off or has run out; switch it on in the vendor's app, or give --share-name"
@@ -65,7 +66,8 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
             coordinator = chosen_coordinator(settings)
             work = partial(_synchronize, coordinator, entries)
             run(settings, Effect.GATEWAY, partial(within, coordinator, work))
-    _report(settings, path, entries, left_out, synchronized=synchronize)
+    with output.said(Effect.SHARE, as_json=settings.json):
+        _report(settings, path, entries, left_out, synchronized=synchronize)
 
 
 def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:

@@ -12,11 +12,12 @@ from rich.table import Column, Table
 
 from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import Login, flags_checked
-from thekeys_async.cli.errors import Effect, printable
+from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, Share
 from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.text import printable
 
 _T = TypeVar("_T")
 
@@ -59,12 +60,13 @@ def show(settings: Settings, login: Login, *, locker: str | None, show_codes: bo
     """
     number = _number(settings, locker)
     found = _ask(settings, login, Effect.SHARES_READ, partial(_list, locker, number))
-    if settings.json:
-        output.print_json([_as_json(*each, show_codes=show_codes) for each in found])
-    elif found:
-        output.print_rich(_table(found, show_codes=show_codes))
-    else:
-        output.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
+    with output.said(Effect.SHARES_READ, as_json=settings.json):
+        if settings.json:
+            output.print_json([_as_json(*each, show_codes=show_codes) for each in found])
+        elif found:
+            output.print_rich(_table(found, show_codes=show_codes))
+        else:
+            output.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
 
 
 def create(settings: Settings, login: Login, wanted: Wanted) -> None:
@@ -75,10 +77,11 @@ def create(settings: Settings, login: Login, wanted: Wanted) -> None:
     """
     number = _number(settings, wanted.locker)
     locker, share = _ask(settings, login, Effect.SHARE, partial(_create, wanted, number))
-    if settings.json:
-        output.print_json(_as_json(locker, share, show_codes=wanted.show_codes))
-    else:
-        output.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
+    with output.said(Effect.SHARE, as_json=settings.json):
+        if settings.json:
+            output.print_json(_as_json(locker, share, show_codes=wanted.show_codes))
+        else:
+            output.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
 
 
 def revoke(settings: Settings, login: Login, number: int) -> None:
@@ -88,10 +91,11 @@ def revoke(settings: Settings, login: Login, number: int) -> None:
         Failure: It could not be deleted, or nobody knows.
     """
     _ask(settings, login, Effect.SHARE, lambda cloud: cloud.delete_share(number))
-    if settings.json:
-        output.print_json({"revoked": number})
-    else:
-        output.print_rich(f"Share {number} is revoked. {_LATER}")
+    with output.said(Effect.SHARE, as_json=settings.json):
+        if settings.json:
+            output.print_json({"revoked": number})
+        else:
+            output.print_rich(f"Share {number} is revoked. {_LATER}")
 
 
 def _ask(settings: Settings, login: Login, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:

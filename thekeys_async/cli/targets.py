@@ -13,10 +13,11 @@ from thekeys_async.cli.config_file import (
     default_path,
     load,
 )
-from thekeys_async.cli.errors import other_failure, printable
+from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.text import printable
 
 
 @attrs.frozen

@@ -1,0 +1,74 @@
+"""Output that can't be written says so, and never changes what the exit code says of the door."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from thekeys_async.simulator import Fault
+
+CODE = "Zmo1sps2OVyCFtl1"
+LOCKER = "45961123"
+_FULL = Path("/dev/full")
+pytestmark = pytest.mark.skipif(not _FULL.exists(), reason="this system has no /dev/full")
+
+
+@pytest.fixture
+def thekeys(simulated_gateway):
+    """Run the command as a process, with stdout where the test wants it."""
+
+    def thekeys(action, *flags, stdout, stderr=subprocess.PIPE):
+        command = [sys.executable, "-m", "thekeys_async", "--host", simulated_gateway.address]
+        command += ["-i", LOCKER, "-c", CODE, action, *flags]
+        return subprocess.run(command, stdout=stdout, stderr=stderr, text=True, check=False, timeout=60)
+
+    return thekeys
+
+
+def _unread():
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("-d",)])
+@pytest.mark.parametrize("action", ["open", "close", "calibrate", "synchronize", "synchronize_locker", "update_locker"])
+@pytest.mark.parametrize("where", ["full", "unread"])
+def test_a_command_that_was_carried_out_ends_with_0(thekeys, simulated_gateway, action, flags, where):
+    stdout = os.open(_FULL, os.O_WRONLY) if where == "full" else _unread()
+    try:
+        result = thekeys(action, *flags, stdout=stdout)
+    finally:
+        os.close(stdout)
+    assert result.returncode == 0
+    assert "It is done, but standard output could not be written" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(simulated_gateway.requests) == 1
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize("action", ["search", "status", "locker_status"])
+def test_a_read_says_that_its_output_is_full(thekeys, action, flags):
+    with _FULL.open("w") as full:
+        result = thekeys(action, *flags, stdout=full)
+    assert result.returncode == 1
+    assert "Standard output could not be written (No space left on device); no door moved" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_watching_says_what_is_full(thekeys):
+    with _FULL.open("w") as full:
+        result = thekeys("watch", "--json", "--timeout", "30", stdout=full)
+    assert result.returncode == 1
+    assert "Standard output could not be written (No space left on device)" in result.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("-d",)])
+def test_an_unknown_outcome_stays_one_when_even_the_errors_can_not_be_said(thekeys, simulated_gateway, flags):
+    simulated_gateway.fail(Fault.RESET_AFTER)
+    with _FULL.open("w") as full:
+        result = thekeys("open", *flags, stdout=full, stderr=full)
+    assert result.returncode == 5
+    assert len(simulated_gateway.requests) == 1
