@@ -13,6 +13,7 @@ import pytest
 
 from thekeys_async import CoordinationError
 from thekeys_async.coordination import Claim, FileCoordinator, Pause, TurnTimeoutError, Wish
+from thekeys_async.coordination.file_directory import Directory
 from thekeys_async.coordination.file_tickets import Ticket
 
 pytestmark = pytest.mark.anyio
@@ -200,7 +201,7 @@ async def test_tickets_of_the_dead_are_removed_and_those_of_the_living_not(tmp_p
 
 async def test_a_waiter_that_is_stopped_is_passed_over(tmp_path: Path) -> None:
     await _allocate(tmp_path)
-    ticket = Ticket(_find(tmp_path, "waiting"), command=True, since=0.0)
+    ticket = Ticket(Directory.root(_find(tmp_path, "waiting")), command=True, since=0.0)
     ticket.show()
     async with FileCoordinator(tmp_path) as coordinator:
         with pytest.raises(TurnTimeoutError):

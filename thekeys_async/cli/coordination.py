@@ -13,7 +13,8 @@ from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.coordination import Coordinator, FileCoordinator, RedisCoordinator
-from thekeys_async.coordination.file_folder import naming
+from thekeys_async.coordination.file_directory import naming
+from thekeys_async.protocol.errors import CoordinationError
 
 T = TypeVar("T")
 
@@ -39,11 +40,18 @@ class OwnFolder(FileCoordinator):
         """Make the folder for its owner only.
 
         Raises:
-            CoordinationError: It can't be made.
+            CoordinationError: It can't be made, or it is not this user's alone.
         """
+        entered = await super().__aenter__()
         with naming(self._own):
-            self._own.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return await super().__aenter__()
+            found = self._own.stat()
+        if found.st_uid != os.geteuid() and os.geteuid() != 0:
+            raise CoordinationError(
+                f"nothing was sent: {self._own} belongs to somebody else. Run: sudo chown $USER {self._own}"
+            )
+        if found.st_mode & 0o022:
+            raise CoordinationError(f"nothing was sent: others can write in {self._own}. Run: chmod go-w {self._own}")
+        return entered
 
 
 def chosen_coordinator(settings: Settings) -> Coordinator | None:

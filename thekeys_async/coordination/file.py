@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,6 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
-from thekeys_async.coordination import locks
 from thekeys_async.coordination.base import (
     LONGEST_SLEEP,
     Claim,
@@ -22,12 +22,12 @@ from thekeys_async.coordination.base import (
     boot_time,
     look_again_after,
 )
-from thekeys_async.coordination.file_folder import GatewayFolder, naming
+from thekeys_async.coordination.file_directory import Directory, check_support, naming
+from thekeys_async.coordination.file_folder import GatewayFolder, TurnFile
 from thekeys_async.coordination.file_tickets import Ticket, count_alive, tickets
 from thekeys_async.coordination.rules import Place, Record, in_order, turns_until
 from thekeys_async.coordination.stamps import next_timestamp
-from thekeys_async.coordination.timestamp_file import read_timestamp, write_timestamp
-from thekeys_async.coordination.turn_file import TurnFile
+from thekeys_async.protocol.errors import CoordinationError
 
 _log = logging.getLogger("thekeys_async")
 
@@ -45,12 +45,11 @@ class FileCoordinator:
     the setgid bit), without the sticky bit. It must be on a local disk. Windows is not supported.
 
     Args:
-        path: The folder; it is made if it is not there.
+        path: The folder; it is made, for this user alone, if it is not there.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._folders: dict[str, GatewayFolder] = {}
         self._writers: anyio.CapacityLimiter | None = None
 
     def __repr__(self) -> str:
@@ -62,40 +61,47 @@ class FileCoordinator:
         Raises:
             CoordinationError: It can't be made, or this system has no such locks.
         """
-        locks.check_support()
-        with naming(self._path):
-            self._path.mkdir(parents=True, exist_ok=True)
+        check_support()
+        Directory.root(self._path).close()
         self._writers = anyio.CapacityLimiter(_WRITERS)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Forget the folders. Turns that are still held stay held until they are given back."""
+        """Take no more claims. Turns that are still held stay held until they are given back."""
         self._writers = None
-        self._folders.clear()
 
     async def acquire(self, key: str, claim: Claim) -> "FileLease":
         """See `thekeys_async.coordination.base.Coordinator.acquire`."""
         if self._writers is None:
             raise RuntimeError("enter the coordinator first: async with FileCoordinator(...) as coordinator")
-        claimant = _Claimant(self._folder(key), claim)
+        claimant = _Claimant(GatewayFolder(self._path, key), claim)
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
             with naming(claimant.folder.path):
                 while (seconds := claimant.look()) > 0:
                     await _sleep(seconds, claim.until)
             if claimant.timestamp:
-                await anyio.to_thread.run_sync(claimant.store, limiter=self._writers)
+                await self._store(claimant, claim.until)
             return claimant.lease()
         finally:
             claimant.close()
 
-    def _folder(self, key: str) -> GatewayFolder:
-        folder = self._folders.get(key)
-        if folder is None or not folder.waiting.is_dir():
-            folder = self._folders[key] = GatewayFolder.make(self._path, key)
-        return folder
+    async def _store(self, claimant: "_Claimant", until: float) -> None:
+        """Force the timestamp to the disk, which may take longer than a caller waits.
+
+        Who is cancelled, or has no time left, leaves at once. What was begun ends in the background, and keeps the
+        turn until then: nobody takes the next timestamp before this one is on the disk.
+
+        Raises:
+            CoordinationError: It can't be written, or not in time.
+        """
+        with anyio.move_on_after(until - anyio.current_time()) as scope:
+            await anyio.to_thread.run_sync(claimant.store, limiter=self._writers, abandon_on_cancel=True)
+        if scope.cancelled_caught:
+            where = claimant.folder.timestamp
+            raise CoordinationError(f"nothing was sent: {where} could not be written in time; is the disk too slow?")
 
 
 class _Claimant:
@@ -110,6 +116,9 @@ class _Claimant:
         self._next_since: float | None = None
         self._record: Record | None = None
         self._freshness = Freshness()
+        self._closing = threading.Lock()
+        self._storing = False
+        self._left = False
 
     def look(self) -> float:
         """Take the turn if it is time; if not, say after how many seconds to look again."""
@@ -128,8 +137,21 @@ class _Claimant:
         return seconds
 
     def store(self) -> None:
-        """Force the timestamp to the disk."""
-        write_timestamp(self.folder.timestamp, self.timestamp)
+        """Force the timestamp to the disk; in a thread, which closes everything if the caller has left meanwhile."""
+        with self._closing:
+            if self._left:
+                return
+            self._storing = True
+        try:
+            self.folder.write_timestamp(self.timestamp)
+        finally:
+            if self._is_abandoned():
+                self._close()
+
+    def _is_abandoned(self) -> bool:
+        with self._closing:
+            self._storing = False
+            return self._left
 
     def lease(self) -> "FileLease":
         """Hand over the turn."""
@@ -138,7 +160,14 @@ class _Claimant:
         return FileLease(turn, record, self.timestamp, self._freshness)
 
     def close(self) -> None:
-        """Leave nothing behind, but what has been handed over."""
+        """Leave nothing behind, but what has been handed over, and what the disk is still busy with."""
+        with self._closing:
+            self._left = True
+            if self._storing:
+                return
+        self._close()
+
+    def _close(self) -> None:
         try:
             with naming(self.folder.path):
                 self._ticket.drop()
@@ -147,6 +176,7 @@ class _Claimant:
         finally:
             if self._turn:
                 self._turn.close()
+            self.folder.close()
 
     def _take(self, turn: TurnFile, waiting: list[Place]) -> float:
         now = boot_time()
@@ -167,7 +197,7 @@ class _Claimant:
         seconds = record.ready_at(waiting, now) - now
         if seconds <= 0 and self._claim.wish:
             self._freshness = Freshness()
-            self.timestamp, seconds = next_timestamp(read_timestamp(self.folder.timestamp), self._claim.wish)
+            self.timestamp, seconds = next_timestamp(self.folder.read_timestamp(), self._claim.wish)
         if seconds <= 0:
             self._record = record.taken(self._ticket.place, waiting, self._claim)
             turn.write(self._record)
