@@ -245,3 +245,49 @@ def test_redis_without_its_client(run, gateway, flags, monkeypatch):
 def _stored(timestamp):
     digits = b"%d" % timestamp
     return digits + b" %08x\n" % zlib.crc32(digits)
+
+
+@POSIX
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_default_folder_that_others_can_write_is_refused(run, flags, gateway, tmp_path, mode):
+    folder = tmp_path / "state" / "thekeys"
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    result = run(*flags, "open")
+    assert result.exit_code == ExitCode.COORDINATION
+    assert f"chmod go-w {folder}" in result.stderr
+    assert not gateway.requests
+
+
+@POSIX
+def test_a_default_folder_of_somebody_else_is_refused(run, flags, gateway, tmp_path, monkeypatch):
+    (tmp_path / "state" / "thekeys").mkdir(parents=True, mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    result = run(*flags, "open")
+    assert result.exit_code == ExitCode.COORDINATION
+    assert "belongs to somebody else" in result.stderr
+    assert "chown" in result.stderr
+    assert not gateway.requests
+
+
+@POSIX
+def test_a_user_without_a_home_and_a_name(run, flags, gateway, tmp_path, monkeypatch):
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}["nobody"])
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    result = run(*flags, "open")
+    assert result.exit_code == ExitCode.DONE, result.output
+    assert len(gateway.requests) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {f"thekeys-{os.getuid()}"}
+
+
+@POSIX
+def test_a_configuration_file_that_is_a_fifo_is_refused_at_once(run, gateway, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o600)
+    result = run("--config", str(fifo), "open", "front-door")
+    assert result.exit_code == ExitCode.USAGE
+    assert "no regular file" in result.output
+    assert not gateway.requests

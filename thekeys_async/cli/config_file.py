@@ -4,11 +4,13 @@ It holds share codes, so nobody but its owner may read it, and no frame here tha
 may be rendered with local variables.
 """
 
+import getpass
 import os
 import stat
 import sys
+import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -72,7 +74,22 @@ def default_path() -> Path:
     """Say where the file is if nobody says otherwise: in the platform's folder for configuration."""
     import platformdirs  # noqa: PLC0415 - not needed by whoever says where the file is
 
-    return platformdirs.user_config_path("thekeys", appauthor=False) / "config.toml"
+    return own_folder(platformdirs.user_config_path) / "config.toml"
+
+
+def own_folder(find: Callable[..., Path]) -> Path:
+    """Take this user's folder, or one for temporary files where the user has no home: in many containers.
+
+    Nobody else's is taken for it: whoever uses it checks whose it is.
+
+    Args:
+        find: One of platformdirs' functions.
+    """
+    with suppress(RuntimeError):  # a user without a home
+        if (folder := find("thekeys", appauthor=False)).is_absolute():
+            return folder
+    user = str(os.getuid()) if sys.platform != "win32" else getpass.getuser()
+    return Path(tempfile.gettempdir()) / f"thekeys-{user}"
 
 
 def load(path: Path) -> tuple[Configuration, Secret] | None:
@@ -117,9 +134,10 @@ def save(path: Path, text: Secret) -> None:
 def _read(path: Path) -> Secret | None:
     problem = None
     try:
-        with path.open("rb") as file:  # asked of the open file: a path may be another file a moment later
-            mode = os.fstat(file.fileno()).st_mode
-            if sys.platform == "win32" or not mode & _OTHERS:
+        with open(path, "rb", opener=_without_waiting) as file:
+            # Asked of the open file: a path may be another file a moment later.
+            problem = _objection(path, os.fstat(file.fileno()))
+            if problem is None:
                 return Secret(file.read().decode())
     except FileNotFoundError:
         return None
@@ -127,9 +145,25 @@ def _read(path: Path) -> Secret | None:
         problem = f"{path} can't be read ({error.strerror}). Mend that, or say where it is with --config."
     except UnicodeDecodeError:
         problem = f"{path} makes no sense: it is not UTF-8. Mend it, or move it away and run 'thekeys setup'."
-    raise ConfigurationError(
-        problem or f"{path} can be read or changed by others, and holds share codes. Run: chmod 600 '{path}'"
-    )
+    raise ConfigurationError(problem)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, and wait for nobody: a FIFO would keep the program, deaf to signals, until somebody writes."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _objection(path: Path, found: os.stat_result) -> str | None:
+    """Say why an open file is not to be trusted, if it is not."""
+    if not stat.S_ISREG(found.st_mode):
+        return f"{path} is no regular file. Say with --config where the file is."
+    if sys.platform == "win32":
+        return None
+    if os.geteuid() not in {0, found.st_uid} and found.st_uid != 0:
+        return f"{path} belongs to another user, who could send commands elsewhere. Say with --config where yours is."
+    if found.st_mode & _OTHERS:
+        return f"{path} can be read or changed by others, and holds share codes. Run: chmod 600 '{path}'"
+    return None
 
 
 def _write(draft: Path, text: Secret) -> None:
@@ -192,7 +226,10 @@ def _state_dir(tables: dict[str, Any]) -> Path | None:
         return None
     if not (Path(text).is_absolute() or text.startswith("~/")):
         raise ValueError("the file: state_dir is a folder whose path begins with / or ~/")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("the file: state_dir begins with ~/, and this user has no home folder") from None
 
 
 def _tables(tables: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 
 import click
 
+from thekeys_async.cli.config_file import own_folder
 from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
@@ -94,7 +95,7 @@ def default_folder() -> Path:
     """Say where the state is if nobody says otherwise: in the platform's folder for it."""
     import platformdirs  # noqa: PLC0415 - not needed by whoever says where the state is
 
-    return platformdirs.user_state_path("thekeys", appauthor=False)
+    return own_folder(platformdirs.user_state_path)
 
 
 def _redis(settings: Settings) -> Coordinator:
