@@ -9,7 +9,7 @@ import attrs
 _NAME = re.compile(
     r"(?!(.*\.)?[0-9]+\.?$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?", re.ASCII
 )
-_ZONE = re.compile(r"[0-9A-Za-z._~-]{1,32}")
+_ZONE = re.compile(r"[^\s/\[\]%@?#]{1,32}")
 _ZONE_IN_A_URL = re.compile(r"^(\[[0-9A-Fa-f:.]+)%25(?=[^\]])")  # how a URL writes the % before a zone (RFC 6874)
 _LONGEST = 300  # a name has 253 characters at most
 _HTTP_PORT = 80

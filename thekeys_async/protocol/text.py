@@ -5,6 +5,7 @@ still while one of them is understood.
 """
 
 import re
+from collections.abc import Set as AbstractSet
 from urllib.parse import quote
 
 _LONGEST = 200
@@ -53,27 +54,24 @@ def mask(text: str, secret: str) -> str:
         The text without any piece of at least 8 characters of the secret (all of a shorter secret): as it is, with
         spaces for ``+``, in the URL-safe alphabet, or percent-encoded.
     """
-    for form in {secret, secret.replace("+", " "), secret.replace("+", "-").replace("/", "_"), quote(secret, safe="")}:
-        text = _mask_pieces(text, form)
-    return text
-
-
-def _mask_pieces(text: str, secret: str) -> str:
-    """Leave out each longest piece of a secret. Linear: the secret is short, and each place is looked at once."""
+    urlsafe = secret.replace("+", "-").replace("/", "_")
+    forms = (secret, secret.replace("+", " "), urlsafe, quote(secret, safe=""))
     shortest = min(_SHORTEST_PIECE, len(secret))
-    pieces = {secret[i : i + shortest] for i in range(len(secret) - shortest + 1)}
-    if not any(piece in text for piece in pieces):
-        return text
+    pieces = {form[i : i + shortest] for form in forms for i in range(len(form) - shortest + 1)}
+    return _mask_pieces(text, pieces, shortest) if any(piece in text for piece in pieces) else text
+
+
+def _mask_pieces(text: str, pieces: AbstractSet[str], length: int) -> str:
+    """Leave out all that pieces of one length cover. Linear: each place is looked at once."""
     kept: list[str] = []
     at = 0
     while at < len(text):
-        if text[at : at + shortest] not in pieces:
+        if text[at : at + length] not in pieces:
             kept.append(text[at])
             at += 1
             continue
-        end = at + shortest
-        while end < len(text) and text[end - shortest + 1 : end + 1] in pieces:
-            end += 1
+        at += length
+        while text[at - length + 1 : at + 1] in pieces:
+            at += 1
         kept.append(_HIDDEN)
-        at = end
     return "".join(kept)
