@@ -99,11 +99,20 @@ async def _supervise(work: Callable[[], Awaitable[T]], received: list[signal.Sig
             group.cancel_scope.cancel()
             return result
     except BaseExceptionGroup as errors:
-        error: BaseException = errors
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
+        raise _only_error(errors) from None
     return Stopped(received[0])
+
+
+def _only_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Take the one error out of groups in groups; a group of several stays one."""
+    if len(errors.exceptions) > 1:
+        return errors
+    first: BaseException = next(iter(errors.exceptions))
+    match first:
+        case BaseExceptionGroup():
+            return _only_error(first)
+        case _:
+            return first
 
 
 async def _cancel_on_signal(
