@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
-from thekeys_async.calls.call import Answer, Call, Understand
+from thekeys_async.calls.call import Answer, Call, OpenCalls, Understand
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.errors import GatewayUnreachableError, ProtocolError, RequestTimeoutError
+from thekeys_async.protocol.errors import (
+    GatewayClosedError,
+    GatewayUnreachableError,
+    ProtocolError,
+    RequestTimeoutError,
+)
 from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Question
@@ -97,7 +102,7 @@ class AsyncGateway:
         self._own_wire = _through_httpx(self._address, client, transport)
         self._recover_clock = recover_clock
         self._lane: Lane | None = None
-        self._closed = False
+        self._calls = OpenCalls()
         shared.check_if_in_use(self._key, self._settings)
 
     def __repr__(self) -> str:
@@ -113,13 +118,20 @@ class AsyncGateway:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection. Calls under way in other tasks end as they would have; new ones are refused."""
-        self._closed = True
+        """Close the connection.
+
+        Requests of other tasks that are on the wire end as they would have, and a `transport` is closed after the
+        last of them. What was still queued is not sent, and ends in `GatewayClosedError`, as new calls do.
+        """
+        self._calls.close()
         lane, self._lane = self._lane, None
         if lane:
             lane.leave()
         if self._transport:
-            await self._transport.aclose()
+            try:
+                await self._calls.wait_until_over()
+            finally:
+                await self._transport.aclose()
 
     @property
     def name(self) -> str:
@@ -129,6 +141,11 @@ class AsyncGateway:
     @name.setter
     def name(self, name: str) -> None:
         self._name = name
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed, and takes no more calls."""
+        return self._calls.closed
 
     async def lockers(self, *, timeout: float | Default | None = DEFAULT) -> tuple[LockerReading, ...]:
         """List the lockers that the gateway's Bluetooth scan sees; about 0.13 s (observed).
@@ -164,7 +181,7 @@ class AsyncGateway:
         Raises:
             ProtocolError: The answer can't be understood.
         """
-        seconds = self.seconds(timeout)
+        seconds, lane = self.seconds(timeout), self.lane()
         first = await self.ask(Question(endpoints.STATUS), _status_if_known, seconds, shares=True)
         status = first.value
         if status is None:
@@ -173,7 +190,7 @@ class AsyncGateway:
                 raise RequestTimeoutError(f"status: no answer within {seconds:g} s")
             question = Question(endpoints.ROOT_STATUS)
             status = (await self.ask(question, replies.gateway_status, left, shares=True)).value
-        self.lane().phase = status.phase
+        lane.phase = status.phase
         return status
 
     async def synchronize(self, *, timeout: float | None = _MINUTES) -> CommandResult:
@@ -290,10 +307,10 @@ class AsyncGateway:
         """Get what all objects of this gateway share in this event loop; for the library's own modules.
 
         Raises:
-            RuntimeError: This object is closed.
+            GatewayClosedError: This object is closed.
         """
-        if self._closed:
-            raise RuntimeError(f"{self!r} is closed")
+        if self._calls.closed:
+            raise GatewayClosedError(f"nothing was sent: {self!r} is closed")
         if self._lane is None or shared.find(self._key) is not self._lane:
             if self._lane:
                 self._lane.close()
@@ -302,7 +319,7 @@ class AsyncGateway:
 
     def _call(self, lane: Lane, question: Question, understand: Understand[_T]) -> Call[_T]:
         wire = self._own_wire or lane.wire(self._address)
-        return Call(lane, wire, question, understand, recover_clock=self._recover_clock)
+        return Call(lane, wire, question, understand, open_calls=self._calls, recover_clock=self._recover_clock)
 
     async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
         answer = await self.ask(Question(endpoint), replies.check_done, checked(timeout))

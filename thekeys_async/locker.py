@@ -10,6 +10,7 @@ from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
+    GatewayClosedError,
     GatewayUnreachableError,
     LockerFaultError,
     LockerNotDetectedError,
@@ -116,6 +117,8 @@ class AsyncLocker:
                 status = await self.status(timeout=left)
             except RequestTimeoutError:
                 continue
+            except GatewayClosedError:
+                raise
             except _PASSING as error:
                 seen = str(error)
             else:

@@ -196,9 +196,13 @@ async def test_wait_for_works_through_a_fleet(sims) -> None:
         assert (await fleet.locker(1).wait_for(DoorState.OPEN, timeout=10)).locked is False
 
 
-async def test_a_gateway_that_was_closed_is_a_mistake_that_is_not_wrapped(sims) -> None:
+async def test_a_gateway_that_was_closed_is_passed_over_and_told_when_none_is_left(sims) -> None:
     async with _fleet(sims) as fleet:
-        await fleet["far"].aclose()
+        names = list(fleet)
+        for name in names[:-1]:
+            await fleet[name].aclose()
+            await fleet.locker(1).open()
+        await fleet[names[-1]].aclose()
         with pytest.raises(RuntimeError, match="closed"):
             await fleet.locker(1).open()
-    assert not _opened(sims)
+    assert sum(_asked(sims, "open").values()) == len(names) - 1

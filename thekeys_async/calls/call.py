@@ -13,6 +13,7 @@ from thekeys_async.protocol import replies
 from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
+    GatewayClosedError,
     GatewayUnreachableError,
     OutcomeUnknownError,
     RequestTimeoutError,
@@ -23,7 +24,7 @@ from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing, Question
 from thekeys_async.protocol.secrets import Signed
 from thekeys_async.transport.wire import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
-from thekeys_async.turns.queue import OutOfTime
+from thekeys_async.turns.queue import Dismissed, OutOfTime, Turns, Waiter
 from thekeys_async.turns.shared import Lane
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
 
@@ -89,12 +90,55 @@ class _Try(Attempt):
         return self.question.sign(self.stamp.value if self.stamp else None)
 
 
+class OpenCalls:
+    """The calls that are under way through one object: once it is closed, what has not been sent is not sent.
+
+    Attributes:
+        closed: Whether the object is closed.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._waiting: dict[Waiter, Turns] = {}
+        self._over: anyio.Event | None = None
+
+    def add(self, waiter: Waiter, turns: Turns) -> None:
+        """Add a call."""
+        self._waiting[waiter] = turns
+
+    def remove(self, waiter: Waiter) -> None:
+        """Remove a call that has ended."""
+        del self._waiting[waiter]
+        if self._over and not self._waiting:
+            self._over.set()
+
+    def close(self) -> None:
+        """Let no call send anything any more, but what is on the wire."""
+        self.closed = True
+        for waiter, turns in list(self._waiting.items()):
+            turns.dismiss(waiter)
+
+    async def wait_until_over(self) -> None:
+        """Wait for the calls that are on the wire."""
+        if self._waiting:
+            self._over = self._over or anyio.Event()
+            await self._over.wait()
+
+
 class Call(Generic[_T]):
     """One call of one method, over all its attempts."""
 
     def __init__(
-        self, lane: Lane, wire: Wire, question: Question, understand: Understand[_T], *, recover_clock: bool = True
+        self,
+        lane: Lane,
+        wire: Wire,
+        question: Question,
+        understand: Understand[_T],
+        *,
+        open_calls: OpenCalls,
+        recover_clock: bool = True,
     ) -> None:
+        self._open_calls = open_calls
         self._lane = lane
         self._wire = wire
         self._question = question
@@ -129,6 +173,17 @@ class Call(Generic[_T]):
         turns = self._lane.turns
         endpoint = self._endpoint
         waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, shares=shares)
+        self._open_calls.add(waiter, turns)
+        try:
+            return await self._with_retries(waiter, budget, shares)
+        except Dismissed:
+            raise GatewayClosedError(f"{endpoint.name} was not sent: the gateway object was closed meanwhile") from None
+        finally:
+            self._open_calls.remove(waiter)
+
+    async def _with_retries(self, waiter: Waiter, budget: Budget, shares: str | None) -> Answer[_T]:
+        turns = self._lane.turns
+        endpoint = self._endpoint
         last: TheKeysError | None = None
         now = budget.started
         while True:

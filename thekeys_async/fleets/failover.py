@@ -16,6 +16,7 @@ from thekeys_async.calls.call import Answer, Understand
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
+    GatewayClosedError,
     GatewayUnreachableError,
     RequestTimeoutError,
     TheKeysError,
@@ -85,8 +86,7 @@ class Route:
         """Sort the gateways that have a share code, where one is needed, by how well they see the locker."""
         gateways = self._gateways.values()
         candidates = [g for g in gateways if not question.code or g.share_code(self._identifier)]
-        for gateway in candidates:
-            gateway.lane()  # if one is closed, that is to be said here, not in a group
+        candidates = [gateway for gateway in candidates if not gateway.closed] or candidates
         if len(candidates) > 1:
             seconds = min(_TO_SCAN, (ends - anyio.current_time()) / 4)
             async with anyio.create_task_group() as tasks:
@@ -96,6 +96,8 @@ class Route:
         return candidates
 
     def _rank(self, gateway: AsyncGateway) -> tuple[int, int]:
+        if gateway.closed:  # removed meanwhile
+            return _AWAY, 0
         scan = gateway.lane().scan
         if not _is_recent(scan):
             return _UNKNOWN, 0
@@ -112,7 +114,10 @@ def _is_recent(scan: Scan | None) -> TypeGuard[Scan]:
 
 async def _look(gateway: AsyncGateway, seconds: float) -> None:
     """Ask a gateway which lockers it sees, unless anybody has asked not long ago."""
-    lane = gateway.lane()
+    try:
+        lane = gateway.lane()
+    except GatewayClosedError:  # removed meanwhile
+        return
     if _is_recent(lane.scan):
         return
     try:
@@ -136,10 +141,14 @@ def _plan(
         left = ends - anyio.current_time()
         if left > 0:
             yield gateway, _seconds(min(left, max(_TO_TRY, left / others))), not several
-    again = next((gateway for gateway, error in failures.items() if isinstance(error, _PASSING)), None)
+    again = next((gateway for gateway, error in failures.items() if _is_passing(error)), None)
     left = ends - anyio.current_time()
     if several and again and left > 0:
         yield again, _seconds(left), True
+
+
+def _is_passing(error: TheKeysError) -> bool:
+    return isinstance(error, _PASSING) and not isinstance(error, GatewayClosedError)
 
 
 def _seconds(left: float) -> float | None:
@@ -152,7 +161,7 @@ def _summary(question: Question, failures: Mapping[AsyncGateway, TheKeysError]) 
     if not failures:
         return RequestTimeoutError(f"{what} was not sent: no gateway could be asked in time")
     errors = list(failures.values())
-    chosen = next((error for error in errors if isinstance(error, _PASSING)), errors[0])
+    chosen = next((error for error in errors if _is_passing(error)), errors[0])
     for gateway, error in failures.items():
         if error is not chosen:
             chosen.add_note(f"{gateway.name}: {error}")

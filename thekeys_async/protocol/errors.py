@@ -38,6 +38,10 @@ class GatewayUnreachableError(TheKeysError):
     """The request was never sent, or it was a read that got no answer, also when repeated."""
 
 
+class GatewayClosedError(GatewayUnreachableError, RuntimeError):
+    """The `AsyncGateway` was closed before the request was sent, or before it could be sent again; nothing was done."""
+
+
 class GatewayBusyError(TheKeysError):
     """The gateway was busy until the time budget was spent; nothing was done.
 

@@ -14,7 +14,7 @@ from typing import Protocol
 import anyio
 import attrs
 
-from thekeys_async.protocol.errors import GatewayBusyError, RequestTimeoutError, TheKeysError
+from thekeys_async.protocol.errors import GatewayBusyError, GatewayClosedError, RequestTimeoutError, TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.streams.changes import Door
 from thekeys_async.streams.doors import Asks, Doors, Follower
@@ -169,6 +169,8 @@ class Poller:
             readings = await gateway.scan(_BUDGET, insist=False)
         except GatewayBusyError:
             self._answered(gateway)
+        except GatewayClosedError:
+            raise  # the watcher's own mistake, and no news of the gateway
         except RequestTimeoutError as waited:
             _log.debug("%s: no poll, as our own side had too much to ask: %s", gateway.name, waited)
         except TheKeysError as error:

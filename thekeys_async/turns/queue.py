@@ -51,6 +51,10 @@ class OutOfTime(Exception):  # noqa: N818 - never seen by callers
     """A waiter's time ran out before its turn came."""
 
 
+class Dismissed(Exception):  # noqa: N818 - never seen by callers
+    """A waiter gets no turn any more: the object that it came through is closed."""
+
+
 @attrs.define(eq=False)
 class Waiter:
     """One call's place in the queue; it keeps its place over its retries.
@@ -63,6 +67,7 @@ class Waiter:
         shares: What it reads, if another's answer to the same serves as well.
         gift: Such an answer.
         catch_up: Whether it waits until the clock has passed the last timestamp.
+        dismissed: Whether it gets no turn any more.
     """
 
     order: int
@@ -73,6 +78,7 @@ class Waiter:
     gift: Reply | None = None
     catch_up: bool = False
     gone: bool = False
+    dismissed: bool = False
     event: anyio.Event | None = None
 
     def __lt__(self, other: "Waiter") -> bool:
@@ -138,16 +144,19 @@ class Turns:
 
         Raises:
             OutOfTime: `until` has come.
+            Dismissed: It gets no turn any more.
             CoordinationError: The state shared with other processes can't be used.
         """
-        if self._shared and waiter.catch_up:
+        if self._shared and waiter.catch_up and not waiter.dismissed:
             await self._let_clock_catch_up(until)
             now = anyio.current_time()
         heapq.heappush(self._queue(waiter), waiter)
-        waiter.gone = False
+        waiter.gone = waiter.dismissed
         try:
             self._wake_next()
             while waiter.gift is None:
+                if waiter.dismissed:
+                    raise Dismissed
                 if (delay := self._delay(waiter, now)) > 0:
                     if delay == math.inf:
                         self._wake_next()
@@ -189,6 +198,13 @@ class Turns:
             self._hand_back(self._shared, rest, self._backoff if failed else 0.0)
         self._wake_next()
 
+    def dismiss(self, waiter: Waiter) -> None:
+        """Let a waiter go without a turn; one that has the turn keeps it, and gets no other."""
+        waiter.dismissed = waiter.gone = True
+        if waiter.event:
+            waiter.event.set()
+        self._wake_next()
+
     def share(self, what: str, reply: Reply, arrivals: int) -> None:
         """Give an answer to all who were waiting for the same when it was asked for, and to nobody else."""
         for waiter in self._reads:
@@ -211,7 +227,7 @@ class Turns:
         except TurnTimeoutError:
             raise OutOfTime from None
         rest = self._rested_at - anyio.current_time()
-        if reached and (waiter.gift is not None or rest > 0):
+        if reached and (waiter.gift is not None or waiter.dismissed or rest > 0):
             # It came too late; or the end of our last turn never reached the others.
             shared.release(Pause(quiet=max(0.0, rest), failures=shared.failures))
             return False
