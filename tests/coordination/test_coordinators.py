@@ -28,8 +28,8 @@ def claim(
     return Claim(command, waited, anyio.current_time() + seconds, rest, wish)
 
 
-def wish(*, clock: float = 1_700_000_000.0, newer_than: int = 0, max_lead: float = 1e9, catch_up: bool = False) -> Wish:
-    return Wish(lambda: clock, newer_than, max_lead, catch_up)
+def wish(*, clock: float = 1_700_000_000.0, newer_than: int = 0, max_lead: float = 1e9, lead: float = math.inf) -> Wish:
+    return Wish(lambda: clock, newer_than, max_lead, lead)
 
 
 async def test_one_at_a_time_and_every_timestamp_is_newer(make: Make) -> None:
@@ -214,13 +214,40 @@ async def test_a_last_timestamp_beyond_the_lead_is_not_waited_for(make: Make) ->
         assert lease.take_timestamp() == 9001
 
 
-async def test_catching_up_waits_for_the_clock(make: Make) -> None:
+async def test_a_lead_that_the_gateway_does_not_take_is_waited_for(make: Make) -> None:
     async with make() as one:
         (await one.acquire(KEY, claim(wish=wish(clock=1009.0)))).release(Pause())
         with pytest.raises(TurnTimeoutError):
-            await one.acquire(KEY, claim(seconds=0.3, wish=wish(clock=1000.0, max_lead=10.0, catch_up=True)))
-        lease = await one.acquire(KEY, claim(seconds=1.0, wish=wish(clock=1010.5, catch_up=True)))
+            await one.acquire(KEY, claim(seconds=0.3, wish=wish(clock=1000.0, max_lead=10.0, lead=4.0)))
+        lease = await one.acquire(KEY, claim(seconds=1.0, wish=wish(clock=1006.0, max_lead=10.0, lead=4.0)))
         assert lease.take_timestamp() == 1010
+
+
+async def test_a_refused_timestamp_binds_nobody(make: Make) -> None:
+    async with make() as one, make() as two:
+        (await one.acquire(KEY, claim(wish=wish(clock=1000.0)))).release(Pause())
+        for _ in range(2):
+            lease = await one.acquire(KEY, claim(wish=wish(clock=5000.0)))
+            assert lease.take_timestamp() == 5000
+            lease.release(Pause(), refused=True)
+        lease = await two.acquire(KEY, claim(wish=wish(clock=1000.0)))
+        assert lease.take_timestamp() == 1001  # newer than what may have been accepted
+        lease.release(Pause())
+        assert (await one.acquire(KEY, claim(wish=wish(clock=1000.0)))).take_timestamp() == 1002
+
+
+async def test_a_last_timestamp_days_ahead_heals_with_the_clock_or_says_what_to_do(make: Make) -> None:
+    async with make() as one:
+        (await one.acquire(KEY, claim(wish=wish(clock=1e9)))).release(Pause())
+        lease = await one.acquire(KEY, claim(wish=wish(clock=1000.0)))
+        assert lease.take_timestamp() == 1000
+        lease.release(Pause(), refused=True)
+        with pytest.raises(CoordinationError, match=r"days ahead of the clock.*remove that"):
+            await one.acquire(KEY, claim(wish=wish(clock=1000.5)))
+        lease = await one.acquire(KEY, claim(wish=wish(clock=2000.0)))
+        assert lease.take_timestamp() == 2000
+        lease.release(Pause())
+        assert (await one.acquire(KEY, claim(wish=wish(clock=2000.0)))).take_timestamp() == 2001
 
 
 async def test_a_timestamp_is_newer_than_what_the_caller_knows(make: Make) -> None:

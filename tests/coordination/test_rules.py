@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thekeys_async.coordination import Claim, Pause, Wish
-from thekeys_async.coordination.base import LONGEST_SLEEP, look_again_after
-from thekeys_async.coordination.rules import Place, Record, in_order, turns_until
-from thekeys_async.coordination.stamps import next_timestamp
+from thekeys_async.coordination.base import FAR_AHEAD, LONGEST_SLEEP, look_again_after
+from thekeys_async.coordination.rules import Place, Record, in_order, next_timestamp, turns_until
 
 COMMAND, READ = 0, 1
 CLAIM = Claim(command=True, waited=0.0, until=math.inf, rest=1.0)
@@ -89,8 +88,10 @@ def test_the_next_timestamp(last: int, max_lead: float, clock: float, expected: 
 
 
 def test_catching_up_waits_however_far_the_last_one_is_ahead() -> None:
-    assert next_timestamp(1500, Wish(lambda: 1000.5, 0, 10.0, catch_up=True)) == (1501, 500.5)
-    assert next_timestamp(1500, Wish(lambda: 1501.0, 0, 10.0, catch_up=True)) == (1501, 0.0)
+    assert next_timestamp(1009, Wish(lambda: 1000.5, 0, 10.0, lead=4.0)) == (1010, 5.5)
+    assert next_timestamp(1009, Wish(lambda: 1006.0, 0, 10.0, lead=4.0)) == (1010, 0.0)
+    assert next_timestamp(1500, Wish(lambda: 1000.5, 0, 10.0, lead=4.0)) == (1501, 0.0)
+    assert next_timestamp(200_000, Wish(lambda: 1000.5, 0, 10.0)) == (1000, 0.0)
 
 
 @given(
@@ -98,10 +99,10 @@ def test_catching_up_waits_however_far_the_last_one_is_ahead() -> None:
 )
 def test_it_is_newer_than_all_before_and_the_wait_is_short(last: int, newer: int, clock: float, lead: float) -> None:
     value, wait = next_timestamp(last, Wish(lambda: clock, newer, lead))
-    assert value > last
-    assert value > newer
-    assert value >= int(clock)
     assert 0 <= wait <= 1
+    assert value >= int(clock)
+    assert all(value > each for each in (last, newer) if each + 1 - clock <= FAR_AHEAD)
+    assert value <= max(clock, clock + FAR_AHEAD)
 
 
 @given(st.integers(0, 1000), st.floats(0, 1000))

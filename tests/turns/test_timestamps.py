@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thekeys_async.turns.timestamps import Allocator, Ledger, Timestamps, TooFarAheadError
+from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps, TooFarAheadError
 
 
 class Clock:
@@ -106,20 +106,74 @@ def test_the_offset_is_added_to_the_clock() -> None:
     assert _allocator(Clock(1_700_000_000.0), offset=-10).take().value == 1_699_999_990
 
 
-def test_a_jump_leads_by_what_is_allowed_but_10_s_at_most() -> None:
-    for max_lead, ahead in ((10.0, 10), (4.0, 4), (math.inf, 10), (0, 0)):
+def test_a_jump_leads_by_what_is_allowed_and_by_10_s_where_nothing_limits_it() -> None:
+    for max_lead, ahead in ((10.0, 10), (4.0, 4), (math.inf, 10), (0, 0), (60.0, 60)):
         allocator = _allocator(Clock(1_700_000_000.0), max_lead=max_lead)
         allocator.jump_ahead()
         assert allocator.take().value == 1_700_000_000 + ahead
 
 
-def test_catching_up_waits_until_the_next_one_leads_by_nothing() -> None:
+def _burst(allocator: Allocator, accepts: float) -> Stamp:
+    """Take timestamps until the gateway refuses one."""
+    while True:
+        stamp = allocator.take()
+        if stamp.lead > accepts:
+            allocator.refused(stamp)
+            return stamp
+        allocator.may_be_accepted(stamp)
+
+
+def test_a_refusal_shrinks_the_lead_to_what_was_accepted_and_it_grows_again_slowly() -> None:
+    clock = Clock(1_700_000_000.5)
+    allocator = _allocator(clock)
+    refused = _burst(allocator, accepts=5)
+    assert allocator.lead == pytest.approx(4.5)
+    assert allocator.last == refused.value - 1
+    clock.advance(allocator.wait())
+    assert allocator.take().lead <= 4.5
+    clock.advance(120)
+    assert allocator.lead == pytest.approx(6.5, abs=0.1)
+    clock.advance(600)
+    assert allocator.lead == 10
+
+
+def test_a_refusal_for_another_reason_leaves_the_lead_alone() -> None:
+    allocator = _allocator(Clock(1_700_000_000.5))
+    _burst(allocator, accepts=5)
+    allocator.lead_was_not_refused()
+    assert allocator.lead == 10
+
+
+def test_without_anything_accepted_the_next_one_leads_by_nothing() -> None:
     clock = Clock(1_700_000_000.0)
     allocator = _allocator(clock)
     allocator.jump_ahead()
-    allocator.take()
-    clock.advance(allocator.wait(catch_up=True))
+    allocator.refused(allocator.take())
+    clock.advance(allocator.wait())
     assert allocator.take().lead <= 0
+
+
+def test_a_refused_timestamp_binds_nobody_but_an_accepted_one_does() -> None:
+    clock = Clock(1_700_000_000.0)
+    allocator = _allocator(clock)
+    accepted = allocator.take()
+    allocator.may_be_accepted(accepted)
+    allocator.refused(allocator.take())
+    clock.advance(allocator.wait())
+    assert allocator.take().value == accepted.value + 1
+
+
+def test_a_clock_that_was_ahead_once_is_forgotten_with_the_refusal() -> None:
+    clock = Clock(1_700_086_400.0)
+    allocator = _allocator(clock)
+    allocator.refused(allocator.take())
+    clock.wall -= 86_400
+    late = allocator.take()
+    assert late.beyond
+    allocator.refused(late)
+    again = allocator.take()
+    assert again.value == 1_700_000_000
+    assert not again.beyond
 
 
 @given(

@@ -32,7 +32,7 @@ async def coordinators(path: Path) -> None:
 
 async def turn(coordinator: Coordinator) -> int:
     async with coordinator as entered:
-        wish = Wish(clock=lambda: 0.0, newer_than=0, max_lead=10.0, catch_up=True)
+        wish = Wish(clock=lambda: 0.0, newer_than=0, max_lead=10.0, lead=5.0)
         claim = Claim(command=True, waited=0.0, until=1.0, rest=0.5, wish=wish)
         lease = assert_type(await entered.acquire("key", claim), Lease)
         lease.check()

@@ -1,6 +1,7 @@
 """One call to a gateway from beginning to end: wait for the turn, send, understand, try again where that is right."""
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
@@ -12,6 +13,7 @@ from thekeys_async.calls.retries import Step, next_step
 from thekeys_async.protocol import replies
 from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
 from thekeys_async.protocol.errors import (
+    INVALID_HMAC,
     GatewayBusyError,
     GatewayClosedError,
     GatewayUnreachableError,
@@ -71,6 +73,7 @@ class _Try(Attempt):
     value: object = None
     error: TheKeysError | None = None
     hung: bool = False
+    refused: bool = False
     step: Step = Step.FAIL
 
     @property
@@ -214,6 +217,7 @@ class Call(Generic[_T]):
         try:
             await self._exchange(tried, self._understand)
             self._attempts += tried.sent
+            self._learn(tried)
             if tried.error:
                 tried.step = await self._decide(tried, tried.error, budget)
             elif shares and tried.reply:
@@ -223,13 +227,27 @@ class Call(Generic[_T]):
             tried.ended = anyio.current_time()
             if failed or tried.sent:
                 self._lane.trouble = tried.error if failed else None
-            self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed)
+            self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed, refused=tried.refused)
             if self._endpoint.command and tried.sent:
                 self._lane.count_command(self._question.identifier)
         return tried
 
+    def _learn(self, tried: _Try) -> None:
+        """Remember whether the gateway has refused the timestamp: then it binds nobody."""
+        if not tried.stamp or not tried.sent:
+            return
+        tried.refused = tried.reply is not None and tried.error is not None and tried.error.code == INVALID_HMAC
+        allocator = self._lane.allocator
+        if not tried.refused:
+            allocator.may_be_accepted(tried.stamp)
+        elif Step.CATCH_UP in self._taken:
+            allocator.refused(tried.stamp)
+            allocator.lead_was_not_refused()
+        else:
+            allocator.refused(tried.stamp)
+
     async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:
-        lead = tried.stamp.lead if tried.stamp else 0.0
+        lead = (math.inf if tried.stamp.beyond else tried.stamp.lead) if tried.stamp else 0.0
         step = next_step(
             self._endpoint,
             error,
@@ -243,7 +261,7 @@ class Call(Generic[_T]):
             return await self._set_clock(tried, budget)
         if step is Step.JUMP_AHEAD:
             self._lane.allocator.jump_ahead()
-        elif step is Step.CATCH_UP and self._lane.allocator.wait(catch_up=True) > budget.left_to_send:
+        elif step is Step.CATCH_UP and self._lane.allocator.wait() > budget.left_to_send:
             return Step.FAIL
         return step
 

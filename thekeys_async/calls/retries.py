@@ -15,7 +15,7 @@ class Step(enum.Enum):
     REPEAT = "a read that got no answer: ask again, twice at most"
     ONCE_MORE = "ask again after the rest"
     JUMP_AHEAD = "ask again with a timestamp that leads the clock"
-    CATCH_UP = "ask again when the clock has passed the last timestamp"
+    CATCH_UP = "ask again with a timestamp that leads the clock no farther than the gateway takes"
     SET_CLOCK = "synchronise the gateway, then ask again"
 
 

@@ -8,6 +8,7 @@ Nobody holds the turn while waiting: `Coordinator.acquire` waits for the others,
 timestamps' lead, and only then takes it.
 """
 
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -26,6 +27,13 @@ only a process that was stopped, or a machine that slept, comes to this."""
 
 LONGEST_SLEEP = 0.25
 """Seconds after which every waiter looks again, whatever it waits for: the others change what is next."""
+
+FAR_AHEAD = 86_400
+"""Seconds: a last timestamp that leads the clock by more is nobody's lead. To go on from there would make the gateway
+refuse everybody else for as long. So the clock's own time is tried, and what is to be done is said if that fails."""
+
+TRIED_JUST_NOW = 60.0
+"""Seconds for which the gateway's refusal of the clock's own time counts."""
 
 _QUICKEST_LOOK = 0.001
 _SLOWEST_LOOK = 0.025
@@ -47,15 +55,16 @@ class Wish:
     Attributes:
         clock: Tells the time, in seconds since 1970. It never goes back; asked again at each attempt.
         newer_than: The timestamp is newer than this one, whatever the coordinator remembers.
-        max_lead: Seconds by which it may be ahead of the clock. What would be up to 1 s beyond is waited for; a last
-            timestamp farther ahead is another setting's or another program's doing, and is not.
-        catch_up: Wait until the clock has passed the last timestamp, however far that is ahead.
+        max_lead: Seconds by which it may be ahead of the clock. A last timestamp more than 1 s beyond is another
+            setting's or another program's doing, and is not waited for.
+        lead: Seconds by which it may be ahead as far as the gateway is known to take it. What would be beyond is
+            waited for.
     """
 
     clock: Callable[[], float]
     newer_than: int
     max_lead: float
-    catch_up: bool = False
+    lead: float = math.inf
 
 
 @attrs.frozen
@@ -117,8 +126,13 @@ class Lease(Protocol):
         """
         ...
 
-    def release(self, pause: Pause) -> None:
-        """Give the turn back, at once or in the background; never fails, and is harmless if the turn was lost."""
+    def release(self, pause: Pause, *, refused: bool = False) -> None:
+        """Give the turn back, at once or in the background; never fails, and is harmless if the turn was lost.
+
+        Args:
+            pause: What the gateway needs now.
+            refused: Whether the gateway has refused the timestamp: then that one binds nobody.
+        """
         ...
 
 
@@ -191,3 +205,11 @@ def _find_boot_clock() -> Callable[[], float]:
 
 
 _boot_time = _find_boot_clock()
+
+
+def far_ahead(where: str, seconds: float) -> str:
+    """Say what to do about a last timestamp that is far ahead while the gateway refuses the clock's own time."""
+    return (
+        f"nothing was done: {where} is {seconds / 86_400:.0f} days ahead of the clock, and the gateway refuses the "
+        "clock's own time. Put this machine's clock right; if it is right, and the share code too, remove that"
+    )

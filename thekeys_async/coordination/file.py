@@ -13,20 +13,23 @@ import anyio.to_thread
 import attrs
 
 from thekeys_async.coordination.base import (
+    FAR_AHEAD,
     LONGEST_SLEEP,
+    TRIED_JUST_NOW,
     Claim,
     Freshness,
     LeaseLostError,
     Pause,
     TurnTimeoutError,
+    Wish,
     boot_time,
+    far_ahead,
     look_again_after,
 )
 from thekeys_async.coordination.file_directory import Directory, check_support, naming
 from thekeys_async.coordination.file_folder import GatewayFolder, TurnFile
 from thekeys_async.coordination.file_tickets import Ticket, count_alive, tickets
-from thekeys_async.coordination.rules import Place, Record, in_order, turns_until
-from thekeys_async.coordination.stamps import next_timestamp
+from thekeys_async.coordination.rules import Place, Record, in_order, next_timestamp, turns_until
 from thekeys_async.protocol.errors import CoordinationError
 
 _log = logging.getLogger("thekeys_async")
@@ -196,12 +199,26 @@ class _Claimant:
             turn.write(record)
         seconds = record.ready_at(waiting, now) - now
         if seconds <= 0 and self._claim.wish:
-            self._freshness = Freshness()
-            self.timestamp, seconds = next_timestamp(self.folder.read_timestamp(), self._claim.wish)
+            record, seconds = self._choose(record, self._claim.wish)
         if seconds <= 0:
             self._record = record.taken(self._ticket.place, waiting, self._claim)
             turn.write(self._record)
         return seconds
+
+    def _choose(self, record: Record, wish: Wish) -> tuple[Record, float]:
+        """Choose the timestamp; say what to remember, and how many seconds to wait before it may be taken.
+
+        Raises:
+            CoordinationError: The last one is far ahead, and the gateway has just refused the clock's own time.
+        """
+        self._freshness = Freshness()
+        last, clock = self.folder.read_timestamp(), wish.clock()
+        if record.refused == last:
+            if record.before - clock > FAR_AHEAD and clock - last < TRIED_JUST_NOW:
+                raise CoordinationError(far_ahead(str(self.folder.timestamp), record.before - clock))
+            last = record.before
+        self.timestamp, seconds = next_timestamp(last, wish)
+        return attrs.evolve(record, before=last, refused=None), seconds
 
     def _open_turn(self) -> TurnFile:
         if self._turn is None:
@@ -234,11 +251,12 @@ class FileLease:
         self._freshness.check()
         return self._timestamp
 
-    def release(self, pause: Pause) -> None:
+    def release(self, pause: Pause, *, refused: bool = False) -> None:
         """See `thekeys_async.coordination.base.Lease.release`; done at once."""
+        which = self._timestamp if refused and self._timestamp else self._record.refused
         try:
             if not self._turn.lost:
-                self._turn.write(attrs.evolve(self._record, at=boot_time(), pause=pause, orphan=None))
+                self._turn.write(attrs.evolve(self._record, at=boot_time(), pause=pause, orphan=None, refused=which))
         except OSError as error:
             _log.warning("the gateway's rest can't be told to other processes: %s", error)
         finally:

@@ -18,6 +18,7 @@ from thekeys_async.coordination.base import (
     Pause,
     TurnTimeoutError,
     boot_time,
+    far_ahead,
     look_again_after,
 )
 from thekeys_async.coordination.redis_connection import Asked, RedisLine
@@ -34,6 +35,7 @@ _SLOW_ANSWER = 0.5
 _TO_FINISH = 1.0
 _SAFE_PART = 0.9
 _NO_LIMIT = 1e15
+_FAR_AHEAD = 2  # what the script answers, instead of 0 or 1
 
 
 class RedisCoordinator:
@@ -108,20 +110,21 @@ class RedisCoordinator:
         self._held.add(lease)
         return lease
 
-    def give_back(self, lease: "RedisLease", pause: Pause) -> None:
+    def give_back(self, lease: "RedisLease", pause: Pause, refused: int) -> None:
         """Give a turn back in the background; `RedisLease.release` is what a holder calls."""
         if lease in self._held:
             self._held.remove(lease)
             returned = self._returning[lease.keys[0]] = anyio.Event()
-            self._line.start(self._give_back, lease, pause, returned)
+            self._line.start(self._give_back, lease, pause, refused, returned)
 
-    async def _give_back(self, lease: "RedisLease", pause: Pause, returned: anyio.Event) -> None:
+    async def _give_back(self, lease: "RedisLease", pause: Pause, refused: int, returned: anyio.Event) -> None:
         milliseconds = [round(seconds * 1000) for seconds in (pause.quiet, pause.retry)]
+        arguments: list[str | float] = [lease.token, *milliseconds, pause.failures, refused]
         trouble: str | None = None
         try:
             while trouble is None or not lease.over:
                 asked = Asked()
-                await self._line.run(GIVE_BACK, lease.keys, [lease.token, *milliseconds, pause.failures], asked)
+                await self._line.run(GIVE_BACK, lease.keys, arguments, asked)
                 if asked.trouble is None:
                     return
                 returned.set()
@@ -209,6 +212,8 @@ class _Claimant:
             return _NEXT_TRY
         self._heard_at = anyio.current_time()
         granted, first, second = (int(part) for part in asked.answer)
+        if granted == _FAR_AHEAD:
+            raise CoordinationError(far_ahead(f"the field 'last' of {self.keys[1]} in Redis", first))
         if granted:
             return Grant(first, second, freshness, freshness.boot + self._lease * _SAFE_PART)
         return self._next_look(ahead=first, wait=second / 1000)
@@ -251,7 +256,8 @@ class _Claimant:
         found += [round(seconds * 1000) for seconds in (waited, self._lease, _WAITER_LIVES)]
         if wish is None:
             return [*found, 0]
-        return [*found, 1, wish.clock(), wish.newer_than, min(wish.max_lead, _NO_LIMIT), int(wish.catch_up)]
+        leads = [min(lead, _NO_LIMIT) for lead in (wish.max_lead, wish.lead)]
+        return [*found, 1, wish.clock(), wish.newer_than, *leads]
 
 
 class RedisLease:
@@ -291,6 +297,6 @@ class RedisLease:
         self._grant.freshness.check()
         return self._grant.timestamp
 
-    def release(self, pause: Pause) -> None:
+    def release(self, pause: Pause, *, refused: bool = False) -> None:
         """See `thekeys_async.coordination.base.Lease.release`; done in the background."""
-        self._owner.give_back(self, pause)
+        self._owner.give_back(self, pause, self._grant.timestamp if refused else 0)

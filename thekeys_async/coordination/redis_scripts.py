@@ -3,14 +3,15 @@
 The same three keys go to all scripts:
 
     turn       the token of who holds the turn; Redis removes it when the lease is over
-    state      a hash: `last` timestamp, `streak`, and of the last turn's end: `at`, `quiet`, `retry`, `failures`
+    state      a hash: `last` timestamp, the one `before` it, the one that was `refused`, `streak`, and of the last
+               turn's end: `at`, `quiet`, `retry`, `failures`
     waiting    a hash: the token of each waiter -> "class since alive_until"
 
 All times are Redis's own, in milliseconds; only the timestamp comes from the caller's clock. The rules are those of
-`order` and `stamps`.
+`rules`.
 """
 
-from thekeys_async.coordination.base import COMMANDS_IN_A_ROW
+from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, FAR_AHEAD, TRIED_JUST_NOW
 
 _NOW = """
 local moment = redis.call('TIME')
@@ -22,7 +23,7 @@ TAKE = (
     + """
 local token, command = ARGV[1], ARGV[2] == '0'
 local waited, lease, alive = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local known = redis.call('HMGET', KEYS[2], 'last', 'streak', 'at', 'quiet', 'retry', 'failures')
+local known = redis.call('HMGET', KEYS[2], 'last', 'streak', 'at', 'quiet', 'retry', 'failures', 'before', 'refused')
 local last, streak, at = tonumber(known[1] or 0), tonumber(known[2] or 0), tonumber(known[3] or 0)
 local quiet, retry, failures = tonumber(known[4] or 0), tonumber(known[5] or 0), tonumber(known[6] or 0)
 
@@ -74,12 +75,24 @@ if at <= now and now < ready then return wait(ready - now) end
 
 local value = 0
 if ARGV[6] == '1' then
-    local clock, max_lead, catch_up = tonumber(ARGV[7]), tonumber(ARGV[9]), ARGV[10] == '1'
-    last = math.max(last, tonumber(ARGV[8]))
-    local excess = last + 1 - clock - (catch_up and 0 or max_lead)
-    if excess > 0 and (excess <= 1 or catch_up) then return wait(excess * 1000) end
+    local clock, max_lead, lead = tonumber(ARGV[7]), tonumber(ARGV[9]), tonumber(ARGV[10])
+    local before = tonumber(known[7] or 0)
+    if known[8] and known[8] == known[1] then
+        if before - clock > FAR_AHEAD and clock - last < TRIED_JUST_NOW then
+            return {2, string.format('%.0f', before - clock), 0}
+        end
+        last = before
+    end
+    before = last
+    if last + 1 - clock > FAR_AHEAD then last = 0 end
+    local newer_than = tonumber(ARGV[8])
+    if newer_than + 1 - clock <= FAR_AHEAD then last = math.max(last, newer_than) end
+    local leading = last + 1 - clock
+    local excess = leading - math.min(lead, max_lead)
+    if excess > 0 and leading <= max_lead + 1 then return wait(excess * 1000) end
     value = math.max(math.floor(clock), last + 1)
-    redis.call('HSET', KEYS[2], 'last', string.format('%.0f', value))
+    redis.call('HSET', KEYS[2], 'last', string.format('%.0f', value), 'before', string.format('%.0f', before))
+    redis.call('HDEL', KEYS[2], 'refused')
 end
 
 redis.call('SET', KEYS[1], token, 'PX', lease)
@@ -88,11 +101,13 @@ if command and mine.since > at then failures = math.min(failures, 1) end
 redis.call('HSET', KEYS[2], 'streak', (command and reads) and streak + 1 or 0)
 return {1, string.format('%.0f', value), failures}
 """.replace("COMMANDS_IN_A_ROW", str(COMMANDS_IN_A_ROW))
+    .replace("FAR_AHEAD", str(FAR_AHEAD))
+    .replace("TRIED_JUST_NOW", str(TRIED_JUST_NOW))
 )
 """Take the turn if it is free, this waiter is the next and the gateway may be asked; with the timestamp, if wanted.
 
 Arguments: token, class (0 command, 1 read), waited ms, lease ms, ms until a silent waiter counts as dead, whether a
-timestamp is wanted, clock, newer_than, max_lead, catch_up. Answer: {1, timestamp, failures} or {0, ahead, ms to wait}.
+timestamp is wanted, clock, newer_than, max_lead, lead. Answer: {1, timestamp, failures} or {0, ahead, ms to wait}.
 """
 
 RENEW = """
@@ -110,10 +125,11 @@ redis.call('DEL', KEYS[1])
 if ARGV[2] then
     redis.call('HSET', KEYS[2], 'at', string.format('%.0f', now),
         'quiet', ARGV[2], 'retry', ARGV[3], 'failures', ARGV[4])
+    if ARGV[5] ~= '0' then redis.call('HSET', KEYS[2], 'refused', ARGV[5]) end
 end
 return 1
 """
 )
-"""Give the turn back if it is still this owner's, or leave the queue. Arguments: token, then quiet ms, retry ms and
-failures, unless nothing was asked of the gateway.
+"""Give the turn back if it is still this owner's, or leave the queue. Arguments: token, then quiet ms, retry ms,
+failures and the timestamp that was refused (or 0), unless nothing was asked of the gateway.
 """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, Claim, Pause
+from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, FAR_AHEAD, Claim, Pause, Wish
 
 
 @attrs.frozen(order=True)
@@ -37,12 +37,16 @@ class Record:
         streak: How many commands in a row have overtaken a read.
         orphan: None after a turn that was given back. Else the turn is held, or its holder has died, and the gateway
             needs this many seconds of rest.
+        before: The last timestamp before that of the last turn with one.
+        refused: That turn's timestamp, if the gateway has refused it: then `before` is the last one.
     """
 
     at: float = 0.0
     pause: Pause = attrs.field(factory=Pause)
     streak: int = 0
     orphan: float | None = None
+    before: int = 0
+    refused: int | None = None
 
     def ready_at(self, waiting: Sequence[Place], now: float) -> float:
         """Say from when on the gateway may be asked.
@@ -71,6 +75,23 @@ class Record:
         """Tell what to remember when the holder is found dead: it rests from now, as nobody knows since when."""
         quiet = max(self.at + self.pause.quiet - now, self.orphan or 0.0)
         return attrs.evolve(self, at=now, pause=attrs.evolve(self.pause, quiet=quiet, retry=quiet), orphan=None)
+
+
+def next_timestamp(last: int, wish: Wish) -> tuple[int, float]:
+    """Choose the timestamp after `last`.
+
+    Args:
+        last: The last one that was handed out.
+        wish: What is wanted.
+
+    Returns:
+        The timestamp, and how many seconds to wait before it may be taken; then ask again.
+    """
+    clock = wish.clock()
+    last = max((each for each in (last, wish.newer_than) if each + 1 - clock <= FAR_AHEAD), default=0)
+    ahead = last + 1 - clock
+    excess = ahead - min(wish.lead, wish.max_lead)
+    return max(int(clock), last + 1), excess if excess > 0 and ahead <= wish.max_lead + 1 else 0.0
 
 
 def in_order(places: Sequence[Place], streak: int) -> list[Place]:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import anyio
 
-from thekeys_async.coordination.base import Claim, Coordinator, Lease, LeaseLostError, Pause, Wish
+from thekeys_async.coordination.base import FAR_AHEAD, Claim, Coordinator, Lease, LeaseLostError, Pause, Wish
 from thekeys_async.turns.timestamps import Allocator, Stamp
 
 _STILL_AT_WORK = 0.5
@@ -61,7 +61,7 @@ class SharedTurn:
             CoordinationError: The shared state can't be used.
         """
         stamps = self._allocator
-        wish = Wish(stamps.now, stamps.last, stamps.max_lead) if signed else None
+        wish = Wish(stamps.now, stamps.last, stamps.max_lead, stamps.lead) if signed else None
         claim = Claim(command, anyio.current_time() - since, until, self._rest, wish)
         lease: Lease | None = None
         with anyio.CancelScope() as scope:
@@ -95,12 +95,12 @@ class SharedTurn:
             self.held.check()
             return None
         value = self.held.take_timestamp()
-        if value <= self._allocator.last:
+        if self._allocator.last - FAR_AHEAD < value <= self._allocator.last:
             raise LeaseLostError("nothing was sent: meanwhile a newer timestamp has been used here")
         return self._allocator.accept(value)
 
-    def release(self, pause: Pause) -> None:
+    def release(self, pause: Pause, *, refused: bool = False) -> None:
         """Give the turn back."""
         lease, self.held = self.held, None
         if lease:
-            lease.release(pause)
+            lease.release(pause, refused=refused)

@@ -66,7 +66,8 @@ class Waiter:
         since: When its call began, in the event loop's time.
         shares: What it reads, if another's answer to the same serves as well.
         gift: Such an answer.
-        catch_up: Whether it waits until the clock has passed the last timestamp.
+        catch_up: Whether its timestamp was refused for leading the clock; it waits for the clock apart from the
+            others, and goes before those who have come later.
         dismissed: Whether it gets no turn any more.
     """
 
@@ -175,7 +176,9 @@ class Turns:
             self._streak = 0
         return anyio.current_time() if self._shared else now
 
-    def release(self, now: float, *, rest: float, failed: bool, command: bool, sent: bool = True) -> None:
+    def release(
+        self, now: float, *, rest: float, failed: bool, command: bool, sent: bool = True, refused: bool = False
+    ) -> None:
         """Give the turn back.
 
         Args:
@@ -184,6 +187,7 @@ class Turns:
             failed: Whether it was busy or could not be reached: then the gateway's backoff grows.
             command: Whether it was a command's turn.
             sent: Whether anything was sent; if not, and it did not fail, nothing is known that ends a backoff.
+            refused: Whether the gateway has refused the timestamp, which then binds nobody.
         """
         self._held = False
         self._rested_at = max(self._rested_at, now + rest)
@@ -195,7 +199,7 @@ class Turns:
         if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
         if self._shared:
-            self._hand_back(self._shared, rest, self._backoff if failed else 0.0)
+            self._hand_back(self._shared, rest, self._backoff if failed else 0.0, refused=refused)
         self._wake_next()
 
     def dismiss(self, waiter: Waiter) -> None:
@@ -235,16 +239,17 @@ class Turns:
             self._failures = shared.failures
         return reached
 
-    def _hand_back(self, shared: SharedTurn, rest: float, retry: float) -> None:
+    def _hand_back(self, shared: SharedTurn, rest: float, retry: float, *, refused: bool) -> None:
         """Give the turn back to all processes; from here on the backoff is theirs."""
-        shared.release(Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures))
+        pause = Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures)
+        shared.release(pause, refused=refused)
         self._failures = 0
 
     def _next(self) -> Waiter | None:
         command, read, late = _first(self._commands), _first(self._reads), _first(self._late)
         if late and not (command or read):
             return late
-        if late and self._allocator.wait(catch_up=True) <= 0:
+        if late and self._allocator.wait() <= 0:
             command, read = (_older(command, late), read) if late.command else (command, _older(read, late))
         if command and read:
             return command if self._streak < _COMMANDS_IN_A_ROW else read
@@ -263,15 +268,17 @@ class Turns:
         if self._held or self._next() is not waiter:
             return math.inf
         ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
-        lead = self._allocator.wait(catch_up=waiter.catch_up) if waiter.signed else 0.0
+        lead = self._allocator.wait() if waiter.signed else 0.0
         return max(ready_at - now, lead)
 
     async def _let_clock_catch_up(self, until: float) -> None:
-        """Wait outside the queue that is shared with other processes, where it would keep all of them waiting."""
-        while (wait := self._allocator.wait(catch_up=True)) > 0:
-            if anyio.current_time() >= until:
-                raise OutOfTime
-            await anyio.sleep(min(wait, until - anyio.current_time()))
+        """Wait outside the queue that is shared with other processes, where it would keep all of them waiting.
+
+        Only once: others go on meanwhile, and it goes before those who came later.
+        """
+        await anyio.sleep(max(0.0, min(self._allocator.wait(), until - anyio.current_time())))
+        if anyio.current_time() >= until:
+            raise OutOfTime
 
     async def _pause(self, waiter: Waiter, seconds: float) -> None:
         if seconds <= 0:

@@ -130,7 +130,7 @@ class Lane:
         if identifier is not None:
             self.commands[identifier] = self.commands.get(identifier, 0) + 1
 
-    def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool) -> None:
+    def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool, refused: bool = False) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.
 
         Args:
@@ -138,12 +138,13 @@ class Lane:
             endpoint: What was asked.
             sent: Whether the gateway may have got anything to rest from.
             failed: Whether it was busy or could not be reached.
+            refused: Whether it has refused the timestamp.
         """
         if self.shared:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
         rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
-        self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent)
+        self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent, refused=refused)
 
 
 def find(key: str) -> Lane | None:

@@ -16,7 +16,9 @@ from attrs.validators import ge, instance_of
 
 _log = logging.getLogger("thekeys_async")
 
-_FARTHEST_JUMP = 10.0
+_JUMP_WITHOUT_A_LIMIT = 10.0
+_SECONDS_TO_GROW_BY_ONE = 60.0
+_ACCEPTED_LEAD_COUNTS_FOR = 600.0
 
 
 def _check_finite(_instance: object, _attribute: object, seconds: float) -> None:
@@ -47,14 +49,24 @@ class Ledger:
     """What this process remembers of one gateway, whichever event loop asks.
 
     Attributes:
-        last: The last timestamp handed out.
+        last: The last timestamp handed out, but for one that the gateway has refused: that one binds nobody.
+        accepted: The newest timestamp that the gateway may have accepted.
         highest: The highest wall time seen, in seconds since 1970.
         quiet_until: When the gateway's last rest ends, by `time.monotonic`.
+        lead: How far ahead of the clock a timestamp could be when the gateway last refused one for its lead.
+        lead_refused_at: When that was, in the time that timestamps are made of.
+        accepted_lead: The largest lead that it has accepted of late.
+        accepted_lead_at: When that was, likewise.
     """
 
     last: int = 0
+    accepted: int = 0
     highest: float = 0.0
     quiet_until: float = 0.0
+    lead: float = math.inf
+    lead_refused_at: float = 0.0
+    accepted_lead: float = 0.0
+    accepted_lead_at: float = 0.0
     lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
 
 
@@ -65,10 +77,13 @@ class Stamp:
     Attributes:
         value: Whole seconds since 1970.
         lead: Seconds that it is ahead of the clock; not positive if it is not.
+        beyond: Whether it is farther ahead of the machine's clock as that is now than any lead allows: the clock was
+            ahead once.
     """
 
     value: int
     lead: float
+    beyond: bool = False
 
 
 def _wall() -> float:
@@ -78,7 +93,9 @@ def _wall() -> float:
 class Allocator:
     """Hands out the timestamps of one gateway, from a clock that never goes back.
 
-    That clock is the highest wall time seen, advancing: after a step back it goes on from where it was.
+    That clock is the highest wall time seen, advancing: after a step back it goes on from where it was. How far
+    timestamps may lead it is learnt from the gateway: a refusal shrinks the lead to what was accepted before, and it
+    grows again by a second a minute.
     """
 
     def __init__(
@@ -97,50 +114,80 @@ class Allocator:
         self._anchored_at = elapsed()
         self._warned = False
 
-    def wait(self, *, catch_up: bool = False) -> float:
-        """Say how many seconds to wait before the next timestamp may be taken.
-
-        Args:
-            catch_up: Wait until the clock has passed the last timestamp, instead of using the lead.
-        """
+    def wait(self) -> float:
+        """Say how many seconds to wait before the next timestamp may be taken."""
         now = self.now()
-        last = self._ledger.last
-        if catch_up:
-            return max(0.0, last + 1 - now)
-        excess = last + 1 - now - self._settings.max_lead
+        ahead = self._ledger.last + 1 - now
+        excess = ahead - self._lead(now)
         if excess <= 0:
             return 0.0
-        if excess <= 1:
+        if ahead <= self._settings.max_lead + 1:
             return excess
-        self._warn_once(last - now)
+        self._warn_once(ahead - 1)
         return 0.0
 
     def take(self) -> Stamp:
-        """Hand out the next timestamp. It is used up, whatever becomes of the request.
+        """Hand out the next timestamp. It is used up, whatever becomes of the request, unless the gateway refuses it.
 
         Raises:
             TooFarAheadError: Another event loop has used up the lead since `wait` was asked.
         """
         with self._ledger.lock:
-            now = self.now()
-            if 0 < self._ledger.last + 1 - now - self._settings.max_lead <= 1:
+            if self.wait() > 0:
                 raise TooFarAheadError
-            self._ledger.last = max(int(now), self._ledger.last + 1)
-            return Stamp(self._ledger.last, self._ledger.last - now)
+            self._ledger.last = max(int(self.now()), self._ledger.last + 1)
+            return self._stamp(self._ledger.last)
 
     def accept(self, value: int) -> Stamp:
         """Take a timestamp that a coordinator has handed out."""
         with self._ledger.lock:
             self._ledger.last = max(self._ledger.last, value)
-            stamp = Stamp(value, value - self.now())
+            stamp = self._stamp(value)
         if stamp.lead > self._settings.max_lead:
             self._warn_once(stamp.lead)
         return stamp
 
-    def jump_ahead(self) -> None:
-        """Make the next timestamp lead the clock as far as allowed: another client may be ahead of us."""
+    def may_be_accepted(self, stamp: Stamp) -> None:
+        """Note that a timestamp was sent, and not refused."""
         with self._ledger.lock:
-            ahead = self.now() + min(self._settings.max_lead, _FARTHEST_JUMP)
+            ledger, now = self._ledger, self.now()
+            ledger.accepted = max(ledger.accepted, stamp.value)
+            stale = now - ledger.accepted_lead_at > _ACCEPTED_LEAD_COUNTS_FOR
+            if stamp.lead > 0 and (stale or stamp.lead >= ledger.accepted_lead):
+                ledger.accepted_lead, ledger.accepted_lead_at = stamp.lead, now
+
+    def refused(self, stamp: Stamp) -> None:
+        """Note that the gateway has refused a timestamp, perhaps for being ahead: it binds nobody.
+
+        A clock that was ahead once is forgotten, and the lead shrinks to what was accepted of late.
+        """
+        with self._ledger.lock:
+            ledger, now = self._ledger, self.now()
+            if ledger.last == stamp.value:
+                ledger.last = ledger.accepted
+            if stamp.beyond:
+                self._anchor = ledger.highest = self._wall()
+            elif stamp.lead > 0:
+                known = now - ledger.accepted_lead_at <= _ACCEPTED_LEAD_COUNTS_FOR
+                less = known and ledger.accepted_lead < stamp.lead
+                # A second less than what was refused, too: else it has grown there again in no time.
+                ledger.lead = max(0.0, min(ledger.accepted_lead, stamp.lead - 1)) if less else 0.0
+                ledger.accepted_lead, ledger.lead_refused_at = ledger.lead, now
+
+    def lead_was_not_refused(self) -> None:
+        """Note that a timestamp with a smaller lead was refused, too: the reason is another one."""
+        with self._ledger.lock:
+            self._ledger.lead = math.inf
+
+    def jump_ahead(self) -> None:
+        """Make the next timestamp lead the clock as far as allowed: another client may be ahead of us.
+
+        Where nothing limits the lead it jumps by 10 s.
+        """
+        with self._ledger.lock:
+            now = self.now()
+            lead = self._lead(now)
+            ahead = now + (lead if math.isfinite(lead) else _JUMP_WITHOUT_A_LIMIT)
             self._ledger.last = max(self._ledger.last, int(ahead) - 1)
 
     @property
@@ -150,8 +197,13 @@ class Allocator:
 
     @property
     def max_lead(self) -> float:
-        """Seconds by which a timestamp may be ahead of the clock."""
+        """Seconds by which a timestamp may be ahead of the clock, whatever the gateway takes."""
         return self._settings.max_lead
+
+    @property
+    def lead(self) -> float:
+        """Seconds by which a timestamp may be ahead of the clock, as far as the gateway is known to take it."""
+        return self._lead(self.now())
 
     def now(self) -> float:
         """Tell the time that timestamps are made of: it never goes back."""
@@ -160,6 +212,14 @@ class Allocator:
         self._anchor, self._anchored_at = steady, elapsed
         self._ledger.highest = max(self._ledger.highest, steady)
         return steady + self._settings.offset
+
+    def _lead(self, now: float) -> float:
+        grown = max(0.0, now - self._ledger.lead_refused_at) / _SECONDS_TO_GROW_BY_ONE
+        return min(self._settings.max_lead, self._ledger.lead + grown)
+
+    def _stamp(self, value: int) -> Stamp:
+        beyond = value - self._wall() - self._settings.offset > self._settings.max_lead + 1
+        return Stamp(value, value - self.now(), beyond)
 
     def _warn_once(self, lead: float) -> None:
         # Farther ahead than this setting ever runs: another setting's or another program's doing. Waiting it out
