@@ -31,7 +31,6 @@ from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _CLOCK_STAYS_SET = 300.0
-_LONGEST_SYNCHRONIZATION = 300.0
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 Understand = Callable[[Endpoint, Reply], _T]
@@ -255,7 +254,7 @@ class Call(Generic[_T]):
         _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
         await anyio.sleep(lane.settings.pacing.bluetooth)
         now = anyio.current_time()
-        allowed = budget.for_a_command(ends=now + _LONGEST_SYNCHRONIZATION)
+        allowed = budget.for_recovery(self._endpoint, now)
         question = Question(SYNCHRONIZE)
         synchronization = _Try(lane=lane, question=question, budget=allowed, began=now, send_by=allowed.send_by)
         try:
