@@ -1,6 +1,7 @@
 """An object that is closed while calls are under way: what is on the wire ends well, the rest is not sent."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import httpx
@@ -10,6 +11,7 @@ from thekeys_async import (
     AsyncGateway,
     DoorState,
     Fleet,
+    GatewayClockError,
     GatewayClosedError,
     GatewayTransport,
     Pacing,
@@ -105,3 +107,31 @@ async def test_a_command_goes_on_to_the_next_gateway_while_one_is_removed() -> N
                 await fleet.remove("one")
         assert not ended.errors
         assert len(ended.values) == 4
+
+
+async def test_a_command_whose_connection_is_still_being_opened_is_not_sent(scripted_wire: Any) -> None:
+    async def never_asked(_sent: object) -> bytes:
+        raise AssertionError
+
+    wire, ended = scripted_wire(never_asked, connecting=0.02), _Ended()
+    gateway = _gateway("closed-while-connecting.test")
+    gateway._own_wire = wire
+    async with anyio.create_task_group() as group:
+        group.start_soon(ended.run, gateway.locker(1).open)
+        await anyio.wait_all_tasks_blocked()
+        await gateway.aclose()
+    assert [type(error) for error in ended.errors] == [GatewayClosedError]
+    assert wire.sent == []
+
+
+async def test_the_recovery_of_the_gateways_clock_is_not_begun_once_the_object_is_closed(scripted_wire: Any) -> None:
+    async def close_meanwhile(_sent: object) -> bytes:
+        await gateway.aclose()
+        return b'{"status": "ko", "code": 38}'
+
+    wire, ended = scripted_wire(close_meanwhile), _Ended()
+    gateway = _gateway("closed-before-recovery.test")
+    gateway._own_wire = wire
+    await ended.run(gateway.locker(1).open)
+    assert [type(error) for error in ended.errors] == [GatewayClockError]
+    assert wire.paths() == ["/open"]

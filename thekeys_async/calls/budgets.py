@@ -12,6 +12,7 @@ from thekeys_async.protocol.endpoints import Endpoint
 _TO_HEAR_THE_ANSWER = 8.0
 _LONGEST_LIGHT_READ = 5.0
 _LONGEST_BLUETOOTH_READ = 15.0
+_LONGEST_SYNCHRONIZATION = 300.0
 
 
 def seconds_slept() -> float:
@@ -70,8 +71,17 @@ class Budget:
         reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
         return cls(seconds, now, now + seconds, now + seconds - reserve, seconds_slept() if command else None)
 
-    def for_a_command(self, ends: float) -> "Budget":
-        """What is left of it for a command on the way that ends by then, even if the call itself is a read."""
+    def for_recovery(self, endpoint: Endpoint, now: float) -> "Budget":
+        """What is left of a call's budget for the synchronisation that its turn needs.
+
+        On the way of a command it may take minutes. On the way of a read it may hold the turn no longer than a read
+        may: a command may arrive, and a gateway that synchronises in earnest goes on without us, and is busy so long.
+
+        Args:
+            endpoint: What the call asks.
+            now: When the synchronisation begins, in the event loop's time.
+        """
+        ends = now + (_LONGEST_SYNCHRONIZATION if endpoint.command else _LONGEST_BLUETOOTH_READ)
         send_by = min(self.send_by, self.deadline - min(self.seconds / 2, _TO_HEAR_THE_ANSWER))
         return attrs.evolve(self, send_by=send_by, deadline=min(self.deadline, ends), slept=seconds_slept())
 

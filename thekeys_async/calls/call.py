@@ -33,7 +33,6 @@ from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _CLOCK_STAYS_SET = 300.0
-_LONGEST_SYNCHRONIZATION = 300.0
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 Understand = Callable[[Endpoint, Reply], _T]
@@ -64,6 +63,7 @@ class _Try(Attempt):
     """One attempt and how it went: without an error, its value was understood."""
 
     lane: Lane = attrs.field(kw_only=True)
+    waiter: Waiter = attrs.field(kw_only=True)
     question: Question = attrs.field(kw_only=True)
     budget: Budget = attrs.field(kw_only=True)
     began: float = attrs.field(kw_only=True)
@@ -86,7 +86,10 @@ class _Try(Attempt):
 
         Raises:
             OutOfTime: Too little of the budget is left to hear the answer.
+            Dismissed: The gateway object was closed while the connection was opened.
         """
+        if self.waiter.dismissed:
+            raise Dismissed
         if self.budget.is_too_late:
             raise OutOfTime
         self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
@@ -194,7 +197,7 @@ class Call(Generic[_T]):
                 now = await turns.acquire(waiter, now, budget.send_by)
                 if waiter.gift is not None:
                     return self._answer(self._understand(endpoint, waiter.gift), None, budget, now)
-                tried = await self._take_turn(budget, shares, now)
+                tried = await self._take_turn(waiter, budget, shares, now)
             except TooFarAheadError:
                 now = anyio.current_time()
                 continue
@@ -210,10 +213,12 @@ class Call(Generic[_T]):
     def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
         return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
 
-    async def _take_turn(self, budget: Budget, shares: str | None, now: float) -> _Try:
+    async def _take_turn(self, waiter: Waiter, budget: Budget, shares: str | None, now: float) -> _Try:
         """Send the request once, and give the turn back however that ends."""
         arrivals = self._lane.turns.arrivals
-        tried = _Try(lane=self._lane, question=self._question, budget=budget, began=now, send_by=budget.send_by)
+        tried = _Try(
+            lane=self._lane, waiter=waiter, question=self._question, budget=budget, began=now, send_by=budget.send_by
+        )
         try:
             await self._exchange(tried, self._understand)
             self._attempts += tried.sent
@@ -273,12 +278,14 @@ class Call(Generic[_T]):
         _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
         await anyio.sleep(lane.settings.pacing.bluetooth)
         now = anyio.current_time()
-        allowed = budget.for_a_command(ends=now + _LONGEST_SYNCHRONIZATION)
+        allowed = budget.for_recovery(self._endpoint, now)
         question = Question(SYNCHRONIZE)
-        synchronization = _Try(lane=lane, question=question, budget=allowed, began=now, send_by=allowed.send_by)
+        synchronization = _Try(
+            lane=lane, waiter=tried.waiter, question=question, budget=allowed, began=now, send_by=allowed.send_by
+        )
         try:
             await self._exchange(synchronization, replies.check_done)
-        except OutOfTime:
+        except (OutOfTime, Dismissed):
             return Step.FAIL
         if isinstance(synchronization.error, GatewayBusyError) or not synchronization.sent:
             self._taken = tuple(step for step in self._taken if step is not Step.SET_CLOCK)
