@@ -209,6 +209,8 @@ class Call(Generic[_T]):
                 raise tried.error
             last, now = tried.error, tried.ended
             waiter.catch_up = tried.step is Step.CATCH_UP
+            if waiter.catch_up:
+                last = self._out_of_time_for_the_clock(tried.error)
 
     def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
         return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
@@ -266,9 +268,15 @@ class Call(Generic[_T]):
             return await self._set_clock(tried, budget)
         if step is Step.JUMP_AHEAD:
             self._lane.allocator.jump_ahead()
-        elif step is Step.CATCH_UP and self._lane.allocator.wait() > budget.left_to_send:
+        elif step is Step.CATCH_UP and self._lane.allocator.wait(careful=True) > budget.left_to_send:
+            tried.error = self._out_of_time_for_the_clock(error)
             return Step.FAIL
         return step
+
+    def _out_of_time_for_the_clock(self, error: TheKeysError) -> TheKeysError:
+        """Say that no time was left to ask again after a timestamp was refused, most likely for leading the clock."""
+        what = f"{self._endpoint.name}: a timestamp that led the clock was refused, and no time was left to ask again"
+        return RequestTimeoutError(what, code=error.code, cause=error.cause)
 
     async def _set_clock(self, tried: _Try, budget: Budget) -> Step:
         """Synchronise the gateway because its clock is not set, once for all who meet that, inside this turn."""

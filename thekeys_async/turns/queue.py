@@ -249,7 +249,7 @@ class Turns:
         command, read, late = _first(self._commands), _first(self._reads), _first(self._late)
         if late and not (command or read):
             return late
-        if late and self._allocator.wait() <= 0:
+        if late and self._allocator.wait(careful=True) <= 0:
             command, read = (_older(command, late), read) if late.command else (command, _older(read, late))
         if command and read:
             return command if self._streak < _COMMANDS_IN_A_ROW else read
@@ -268,7 +268,8 @@ class Turns:
         if self._held or self._next() is not waiter:
             return math.inf
         ready_at = max(self._rested_at, self._failed_at + self._backoff if self._failures else -math.inf)
-        lead = self._allocator.wait() if waiter.signed else 0.0
+        # While a refused one waits, nobody takes more: it would be overtaken for ever, or refused a second time.
+        lead = self._allocator.wait(careful=_first(self._late) is not None) if waiter.signed else 0.0
         return max(ready_at - now, lead)
 
     async def _let_clock_catch_up(self, until: float) -> None:
@@ -276,7 +277,7 @@ class Turns:
 
         Only once: others go on meanwhile, and it goes before those who came later.
         """
-        await anyio.sleep(max(0.0, min(self._allocator.wait(), until - anyio.current_time())))
+        await anyio.sleep(max(0.0, min(self._allocator.wait(careful=True), until - anyio.current_time())))
         if anyio.current_time() >= until:
             raise OutOfTime
 

@@ -114,11 +114,16 @@ class Allocator:
         self._anchored_at = elapsed()
         self._warned = False
 
-    def wait(self) -> float:
-        """Say how many seconds to wait before the next timestamp may be taken."""
+    def wait(self, *, careful: bool = False) -> float:
+        """Say how many seconds to wait before the next timestamp may be taken.
+
+        Args:
+            careful: Whether it leads by a second less than it may: the lead has grown since it was refused.
+        """
         now = self.now()
         ahead = self._ledger.last + 1 - now
-        excess = ahead - self._lead(now)
+        lead = self._lead(now)
+        excess = ahead - (max(0.0, lead - 1) if careful else lead)
         if excess <= 0:
             return 0.0
         if ahead <= self._settings.max_lead + 1:
