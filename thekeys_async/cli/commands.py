@@ -1,14 +1,16 @@
 """The actions, as `thekeys --help` lists them. Importing this loads click, and neither rich nor the simulator."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from thekeys_async.cli.cloud_commands import setup, shares
+from thekeys_async.cli.completion import OF
 from thekeys_async.cli.errors import Failure, other_failure
 from thekeys_async.cli.exits import ExitCode, table
+from thekeys_async.cli.names import nearest
 from thekeys_async.cli.options import (
     Settings,
     gateway_options,
@@ -21,12 +23,36 @@ from thekeys_async.cli.stream_commands import plot, watch
 
 _DELAY = click.FloatRange(0, 3600)
 
+OTHER_WORDS: Mapping[str, str] = {
+    "unlock": "open",
+    "lock": "close",
+    "list": "search",
+    "synchronise": "synchronize",
+    "synchronise_locker": "synchronize_locker",
+}
+"""What people type for an action, and the action that they mean."""
+
 
 class _Actions(click.Group):
-    """Lists the actions in the order they are declared, and says how one failed."""
+    """Lists the actions in the order they are declared, understands other words for them, and says how one failed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        word = cmd_name.casefold().replace("-", "_")
+        return super().get_command(ctx, OTHER_WORDS.get(word, word))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        typed = args[0]
+        if typed.startswith("-") or ctx.resilient_parsing or self.get_command(ctx, typed) is not None:
+            return super().resolve_command(ctx, args)
+        # What was typed is not repeated: it may have been a share code.
+        meant = nearest([*self.commands, *OTHER_WORDS], typed)
+        advice = f"Did you mean 'thekeys {meant}'?" if meant else "'thekeys --help' lists them."
+        raise click.UsageError(f"There is no such action. {advice}", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -61,14 +87,14 @@ def thekeys() -> None:
 
     Or, with the names that 'thekeys setup' writes down: thekeys open front-door
 
-    The flags may stand before the action or after it.
+    The flags may stand before the action or after it. 'unlock', 'lock' and 'list' are 'open', 'close' and 'search'.
     """
 
 
 def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]], click.Command]:
     """Declare an action on a gateway: it takes all the gateway's flags, and a name of the configuration file."""
     return lambda function: thekeys.command(name)(
-        target_argument(target)(gateway_options(click.pass_context(function)))
+        target_argument(target, OF[target])(gateway_options(click.pass_context(function)))
     )
 
 
