@@ -98,22 +98,29 @@ def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]]
     )
 
 
-def _perform(action: str, context: click.Context) -> None:
+def _perform(action: str, context: click.Context, *, wait: bool = False) -> None:
     from thekeys_async.cli.actions import perform  # noqa: PLC0415 - rich and the client, which --help does without
 
-    perform(Settings.of(context), action)
+    perform(Settings.of(context), action, wait=wait)
+
+
+_WAIT = click.option(
+    "--wait", is_flag=True, help="Stay until the bolt is there, about 5 s more; ends with 10 if it is not."
+)
 
 
 @_action("open")
-def open_door(context: click.Context) -> None:
+@_WAIT
+def open_door(context: click.Context, wait: bool) -> None:
     """Draw a locker's bolt back."""
-    _perform("open", context)
+    _perform("open", context, wait=wait)
 
 
 @_action("close")
-def close_door(context: click.Context) -> None:
+@_WAIT
+def close_door(context: click.Context, wait: bool) -> None:
     """Push a locker's bolt out."""
-    _perform("close", context)
+    _perform("close", context, wait=wait)
 
 
 @_action("calibrate")

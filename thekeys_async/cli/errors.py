@@ -140,6 +140,20 @@ def failure(error: errors.TheKeysError, effect: Effect, *, typed: str | None = N
     return Failure(sentence, exit_code(error), fields if as_json else None)
 
 
+def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:
+    """Make the failure of a command that was carried out, after which the bolt was not seen where it should be.
+
+    Args:
+        error: Why not: the time was up, and it says where the bolt was seen; or it could not be read.
+        typed: The word for the action, as it was typed.
+        as_json: Whether it is said as JSON.
+    """
+    why = printable(str(error)).rstrip(". ")
+    sentence = f"{typed}: done, says the gateway, but {why}. {_LOOK[Effect.DOOR]}"
+    fields = {"error": type(error).__name__, "code": error.code, "cause": error.cause, "may_have_executed": True}
+    return Failure(sentence, ExitCode.NOT_THERE, fields if as_json else None)
+
+
 def other_failure(
     kind: str, sentence: str, code: ExitCode, *, may_have_executed: bool = False, as_json: bool
 ) -> Failure:

@@ -24,7 +24,23 @@ from thekeys_async.cli.errors import Effect, Failure, discard, on_stderr, other_
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.protocol.text import printable
 
-Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | CommandResult
+
+@attrs.frozen
+class Moved:
+    """A command after which the bolt was seen where it should be.
+
+    Attributes:
+        result: What the gateway said.
+        status: What the locker said then.
+        waited: Seconds between the two.
+    """
+
+    result: CommandResult
+    status: LockerStatus
+    waited: float
+
+
+Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | CommandResult | Moved
 
 BOLT_NOTE = "The state is the bolt's, not the leaf's: a door can stand open with its bolt out."
 BATTERY_NOTE = "The battery's percentage is an estimate from its millivolts."
@@ -115,6 +131,15 @@ def as_json(action: str, identifier: int | None, answer: Answer) -> object:
             state = {"state": answer.state.value, "locked": answer.locked}
             rest = {**attrs.asdict(answer), **_estimate(answer.battery_mv)}
             return {"identifier": identifier, **rest, **state}
+        case Moved():
+            state = {"state": answer.status.state.value, "locked": answer.status.locked}
+            return {
+                "action": action,
+                "identifier": identifier,
+                **attrs.asdict(answer.result),
+                **state,
+                "waited": answer.waited,
+            }
         case CommandResult():
             target = {} if identifier is None else {"identifier": identifier}
             return {"action": action, **target, **attrs.asdict(answer)}
@@ -131,6 +156,8 @@ def print_answer(action: str, identifier: int | None, answer: Answer) -> None:
             print_rich(_status_table(identifier, answer), Text(BOLT_NOTE, "dim"), Text(BATTERY_NOTE, "dim"))
         case CommandResult():
             print_rich(_sentence(action, identifier, answer))
+        case Moved():
+            print_rich(_moved(action, identifier, answer))
         case ():
             print_rich("The gateway sees no locker. Bring it nearer to one, and try again in a minute.")
         case _:
@@ -161,7 +188,15 @@ def _sentence(action: str, identifier: int | None, result: CommandResult) -> str
     target = "gateway" if identifier is None else f"locker {identifier}"
     times = "" if result.attempts == 1 else f", at attempt {result.attempts}"
     done = f"{action}: done, says the gateway ({target}, {result.duration:.1f} s{times})."
-    return f"{done} The bolt needs about 5 s more; 'thekeys locker_status' reads it." if moves else done
+    if not moves:
+        return done
+    stay = "" if action == "calibrate" else "; --wait stays until it is there"
+    return f"{done} The bolt needs about 5 s more{stay}; 'thekeys locker_status' reads it."
+
+
+def _moved(action: str, identifier: int | None, moved: Moved) -> str:
+    done = f"{action}: done, says the gateway (locker {identifier}, {moved.result.duration:.1f} s)."
+    return f"{done} The bolt is {moved.status.state.value}, {moved.waited:.1f} s later."
 
 
 def _readings_table(readings: Sequence[LockerReading]) -> Table:
