@@ -57,7 +57,7 @@ def test_the_only_gateway_needs_no_name(run, write):
 
 def test_of_several_gateways_one_has_to_be_named(run, write, simulated_gateway):
     write('[gateways.annex]\nhost = "127.0.0.1:9"\n')
-    for arguments in (("search",), ("open", "-i", "7", "-c", CODE)):
+    for arguments in (("synchronize",), ("open", "-i", "7", "-c", CODE)):
         result = run(*arguments)
         assert result.exit_code == ExitCode.USAGE
         assert "there are: hall, annex" in result.stderr

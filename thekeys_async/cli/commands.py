@@ -104,6 +104,28 @@ def _perform(action: str, context: click.Context, *, wait: bool = False) -> None
     perform(Settings.of(context), action, wait=wait)
 
 
+def _perform_on_all(action: str, context: click.Context, *, everyone: bool) -> None:
+    """Ask all gateways of the file where all are meant, else the one."""
+    from thekeys_async.cli.targets import all_gateways  # noqa: PLC0415 - the file's reader, which --help does without
+
+    settings = Settings.of(context)
+    meant = all_gateways(settings, wanted=everyone)
+    if meant is None:
+        _perform(action, context)
+        return
+    from thekeys_async.cli.all_gateways import ask_all  # noqa: PLC0415 - rich and the client
+
+    ask_all(settings, action, *meant)
+
+
+_ALL = click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="Ask all gateways of the configuration file; the default where it has several and none is named.",
+)
+
+
 _WAIT = click.option(
     "--wait", is_flag=True, help="Stay until the bolt is there, about 5 s more; ends with 10 if it is not."
 )
@@ -139,15 +161,23 @@ def locker_status(context: click.Context) -> None:
 
 
 @_action("search", "GATEWAY")
-def search(context: click.Context) -> None:
-    """List the lockers that the gateway sees."""
-    _perform("search", context)
+@_ALL
+def search(context: click.Context, everyone: bool) -> None:
+    """List the lockers that the gateway sees, or all gateways of the configuration file see.
+
+    Each has 5 s then, or what --timeout says.
+    """
+    _perform_on_all("search", context, everyone=everyone)
 
 
 @_action("status", "GATEWAY")
-def status(context: click.Context) -> None:
-    """Ask the gateway for its firmware and what it is doing."""
-    _perform("status", context)
+@_ALL
+def status(context: click.Context, everyone: bool) -> None:
+    """Ask the gateway, or all of the configuration file, for the firmware and what it is doing.
+
+    Each has 5 s then, or what --timeout says.
+    """
+    _perform_on_all("status", context, everyone=everyone)
 
 
 @_action("synchronize", "GATEWAY")

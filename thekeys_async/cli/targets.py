@@ -52,6 +52,34 @@ def gateway_named(settings: Settings) -> Settings:
     return attrs.evolve(settings, configured_host=configuration.gateways[name].host)
 
 
+def all_gateways(settings: Settings, *, wanted: bool) -> tuple[tuple[Watched, ...], Mapping[int, str]] | None:
+    """Find the gateways to ask if all of the file are meant: where none is named and there are several.
+
+    Args:
+        settings: The flags.
+        wanted: Whether all were asked for, also if there is one alone.
+
+    Returns:
+        The gateways, and what the file calls lockers, by their numbers; None if one gateway is meant.
+
+    Raises:
+        click.UsageError: One is named, too, or the file names none.
+        Failure: The file can't be used.
+    """
+    one = settings.target is not None or settings.given_host is not None
+    if wanted and one:
+        raise click.UsageError("--all and a gateway contradict each other.")
+    if one or (settings.chosen_host is not None and not wanted):
+        return None
+    path, configuration = _configuration(settings)
+    if wanted and not configuration.gateways:
+        raise click.UsageError(f"No gateway is in {_shown(path)}{_known(())}")
+    if len(configuration.gateways) <= (0 if wanted else 1):
+        return None
+    gateways = tuple(Watched(each.host, name) for name, each in configuration.gateways.items())
+    return gateways, _locker_names(configuration)
+
+
 def locker_named(settings: Settings, *, signed: bool) -> Settings:
     """Fill in which locker to drive, with which code, through which gateway; what is given stays.
 
@@ -100,8 +128,8 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
         Watched(configuration.gateways[name].host, name, _codes(configuration, name) | _own_code(settings))
         for name in names or configuration.gateways
     ]
-    known = {locker.identifier: name for name, locker in configuration.lockers.items()}
-    return tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),), known
+    chosen = tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),)
+    return chosen, _locker_names(configuration)
 
 
 def configured_state_dir(settings: Settings) -> Path | None:
@@ -185,6 +213,10 @@ def _name(path: Path, kind: str, names: Iterable[str], typed: str) -> str:
 def _codes(configuration: Configuration, gateway: str) -> dict[int, str]:
     lockers = (locker for locker in configuration.lockers.values() if locker.gateway == gateway)
     return {locker.identifier: locker.code for locker in lockers if locker.code is not None}
+
+
+def _locker_names(configuration: Configuration) -> Mapping[int, str]:
+    return {locker.identifier: name for name, locker in configuration.lockers.items()}
 
 
 def _own_code(settings: Settings) -> dict[int, str]:
