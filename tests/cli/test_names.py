@@ -57,7 +57,7 @@ def test_the_only_gateway_needs_no_name(run, write):
 
 def test_of_several_gateways_one_has_to_be_named(run, write, simulated_gateway):
     write('[gateways.annex]\nhost = "127.0.0.1:9"\n')
-    for arguments in (("search",), ("open", "-i", "7", "-c", CODE)):
+    for arguments in (("synchronize",), ("open", "-i", "7", "-c", CODE)):
         result = run(*arguments)
         assert result.exit_code == ExitCode.USAGE
         assert "there are: hall, annex" in result.stderr
@@ -183,3 +183,51 @@ def test_a_locker_without_a_code_says_what_is_missing(run, write, simulated_gate
     assert result.exit_code == ExitCode.USAGE
     assert "share code" in result.stderr
     assert run("open", "front-door", THEKEYS_CODE=CODE).exit_code == 0
+
+
+@pytest.mark.parametrize("typed", ["front-door", "Front-Door", "FRONT-DOOR", str(NUMBER)])
+def test_a_name_in_any_case_and_a_number_go_wherever_a_name_goes(run, write, simulated_gateway, typed):
+    write()
+    for action in ("open", "locker_status", "synchronize_locker"):
+        assert run(action, typed).exit_code == 0
+    assert {request.identifier for request in simulated_gateway.requests} == {NUMBER}
+    assert run("search", "HALL").exit_code == 0
+
+
+def test_a_number_needs_no_file(run, simulated_gateway):
+    assert run("open", str(NUMBER), "--host", simulated_gateway.address, "-c", CODE).exit_code == 0
+    assert asked(simulated_gateway) == [("open", NUMBER)]
+
+
+def test_a_name_made_of_digits_is_a_name_first(run, write, simulated_gateway):
+    write(FRONT.replace("front-door", '"7"'))
+    assert run("open", "7").exit_code == 0
+    assert asked(simulated_gateway) == [("open", NUMBER)]
+
+
+def test_a_name_that_fits_two_is_none_until_it_fits_one(run, write, simulated_gateway):
+    write(FRONT + FRONT.replace("front-door", "Front-Door").replace(str(NUMBER), "7"))
+    result = run("open", "FRONT-DOOR")
+    assert result.exit_code == ExitCode.USAGE
+    assert "front-door, Front-Door" in result.stderr
+    assert run("open", "front-door").exit_code == 0
+    assert asked(simulated_gateway) == [("open", NUMBER)]
+
+
+@pytest.mark.parametrize(
+    ("action", "typed", "listed"),
+    [
+        ("open", "fornt-door", "front-door, "),
+        ("open", "cellr", "cellar"),
+        ("locker_status", "Atic", "attic"),
+        ("search", "hal", "hall, annex"),
+        ("watch", "anex", "annex, hall"),
+    ],
+)
+def test_what_was_not_found_lists_what_there_is_the_nearest_first(run, write, action, typed, listed):
+    more = "".join(FRONT.replace("front-door", name) for name in ("attic", "cellar"))
+    write('[gateways.annex]\nhost = "127.0.0.1:9"\n' + more + FRONT)
+    result = run(action, typed)
+    assert result.exit_code == ExitCode.USAGE
+    assert f"there are: {listed}" in result.stderr
+    assert f"{typed}" not in result.stderr.replace("annex", "").replace("hall", "")

@@ -93,7 +93,7 @@ def test_the_environment(read, root):
 
 
 def _variables(text):
-    return set(re.findall(r"THEKEYS_[A-Z_]+", text))
+    return set(re.findall(r"(?<!_)THEKEYS_[A-Z_]+", text))
 
 
 def _commands(command):

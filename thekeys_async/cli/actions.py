@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from functools import partial
 
+import anyio
 import click
 
-from thekeys_async import AsyncGateway, AsyncLocker
+from thekeys_async import AsyncGateway, AsyncLocker, CommandResult, DoorState, TheKeysError
 from thekeys_async.cli import output
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect
+from thekeys_async.cli.errors import Effect, not_there
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.targets import gateway_named, locker_named
@@ -24,12 +25,19 @@ _EFFECTS: Mapping[str, Effect] = {
     "update_locker": Effect.LOCKER,
 }
 
+_ENDS: Mapping[str, DoorState] = {"open": DoorState.OPEN, "close": DoorState.CLOSED}
+_LEAST_WAIT = 0.001
 _OF_THE_GATEWAY = frozenset({"search", "status", "synchronize", "update"})
 _UNSIGNED = frozenset({"synchronize_locker", "update_locker"})
 
 
-def perform(settings: Settings, action: str) -> None:
+def perform(settings: Settings, action: str, *, wait: bool = False) -> None:
     """Do one of the actions and show what came of it.
+
+    Args:
+        settings: The flags.
+        action: Which one.
+        wait: Whether to stay until the bolt is where `open` or `close` sends it.
 
     Raises:
         click.UsageError: A flag is missing or makes no sense.
@@ -41,7 +49,7 @@ def perform(settings: Settings, action: str) -> None:
         settings = locker_named(settings, signed=action not in _UNSIGNED)
     coordinator, effect = chosen_coordinator(settings), _EFFECTS.get(action, Effect.NONE)
     with output.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
-        work = partial(_ask, settings, coordinator, action)
+        work = partial(_ask, settings, coordinator, action, wait=wait)
         answer = run(settings, effect, partial(within, coordinator, work))
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
     with output.said(effect, as_json=settings.json):
@@ -51,7 +59,7 @@ def perform(settings: Settings, action: str) -> None:
             output.print_answer(action, identifier, answer)
 
 
-async def _ask(settings: Settings, coordinator: Coordinator | None, action: str) -> output.Answer:
+async def _ask(settings: Settings, coordinator: Coordinator | None, action: str, *, wait: bool) -> output.Answer:
     budget = {} if settings.timeout is None else {"timeout": settings.timeout}
     async with _gateway(settings, coordinator) as gateway:
         match action:
@@ -64,7 +72,11 @@ async def _ask(settings: Settings, coordinator: Coordinator | None, action: str)
             case "update":
                 return await gateway.update_firmware(**budget)
             case _:
-                return await _ask_locker(_locker(gateway, settings), action, budget)
+                door = _locker(gateway, settings)
+                answer = await _ask_locker(door, action, budget)
+                if wait and isinstance(answer, CommandResult):
+                    return await _bolt_moved(settings, door, action, answer)
+                return answer
 
 
 async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float]) -> output.Answer:
@@ -83,6 +95,21 @@ async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float
             return await door.status(**budget)
         case _:
             raise ValueError(action)
+
+
+async def _bolt_moved(settings: Settings, door: AsyncLocker, action: str, result: CommandResult) -> output.Moved:
+    """Wait until the bolt is there, for what is left of the time given, or as long as any call by default.
+
+    Raises:
+        Failure: It was not seen there; the command has been carried out all the same.
+    """
+    left = {} if settings.timeout is None else {"timeout": max(settings.timeout - result.duration, _LEAST_WAIT)}
+    began = anyio.current_time()
+    try:
+        status = await door.wait_for(_ENDS[action], **left)
+    except TheKeysError as error:
+        raise not_there(error, typed=settings.typed or action, as_json=settings.json) from None
+    return output.Moved(result, status, anyio.current_time() - began)
 
 
 def _gateway(settings: Settings, coordinator: Coordinator | None) -> AsyncGateway:

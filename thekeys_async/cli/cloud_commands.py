@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from thekeys_async.cli import completion
 from thekeys_async.cli.options import Settings, cloud_options, coordination_options
 from thekeys_async.cloud.secret import Secret
 
@@ -67,7 +68,7 @@ def shares() -> None:
 
 @shares.command("list")
 @cloud_options
-@click.argument("locker", required=False)
+@click.argument("locker", required=False, shell_complete=completion.lockers)
 @click.option("--show-codes", is_flag=True, help="Show the codes, too: whoever has one can open the door.")
 @click.pass_context
 def list_shares(
@@ -85,7 +86,7 @@ def list_shares(
 
 @shares.command("create")
 @cloud_options
-@click.argument("locker")
+@click.argument("locker", shell_complete=completion.lockers)
 @click.option("--name", required=True, help="What the share is called.")
 @click.option(
     "--with", "accessory", metavar="ACCESSORY", help="The keypad, gateway or other; needed if there are several."

@@ -1,14 +1,16 @@
 """The actions, as `thekeys --help` lists them. Importing this loads click, and neither rich nor the simulator."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from thekeys_async.cli.cloud_commands import setup, shares
+from thekeys_async.cli.completion import OF
 from thekeys_async.cli.errors import Failure, other_failure
 from thekeys_async.cli.exits import ExitCode, table
+from thekeys_async.cli.names import nearest
 from thekeys_async.cli.options import (
     Settings,
     gateway_options,
@@ -21,12 +23,36 @@ from thekeys_async.cli.stream_commands import plot, watch
 
 _DELAY = click.FloatRange(0, 3600)
 
+OTHER_WORDS: Mapping[str, str] = {
+    "unlock": "open",
+    "lock": "close",
+    "list": "search",
+    "synchronise": "synchronize",
+    "synchronise_locker": "synchronize_locker",
+}
+"""What people type for an action, and the action that they mean."""
+
 
 class _Actions(click.Group):
-    """Lists the actions in the order they are declared, and says how one failed."""
+    """Lists the actions in the order they are declared, understands other words for them, and says how one failed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        word = cmd_name.casefold().replace("-", "_")
+        return super().get_command(ctx, OTHER_WORDS.get(word, word))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        typed = args[0]
+        if typed.startswith("-") or ctx.resilient_parsing or self.get_command(ctx, typed) is not None:
+            return super().resolve_command(ctx, args)
+        # What was typed is not repeated: it may have been a share code.
+        meant = nearest([*self.commands, *OTHER_WORDS], typed)
+        advice = f"Did you mean 'thekeys {meant}'?" if meant else "'thekeys --help' lists them."
+        raise click.UsageError(f"There is no such action. {advice}", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -61,33 +87,62 @@ def thekeys() -> None:
 
     Or, with the names that 'thekeys setup' writes down: thekeys open front-door
 
-    The flags may stand before the action or after it.
+    The flags may stand before the action or after it. 'unlock', 'lock' and 'list' are 'open', 'close' and 'search'.
     """
 
 
 def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]], click.Command]:
     """Declare an action on a gateway: it takes all the gateway's flags, and a name of the configuration file."""
     return lambda function: thekeys.command(name)(
-        target_argument(target)(gateway_options(click.pass_context(function)))
+        target_argument(target, OF[target])(gateway_options(click.pass_context(function)))
     )
 
 
-def _perform(action: str, context: click.Context) -> None:
+def _perform(action: str, context: click.Context, *, wait: bool = False) -> None:
     from thekeys_async.cli.actions import perform  # noqa: PLC0415 - rich and the client, which --help does without
 
-    perform(Settings.of(context), action)
+    perform(Settings.of(context), action, wait=wait)
+
+
+def _perform_on_all(action: str, context: click.Context, *, everyone: bool) -> None:
+    """Ask all gateways of the file where all are meant, else the one."""
+    from thekeys_async.cli.targets import all_gateways  # noqa: PLC0415 - the file's reader, which --help does without
+
+    settings = Settings.of(context)
+    meant = all_gateways(settings, wanted=everyone)
+    if meant is None:
+        _perform(action, context)
+        return
+    from thekeys_async.cli.all_gateways import ask_all  # noqa: PLC0415 - rich and the client
+
+    ask_all(settings, action, *meant)
+
+
+_ALL = click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="Ask all gateways of the configuration file; the default where it has several and none is named.",
+)
+
+
+_WAIT = click.option(
+    "--wait", is_flag=True, help="Stay until the bolt is there, about 5 s more; ends with 10 if it is not."
+)
 
 
 @_action("open")
-def open_door(context: click.Context) -> None:
+@_WAIT
+def open_door(context: click.Context, wait: bool) -> None:
     """Draw a locker's bolt back."""
-    _perform("open", context)
+    _perform("open", context, wait=wait)
 
 
 @_action("close")
-def close_door(context: click.Context) -> None:
+@_WAIT
+def close_door(context: click.Context, wait: bool) -> None:
     """Push a locker's bolt out."""
-    _perform("close", context)
+    _perform("close", context, wait=wait)
 
 
 @_action("calibrate")
@@ -106,15 +161,23 @@ def locker_status(context: click.Context) -> None:
 
 
 @_action("search", "GATEWAY")
-def search(context: click.Context) -> None:
-    """List the lockers that the gateway sees."""
-    _perform("search", context)
+@_ALL
+def search(context: click.Context, everyone: bool) -> None:
+    """List the lockers that the gateway sees, or all gateways of the configuration file see.
+
+    Each has 5 s then, or what --timeout says.
+    """
+    _perform_on_all("search", context, everyone=everyone)
 
 
 @_action("status", "GATEWAY")
-def status(context: click.Context) -> None:
-    """Ask the gateway for its firmware and what it is doing."""
-    _perform("status", context)
+@_ALL
+def status(context: click.Context, everyone: bool) -> None:
+    """Ask the gateway, or all of the configuration file, for the firmware and what it is doing.
+
+    Each has 5 s then, or what --timeout says.
+    """
+    _perform_on_all("status", context, everyone=everyone)
 
 
 @_action("synchronize", "GATEWAY")

@@ -4,6 +4,7 @@ import contextlib
 import enum
 import json
 import os
+import re
 import sys
 from collections.abc import Generator, Mapping
 from typing import TextIO
@@ -14,6 +15,7 @@ from thekeys_async.cli.exits import ExitCode, exit_code
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors
+from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.protocol.text import printable
 
 
@@ -67,6 +69,7 @@ _LOOK: Mapping[Effect, str] = {
     Effect.SHARES_READ: "Try again.",
     Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
+_REQUEST = re.compile(rf"(?:{'|'.join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))})(?=: | was )")
 _SHARE = (
     "Check that the share exists in the vendor's app, then run 'thekeys synchronize' and 'thekeys synchronize_locker'."
 )
@@ -99,13 +102,35 @@ _NEXT: Mapping[type[BaseException], str] = {
 }
 
 
-def failure(error: errors.TheKeysError, effect: Effect, *, as_json: bool) -> Failure:
-    """Turn a library's error into what the command says and how it ends."""
+def in_words(error: BaseException, typed: str | None) -> str:
+    """Write an error's text, with the word that a person typed in the place of the request's name.
+
+    Args:
+        error: The library's error, which names the request: ``lockers: no connection to 192.168.0.26:80``.
+        typed: The word for the action; None leaves the request's name out.
+    """
+    text = printable(str(error))
+    if (request := _REQUEST.match(text)) is None:
+        return text
+    rest = text[request.end() :]
+    return rest.removeprefix(": ") if typed is None else f"{typed}{rest}"
+
+
+def failure(error: errors.TheKeysError, effect: Effect, *, typed: str | None = None, as_json: bool) -> Failure:
+    """Turn a library's error into what the command says and how it ends.
+
+    Args:
+        error: What was raised.
+        effect: What the action may change.
+        typed: The word for the action, as it was typed; None leaves the request's own name.
+        as_json: Whether it is said as JSON.
+    """
     advice = next(_NEXT[kind] for kind in type(error).__mro__ if kind in _NEXT)
     if error.may_have_executed:
         advice = _LOOK[effect]
     outcome = effect.outcome(may_have_executed=error.may_have_executed)
-    sentence = f"{printable(str(error)).rstrip('. ')}; {outcome}. {advice}"
+    words = printable(str(error)) if typed is None else in_words(error, typed)
+    sentence = f"{words.rstrip('. ')}; {outcome}. {advice}"
     fields = {
         "error": type(error).__name__,
         "code": error.code,
@@ -113,6 +138,20 @@ def failure(error: errors.TheKeysError, effect: Effect, *, as_json: bool) -> Fai
         "may_have_executed": error.may_have_executed,
     }
     return Failure(sentence, exit_code(error), fields if as_json else None)
+
+
+def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:
+    """Make the failure of a command that was carried out, after which the bolt was not seen where it should be.
+
+    Args:
+        error: Why not: the time was up, and it says where the bolt was seen; or it could not be read.
+        typed: The word for the action, as it was typed.
+        as_json: Whether it is said as JSON.
+    """
+    why = printable(str(error)).rstrip(". ")
+    sentence = f"{typed}: done, says the gateway, but {why}. {_LOOK[Effect.DOOR]}"
+    fields = {"error": type(error).__name__, "code": error.code, "cause": error.cause, "may_have_executed": True}
+    return Failure(sentence, ExitCode.NOT_THERE, fields if as_json else None)
 
 
 def other_failure(

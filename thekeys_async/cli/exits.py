@@ -8,7 +8,11 @@ from thekeys_async.protocol import errors
 
 
 class ExitCode(enum.IntEnum):
-    """How the command ended. 5, 130 and 143 alone mean that a command may have been carried out."""
+    """How the command ended.
+
+    Of the failures, 5, 130 and 143 mean that a command may have been carried out, 10 that it was; all others that it
+    was not.
+    """
 
     DONE = 0
     UNEXPECTED = 1
@@ -20,6 +24,7 @@ class ExitCode(enum.IntEnum):
     TIMEOUT = 7
     NOT_UNDERSTOOD = 8
     COORDINATION = 9
+    NOT_THERE = 10
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -35,6 +40,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.TIMEOUT: "nothing done: the time was up before the command was sent, or the read answered",
     ExitCode.NOT_UNDERSTOOD: "nothing done: the answer to a read can't be understood",
     ExitCode.COORDINATION: "nothing done: the state shared with other processes can't be used",
+    ExitCode.NOT_THERE: "it WAS DONE, says the gateway, but with --wait the bolt was not seen there: look at the door",
     ExitCode.INTERRUPTED: "interrupted (SIGINT); a command MAY HAVE BEEN DONE",
     ExitCode.TERMINATED: "terminated (SIGTERM); a command MAY HAVE BEEN DONE",
 }

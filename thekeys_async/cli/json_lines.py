@@ -14,9 +14,8 @@ from collections.abc import Mapping
 import anyio
 
 from thekeys_async import LockerUpdate, TheKeysError, Update, battery_percent
-from thekeys_async.cli.errors import discard
+from thekeys_async.cli.errors import discard, in_words
 from thekeys_async.cli.output import output_failure, print_json
-from thekeys_async.protocol.text import printable
 
 _LONGEST_TEXT = 400
 
@@ -117,4 +116,4 @@ def _of_locker(update: LockerUpdate) -> dict[str, object]:
 def _error(key: str, error: TheKeysError | None) -> dict[str, object]:
     if error is None:
         return {key: None}
-    return {key: type(error).__name__, "message": printable(str(error))[:_LONGEST_TEXT]}
+    return {key: type(error).__name__, "message": in_words(error, None)[:_LONGEST_TEXT]}

@@ -14,6 +14,7 @@ from rich.text import Text
 from thekeys_async import UpdateKind, Updates, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.board import Board, Row
+from thekeys_async.cli.errors import in_words
 from thekeys_async.cli.signal_strength import FAINTEST, STRONGEST, sparkline, style
 from thekeys_async.protocol.text import printable
 
@@ -123,12 +124,16 @@ def _locker(identifier: int, names: Mapping[int, str]) -> str:
     return printable(names.get(identifier, str(identifier)))
 
 
+def _why(error: BaseException | None) -> str:
+    return "" if error is None else in_words(error, None)[:_LONGEST_NOTE]
+
+
 def _notes(board: Board, names: Mapping[int, str], now: datetime) -> Iterator[str]:
     for name, update in board.lost.items():
         since = age(max(0.0, (now - update.at).total_seconds()))
-        yield f"{printable(name)}: lost for {since}. {printable(str(update.error))[:_LONGEST_NOTE]}"
+        yield f"{printable(name)}: lost for {since}. {_why(update.error)}"
     for name, rows in board.rows.items():
         for row in rows:
             if row.news.status_error is not None and name not in board.lost:
-                why = printable(str(row.news.status_error))[:_LONGEST_NOTE]
+                why = _why(row.news.status_error)
                 yield f"{_locker(row.news.identifier, names)}: the bolt could not be read. {why}"

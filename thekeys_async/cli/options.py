@@ -11,7 +11,9 @@ import click
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _META = "thekeys_async.cli."
-_LONGEST = 18
+
+LONGEST_NUMBER = 18
+"""Digits of the longest locker's number that is taken."""
 
 DEFAULT_HOST = "thekeys.local"
 """The name gateways have on a LAN (observed, and in the vendor's own clients)."""
@@ -22,6 +24,7 @@ class Settings:
     """What the flags and the environment say; a flag overrides the environment, which overrides the file.
 
     Attributes:
+        typed: The word for the action as it was typed: also `unlock`, for `open`.
         target: The name after the action: a locker's or a gateway's in the configuration file, or None.
         given_hosts: What `--host` says, each time it is given.
         configured_host: What the configuration file says, or None.
@@ -35,6 +38,7 @@ class Settings:
         no_coordination: Whether turns and timestamps are shared with no other process.
     """
 
+    typed: str | None = None
     target: str | None = None
     given_hosts: tuple[str, ...] = ()
     configured_host: str | None = None
@@ -81,13 +85,14 @@ class Settings:
             for field in attrs.fields(cls)
             if _META + field.name in context.meta
         }
+        given["typed"] = context.info_name
         given.setdefault("code", os.environ.get("THEKEYS_CODE") or None)
         return cls(**given)
 
 
 def locker_number(text: str) -> int:
     """Read a locker's number. The error does not repeat what was typed: it may have been a share code."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST):
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER):
         raise click.BadParameter("a locker's identifier is a number, for example 45961123")
     return int(text)
 
@@ -207,13 +212,21 @@ def coordination_options(function: _F) -> _F:
     return _STATE_DIR(_NO_COORDINATION(function))
 
 
-def target_argument(kind: str) -> Callable[[_F], _F]:
+def target_argument(kind: str, complete: Callable[..., Any]) -> Callable[[_F], _F]:
     """Let a command take a name of the configuration file.
 
     Args:
         kind: What is named, as the help writes it: LOCKER or GATEWAY.
+        complete: What the shell asks for names that begin as typed.
     """
-    return click.argument("target", metavar=f"[{kind}]", required=False, expose_value=False, callback=_remember)
+    return click.argument(
+        "target",
+        metavar=f"[{kind}]",
+        required=False,
+        expose_value=False,
+        callback=_remember,
+        shell_complete=complete,
+    )
 
 
 def cloud_options(function: _F) -> _F:

@@ -1,6 +1,7 @@
 """What came back, as JSON for programs and with rich for people."""
 
 import json
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,7 +10,7 @@ from typing import TypeAlias
 import attrs
 import click
 from rich.console import Console, RenderableType
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from thekeys_async import (
@@ -22,9 +23,26 @@ from thekeys_async import (
 )
 from thekeys_async.cli.errors import Effect, Failure, discard, on_stderr, other_failure
 from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.tables import UNLIMITED, Field, fitted
 from thekeys_async.protocol.text import printable
 
-Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | CommandResult
+
+@attrs.frozen
+class Moved:
+    """A command after which the bolt was seen where it should be.
+
+    Attributes:
+        result: What the gateway said.
+        status: What the locker said then.
+        waited: Seconds between the two.
+    """
+
+    result: CommandResult
+    status: LockerStatus
+    waited: float
+
+
+Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | CommandResult | Moved
 
 BOLT_NOTE = "The state is the bolt's, not the leaf's: a door can stand open with its bolt out."
 BATTERY_NOTE = "The battery's percentage is an estimate from its millivolts."
@@ -90,8 +108,14 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Make what prints for a person: colours only on a terminal, and text as it stands."""
-    return _Console(highlight=False, markup=False, emoji=False)
+    """Make what prints for a person: colours only on a terminal, text as it stands, and lines as long as there is room.
+
+    A file or a pipe has as much room as is needed, unless COLUMNS says otherwise.
+    """
+    made = _Console(highlight=False, markup=False, emoji=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = UNLIMITED
+    return made
 
 
 def print_rich(*renderables: RenderableType) -> None:
@@ -115,6 +139,15 @@ def as_json(action: str, identifier: int | None, answer: Answer) -> object:
             state = {"state": answer.state.value, "locked": answer.locked}
             rest = {**attrs.asdict(answer), **_estimate(answer.battery_mv)}
             return {"identifier": identifier, **rest, **state}
+        case Moved():
+            state = {"state": answer.status.state.value, "locked": answer.status.locked}
+            return {
+                "action": action,
+                "identifier": identifier,
+                **attrs.asdict(answer.result),
+                **state,
+                "waited": answer.waited,
+            }
         case CommandResult():
             target = {} if identifier is None else {"identifier": identifier}
             return {"action": action, **target, **attrs.asdict(answer)}
@@ -131,6 +164,8 @@ def print_answer(action: str, identifier: int | None, answer: Answer) -> None:
             print_rich(_status_table(identifier, answer), Text(BOLT_NOTE, "dim"), Text(BATTERY_NOTE, "dim"))
         case CommandResult():
             print_rich(_sentence(action, identifier, answer))
+        case Moved():
+            print_rich(_moved(action, identifier, answer))
         case ():
             print_rich("The gateway sees no locker. Bring it nearer to one, and try again in a minute.")
         case _:
@@ -149,7 +184,7 @@ def door(state: DoorState) -> Text:
 
 def facts(status: LockerStatus) -> str:
     """Write on one line what a locker says of its battery and its radio."""
-    return f"battery {battery(status.battery_mv)}, RSSI {_number(status.rssi, ' dBm')}"
+    return f"battery {battery(status.battery_mv)}, RSSI {number(status.rssi, ' dBm')}"
 
 
 def _estimate(millivolts: int | None) -> dict[str, int | None]:
@@ -161,31 +196,50 @@ def _sentence(action: str, identifier: int | None, result: CommandResult) -> str
     target = "gateway" if identifier is None else f"locker {identifier}"
     times = "" if result.attempts == 1 else f", at attempt {result.attempts}"
     done = f"{action}: done, says the gateway ({target}, {result.duration:.1f} s{times})."
-    return f"{done} The bolt needs about 5 s more; 'thekeys locker_status' reads it." if moves else done
+    if not moves:
+        return done
+    stay = "" if action == "calibrate" else "; --wait stays until it is there"
+    return f"{done} The bolt needs about 5 s more{stay}; 'thekeys locker_status' reads it."
 
 
-def _readings_table(readings: Sequence[LockerReading]) -> Table:
-    table = Table("Locker", _right("RSSI"), _right("Battery"), _right("Last event"))
-    for reading in sorted(readings, key=lambda reading: reading.identifier):
-        last_log = "-" if reading.last_log is None else str(reading.last_log)
-        table.add_row(str(reading.identifier), _number(reading.rssi, " dBm"), battery(reading.battery_mv), last_log)
-    return table
+def _moved(action: str, identifier: int | None, moved: Moved) -> str:
+    done = f"{action}: done, says the gateway (locker {identifier}, {moved.result.duration:.1f} s)."
+    return f"{done} The bolt is {moved.status.state.value}, {moved.waited:.1f} s later."
+
+
+def _readings_table(readings: Sequence[LockerReading]) -> RenderableType:
+    fields = (
+        Field("Locker", whole=True),
+        Field("RSSI", right=True, whole=True),
+        Field("Battery", right=True, leaves=1),
+        Field("Last event", right=True, leaves=2),
+    )
+    rows = [
+        (
+            str(reading.identifier),
+            number(reading.rssi, " dBm"),
+            battery(reading.battery_mv),
+            number(reading.last_log),
+        )
+        for reading in sorted(readings, key=lambda reading: reading.identifier)
+    ]
+    return fitted(fields, rows, console())
 
 
 def _status_table(identifier: int | None, status: LockerStatus) -> Table:
     table = _facts(f"Locker {identifier}")
     table.add_row("Bolt", door(status.state))
     table.add_row("Locked", {True: "yes", False: "no", None: "not known"}[status.locked])
-    table.add_row("Position", _number(status.position))
-    table.add_row("RSSI", _number(status.rssi, " dBm"))
+    table.add_row("Position", number(status.position))
+    table.add_row("RSSI", number(status.rssi, " dBm"))
     table.add_row("Battery", battery(status.battery_mv))
-    table.add_row("Firmware", _number(status.version))
+    table.add_row("Firmware", number(status.version))
     return table
 
 
 def _gateway_table(status: GatewayStatus) -> Table:
     table = _facts("Gateway")
-    table.add_row("Firmware", _number(status.version))
+    table.add_row("Firmware", number(status.version))
     table.add_row("Phase", printable(status.phase))
     table.add_row("Synchronising", "yes: no locker can be reached meanwhile" if status.synchronizing else "no")
     return table
@@ -195,9 +249,6 @@ def _facts(title: str) -> Table:
     return Table(title=title, title_justify="left", show_header=False)
 
 
-def _right(title: str) -> Column:
-    return Column(title, justify="right")
-
-
-def _number(value: int | None, unit: str = "") -> str:
+def number(value: int | None, unit: str = "") -> str:
+    """Write a number, or a dash where it is not known."""
     return "-" if value is None else f"{value}{unit}"

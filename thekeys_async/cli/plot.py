@@ -5,7 +5,7 @@ from pathlib import Path
 
 import attrs
 import click
-from rich.table import Column, Table
+from rich.console import RenderableType
 
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import Failure, other_failure
@@ -13,6 +13,7 @@ from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
 from thekeys_async.cli.signal_strength import WEAK
+from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.protocol.text import printable
 
 _NO_LIBRARY = "Drawing needs matplotlib: pip install 'thekeys-async[plot]'"
@@ -71,11 +72,17 @@ def _as_json(series: Series, summary: Summary) -> dict[str, object]:
     return {**named, **attrs.asdict(summary), "battery_mv": round(series.battery_mv)}
 
 
-def _table(found: Iterable[tuple[Series, Summary]]) -> Table:
-    right = [Column(title, justify="right") for title in ("RSSI, median", "weakest", "weak or lost", "battery")]
-    table = Table("Locker", "Gateway", *right)
-    for series, summary in found:
-        table.add_row(
+def _table(found: Iterable[tuple[Series, Summary]]) -> RenderableType:
+    fields = (
+        Field("Locker", whole=True),
+        Field("Gateway", whole=True),
+        Field("RSSI, median", right=True),
+        Field("weakest", right=True, leaves=1),
+        Field("weak or lost", right=True),
+        Field("battery", right=True, leaves=2),
+    )
+    rows = [
+        (
             printable(series.locker),
             printable(series.gateway),
             f"{summary.median:.0f} dBm",
@@ -83,4 +90,6 @@ def _table(found: Iterable[tuple[Series, Summary]]) -> Table:
             f"{summary.weak:.0%}",
             f"{series.battery_mv:.0f} mV",
         )
-    return table
+        for series, summary in found
+    ]
+    return fitted(fields, rows, output.console())

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import attrs
 import click
-from rich.table import Column, Table
 
 from thekeys_async import AsyncGateway
 from thekeys_async.cli import output
@@ -20,6 +19,7 @@ from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
 from thekeys_async.cloud.secret import Secret
@@ -126,10 +126,17 @@ def _report(
     if settings.json:
         output.print_json(_as_json(path, entries, left_out))
         return
-    table = Table("Locker", Column("Identifier", justify="right"), "Gateway", "Address")
-    for each in entries:
-        gateway = each.wired.gateway
-        table.add_row(each.locker, str(each.wired.locker.identifier), each.gateway, gateway.address)
+    fields = (
+        Field("Locker", whole=True),
+        Field("Identifier", right=True, whole=True),
+        Field("Gateway", whole=True),
+        Field("Address", whole=True, leaves=1),
+    )
+    rows = [
+        (each.locker, str(each.wired.locker.identifier), each.gateway, each.wired.gateway.address or "")
+        for each in entries
+    ]
+    table = fitted(fields, rows, output.console())
     output.print_rich(table, f"Written to {printable(str(path))}; nobody but you can read it.")
     if not synchronized:
         gateways = sorted({each.gateway for each in entries})

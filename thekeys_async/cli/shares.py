@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import attrs
 import click
-from rich.table import Column, Table
+from rich.console import RenderableType
 
 from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import Login, flags_checked
 from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, Share
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.protocol.text import printable
@@ -184,21 +185,34 @@ def _as_json(locker: Locker, share: Share, *, show_codes: bool) -> dict[str, obj
     }
 
 
-def _table(found: Sequence[tuple[Locker, Share]], *, show_codes: bool) -> Table:
-    headings = ["Locker", "Through", "Name", "From", "Until", "State", *(["Code"] if show_codes else [])]
-    table = Table(Column("Number", justify="right"), *headings)
-    for locker, share in found:
-        cells = [
-            locker.name or str(locker.identifier),
-            share.accessory.name or share.accessory.identifier if share.accessory else "-",
-            share.name,
-            _when(share.starts),
-            _when(share.ends),
-            _state(share),
-            *([share.code or "-"] if show_codes else []),
-        ]
-        table.add_row(str(share.id), *(printable(cell) for cell in cells))
-    return table
+def _table(found: Sequence[tuple[Locker, Share]], *, show_codes: bool) -> RenderableType:
+    fields = (
+        Field("Number", right=True, whole=True),
+        Field("Locker"),
+        Field("Through"),
+        Field("Name"),
+        Field("From"),
+        Field("Until"),
+        Field("State"),
+        *([Field("Code", whole=True)] if show_codes else []),
+    )
+    rows = [
+        [printable(cell) for cell in (*_cells(locker, share), *([share.code or "-"] if show_codes else []))]
+        for locker, share in found
+    ]
+    return fitted(fields, rows, output.console())
+
+
+def _cells(locker: Locker, share: Share) -> tuple[str, ...]:
+    return (
+        str(share.id),
+        locker.name or str(locker.identifier),
+        share.accessory.name or share.accessory.identifier if share.accessory else "-",
+        share.name,
+        _when(share.starts),
+        _when(share.ends),
+        _state(share),
+    )
 
 
 def _when(moment: Moment | None) -> str:

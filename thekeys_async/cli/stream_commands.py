@@ -5,12 +5,13 @@ from typing import Any, TextIO
 
 import click
 
+from thekeys_async.cli import completion
 from thekeys_async.cli.options import Settings, output_options, seconds, watch_options
 
 
 @click.command()
 @watch_options
-@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...")
+@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=completion.gateways)
 @click.option(
     "--interval",
     type=seconds,

@@ -15,7 +15,8 @@ from thekeys_async.cli.config_file import (
 )
 from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.names import found, nearest_first
+from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.cloud.secret import Secret
 from thekeys_async.protocol.text import printable
 
@@ -47,10 +48,36 @@ def gateway_named(settings: Settings) -> Settings:
     path, configuration = _configuration(settings)
     if settings.target is None:
         return attrs.evolve(settings, configured_host=_only_host(configuration))
-    gateway = configuration.gateways.get(settings.target)
-    if gateway is None:
-        raise click.UsageError(f"No gateway of that name is in {_shown(path)}{_known(configuration.gateways)}")
-    return attrs.evolve(settings, configured_host=gateway.host)
+    name = _name(path, "gateway", configuration.gateways, settings.target)
+    return attrs.evolve(settings, configured_host=configuration.gateways[name].host)
+
+
+def all_gateways(settings: Settings, *, wanted: bool) -> tuple[tuple[Watched, ...], Mapping[int, str]] | None:
+    """Find the gateways to ask if all of the file are meant: where none is named and there are several.
+
+    Args:
+        settings: The flags.
+        wanted: Whether all were asked for, also if there is one alone.
+
+    Returns:
+        The gateways, and what the file calls lockers, by their numbers; None if one gateway is meant.
+
+    Raises:
+        click.UsageError: One is named, too, or the file names none.
+        Failure: The file can't be used.
+    """
+    one = settings.target is not None or settings.given_host is not None
+    if wanted and one:
+        raise click.UsageError("--all and a gateway contradict each other.")
+    if one or (settings.chosen_host is not None and not wanted):
+        return None
+    path, configuration = _configuration(settings)
+    if wanted and not configuration.gateways:
+        raise click.UsageError(f"No gateway is in {_shown(path)}{_known(())}")
+    if len(configuration.gateways) <= (0 if wanted else 1):
+        return None
+    gateways = tuple(Watched(each.host, name) for name, each in configuration.gateways.items())
+    return gateways, _locker_names(configuration)
 
 
 def locker_named(settings: Settings, *, signed: bool) -> Settings:
@@ -68,6 +95,7 @@ def locker_named(settings: Settings, *, signed: bool) -> Settings:
     if settings.target is None and (settings.identifier is None or complete):
         return settings
     path, configuration = _configuration(settings)
+    settings = _number_as_identifier(settings, configuration)
     locker = _locker(settings, path, configuration)
     if locker is None:
         host = None if settings.chosen_host is not None else _only_host(configuration)
@@ -94,16 +122,14 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
         one = locker_named(settings, signed=True)
         return tuple(Watched(host, codes=_own_code(one)) for host in one.given_hosts or (one.host,)), {}
     path, configuration = _configuration(settings)
-    for name in names:
-        if name not in configuration.gateways:
-            raise click.UsageError(f"No gateway of that name is in {_shown(path)}{_known(configuration.gateways)}")
+    names = [_name(path, "gateway", configuration.gateways, name) for name in names]
     own = [Watched(host, codes=_own_code(settings)) for host in settings.given_hosts]
     of_file = [
         Watched(configuration.gateways[name].host, name, _codes(configuration, name) | _own_code(settings))
         for name in names or configuration.gateways
     ]
-    known = {locker.identifier: name for name, locker in configuration.lockers.items()}
-    return tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),), known
+    chosen = tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),)
+    return chosen, _locker_names(configuration)
 
 
 def configured_state_dir(settings: Settings) -> Path | None:
@@ -121,8 +147,9 @@ def locker_number(settings: Settings, name: str) -> int | None:
     Raises:
         Failure: The file can't be used.
     """
-    locker = _configuration(settings)[1].lockers.get(name)
-    return None if locker is None else locker.identifier
+    lockers = _configuration(settings)[1].lockers
+    known = found(lockers, name)
+    return None if known is None else lockers[known].identifier
 
 
 def read(settings: Settings, path: Path) -> tuple[Configuration, Secret | None]:
@@ -154,16 +181,42 @@ def _configuration(settings: Settings) -> tuple[Path, Configuration]:
 
 def _locker(settings: Settings, path: Path, configuration: Configuration) -> ConfiguredLocker | None:
     if settings.target is not None:
-        if settings.target not in configuration.lockers:
-            raise click.UsageError(f"No locker of that name is in {_shown(path)}{_known(configuration.lockers)}")
-        return configuration.lockers[settings.target]
-    found = (locker for locker in configuration.lockers.values() if locker.identifier == settings.identifier)
-    return next(found, None)
+        return configuration.lockers[_name(path, "locker", configuration.lockers, settings.target)]
+    known = (locker for locker in configuration.lockers.values() if locker.identifier == settings.identifier)
+    return next(known, None)
+
+
+def _number_as_identifier(settings: Settings, configuration: Configuration) -> Settings:
+    """Take a number in the place of a name as a locker's identifier, unless the file has it for a name."""
+    typed = settings.target
+    if typed is None or not (typed.isascii() and typed.isdecimal() and len(typed) <= LONGEST_NUMBER):
+        return settings
+    if typed in configuration.lockers:
+        return settings
+    identifier = int(typed) if settings.identifier is None else settings.identifier
+    return attrs.evolve(settings, target=None, identifier=identifier)
+
+
+def _name(path: Path, kind: str, names: Iterable[str], typed: str) -> str:
+    """Find a name of the file, however it is capitalised.
+
+    Raises:
+        click.UsageError: There is none; it lists what there is, the nearest first.
+    """
+    name = found(names, typed)
+    if name is None:
+        there = nearest_first(names, typed)
+        raise click.UsageError(f"No {kind} of that name is in {_shown(path)}{_known(there)}")
+    return name
 
 
 def _codes(configuration: Configuration, gateway: str) -> dict[int, str]:
     lockers = (locker for locker in configuration.lockers.values() if locker.gateway == gateway)
     return {locker.identifier: locker.code for locker in lockers if locker.code is not None}
+
+
+def _locker_names(configuration: Configuration) -> Mapping[int, str]:
+    return {locker.identifier: name for name, locker in configuration.lockers.items()}
 
 
 def _own_code(settings: Settings) -> dict[int, str]:

@@ -1,0 +1,38 @@
+"""What a gateway says reaches no terminal, log or JSON raw, and none of it is longer than a line should be."""
+
+import json
+
+import pytest
+
+FORGED = "2026-01-01 00:00:00,000 CRITICAL thekeys_async: forged"
+EVIL = f"\x1b[2J\x1b]0;title\x07\x9b31m\u202e\r\n{FORGED}\n" + "so long " * 7000
+REPLIES = {
+    "cause": ("open", {"status": "ko", "code": 35, "cause": EVIL}),
+    "message": ("close", {"status": EVIL, "code": 500, "cause": EVIL, "message": EVIL}),
+    "phase": ("status", {"version": 1, "current_status": EVIL}),
+    "position": ("locker_status", {"status": EVIL, "code": 49, "position": 10**4000}),
+    "body": ("search", EVIL.encode()),
+}
+LONGEST = 2000
+
+
+@pytest.mark.parametrize("where", REPLIES)
+@pytest.mark.parametrize("flags", [(), ("-d",), ("--json",), ("--json", "-d")])
+def test_no_output_is_raw_or_endless(ask, simulated_gateway, where, flags):
+    action, reply = REPLIES[where]
+    simulated_gateway.reply_next(reply, on="lockers" if action == "search" else action, times=9)
+    result = ask(action, *flags, "--timeout", "6")
+    for line in result.output.split("\n"):
+        assert line.isprintable(), ascii(line)
+        assert not line.startswith(FORGED)
+        assert len(line) < LONGEST
+
+
+@pytest.mark.parametrize("flags", [(), ("-d",)])
+def test_what_watch_prints_as_json_is_bounded(ask, simulated_gateway, flags):
+    simulated_gateway.reply_next(EVIL.encode(), on="lockers", times=99)
+    result = ask("watch", "--json", *flags, "--interval", "0.1", "--timeout", "2.5")
+    (line,) = result.stdout.splitlines()
+    assert "message" in json.loads(line)
+    assert len(line) < LONGEST
+    assert "\x1b" not in result.output

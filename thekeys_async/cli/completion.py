@@ -1,0 +1,49 @@
+"""What the shell offers when a person presses Tab: the names of the configuration file."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from thekeys_async.cli.options import Settings
+
+if TYPE_CHECKING:
+    from thekeys_async.cli.config_file import Configuration
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def lockers(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the names of lockers."""
+    return _beginning(typed, _configuration(context).lockers)
+
+
+def gateways(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the names of gateways."""
+    return _beginning(typed, _configuration(context).gateways)
+
+
+OF: dict[str, Complete] = {"LOCKER": lockers, "GATEWAY": gateways}
+"""Completes a target by its kind."""
+
+
+def _configuration(context: click.Context) -> "Configuration":
+    """Read the file; a file that can't be used offers no names, and the command itself says why."""
+    from thekeys_async.cli.config_file import (  # noqa: PLC0415 - whoever completes no name needs no file
+        Configuration,
+        ConfigurationError,
+        default_path,
+        load,
+    )
+
+    try:
+        read = load(Settings.of(context).given_config or default_path())
+    except ConfigurationError:
+        read = None
+    return Configuration() if read is None else read[0]
+
+
+def _beginning(typed: str, names: Iterable[str]) -> list[CompletionItem]:
+    begin = typed.casefold()
+    return [CompletionItem(name) for name in names if name.casefold().startswith(begin) and name.isprintable()]
