@@ -60,7 +60,7 @@ def test_a_flag_before_the_action_overrides_the_environment(run, simulated_gatew
         (("simulate", "--locker", "1:gehäim"), "ASCII"),
         (("simulate", "--locker", "1"), "share code"),
         (("simulate",), "--locker"),
-        (("nonsense",), "nonsense"),
+        (("nonsense",), "no such action"),
     ],
 )
 def test_wrong_flags(run, arguments, says):

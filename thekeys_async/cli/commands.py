@@ -163,9 +163,9 @@ def locker_status(context: click.Context) -> None:
 @_action("search", "GATEWAY")
 @_ALL
 def search(context: click.Context, everyone: bool) -> None:
-    """List the lockers that the gateway sees, or all gateways of the configuration file see.
+    """List the lockers that a gateway sees, or that all see.
 
-    Each has 5 s then, or what --timeout says.
+    All of the configuration file are asked where none is named; each has 5 s then, or what --timeout says.
     """
     _perform_on_all("search", context, everyone=everyone)
 
@@ -173,9 +173,9 @@ def search(context: click.Context, everyone: bool) -> None:
 @_action("status", "GATEWAY")
 @_ALL
 def status(context: click.Context, everyone: bool) -> None:
-    """Ask the gateway, or all of the configuration file, for the firmware and what it is doing.
+    """Ask a gateway, or all, what it is doing.
 
-    Each has 5 s then, or what --timeout says.
+    All of the configuration file are asked where none is named; each has 5 s then, or what --timeout says.
     """
     _perform_on_all("status", context, everyone=everyone)
 
