@@ -71,7 +71,9 @@ def test_a_gateway_that_has_said_nothing_yet_is_there():
 
 
 def test_what_is_lost_is_seen_to_be():
-    shown = drawn(told(1), told(2, kind=UpdateKind.LOST), told(3, rssi=None, kind=UpdateKind.LOST), lost("annex"))
+    updates = (told(1), told(2, kind=UpdateKind.LOST), told(3, rssi=None, kind=UpdateKind.LOST), lost("annex"))
+    summary, _, shown = drawn(*updates).partition("\n")
+    assert summary == "3 doors: 0 open, 0 weak, 0 low, 2 lost; 1 of 2 gateways lost"
     assert "lost" not in row(shown, "  3 s")
     assert sum(line.rstrip().endswith("lost") for line in shown.splitlines()) == 3
     note = row(shown, "lost for 3 min")
@@ -81,7 +83,9 @@ def test_what_is_lost_is_seen_to_be():
 
 
 def test_a_gateway_that_is_back_is_lost_no_more():
-    assert "lost" not in drawn(lost(), lost(reachable=True))
+    summary, _, shown = drawn(lost(), lost(reachable=True)).partition("\n")
+    assert summary.endswith("0 of 2 gateways lost")
+    assert "lost" not in shown
 
 
 def test_why_a_bolt_cannot_be_read():

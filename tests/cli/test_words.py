@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from thekeys_async import TheKeysError
 from thekeys_async.cli.commands import OTHER_WORDS, thekeys
+from thekeys_async.cli.errors import in_words
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.protocol.endpoints import ENDPOINTS
 
@@ -75,6 +77,25 @@ def test_an_error_carries_the_word_that_was_typed(run, typed, flags):
     assert result.exit_code == ExitCode.UNREACHABLE
     said = json.loads(result.stderr)["message"] if flags else result.stderr.removeprefix("Error: ")
     assert re.match(rf"{typed}(:| was )", said)
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "said"),
+    [
+        ("lockers: no connection", "list", "list: no connection"),
+        ("lockers: no connection", None, "no connection"),
+        (
+            "open was sent, and may have been carried out: x",
+            "unlock",
+            "unlock was sent, and may have been carried out: x",
+        ),
+        ("lockers was not sent within 2 s: lockers: no connection", None, "it was not sent within 2 s: no connection"),
+        ("root_status: no answer within 2 s", "status", "status: no answer within 2 s"),
+        ("opening hours: none", "unlock", "opening hours: none"),
+    ],
+)
+def test_the_words_of_an_error(text, typed, said):
+    assert in_words(TheKeysError(text), typed) == said
 
 
 def test_watch_names_no_request(run):

@@ -24,7 +24,7 @@ _BUDGET = 5.0
 """Seconds for each gateway: one that is away keeps nobody waiting for long."""
 
 _LISTED = 5
-_STYLE = {"box": SIMPLE_HEAD, "pad_edge": False, "show_edge": False, "padding": (0, 1, 0, 0)}
+_STYLE = {"box": SIMPLE_HEAD, "pad_edge": False, "show_edge": False, "padding": 0}
 
 
 @attrs.frozen

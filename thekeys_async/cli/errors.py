@@ -69,7 +69,9 @@ _LOOK: Mapping[Effect, str] = {
     Effect.SHARES_READ: "Try again.",
     Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
-_REQUEST = re.compile(rf"(?:{'|'.join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))})(?=: | was )")
+_REQUESTS = "|".join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))
+_REQUEST = re.compile(rf"(?:{_REQUESTS})(?=: | was )")
+_NESTED = re.compile(rf": (?:{_REQUESTS}): ")
 _SHARE = (
     "Check that the share exists in the vendor's app, then run 'thekeys synchronize' and 'thekeys synchronize_locker'."
 )
@@ -112,8 +114,8 @@ def in_words(error: BaseException, typed: str | None) -> str:
     text = printable(str(error))
     if (request := _REQUEST.match(text)) is None:
         return text
-    rest = text[request.end() :]
-    return rest.removeprefix(": ") if typed is None else f"{typed}{rest}"
+    rest = _NESTED.sub(": ", text[request.end() :])
+    return rest.removeprefix(": ") if typed is None and rest.startswith(":") else f"{typed or 'it'}{rest}"
 
 
 def failure(error: errors.TheKeysError, effect: Effect, *, typed: str | None = None, as_json: bool) -> Failure:

@@ -25,6 +25,13 @@ def style(rssi: int) -> str:
     return "yellow" if rssi >= WEAK else "red"
 
 
+def bar(rssi: int, width: int, *, ascii_only: bool = False) -> str:
+    """Draw a signal as a bar: as long as the width for the strongest, and in steps of half a letter."""
+    halves = round(2 * width * (min(max(rssi, FAINTEST), STRONGEST) - FAINTEST) / (STRONGEST - FAINTEST))
+    whole, half = divmod(halves, 2)
+    return "-" * whole if ascii_only else "━" * whole + "╸" * half
+
+
 def sparkline(signals: Sequence[int], *, ascii_only: bool = False) -> str:
     """Draw signals as a line of blocks, one for each. Noise of a few dB stays low: the scale spans 16 dB at least."""
     if not signals:

@@ -46,6 +46,8 @@ def run_watch(settings: Settings, wish: Wish) -> None:
         click.UsageError: A flag or a name makes no sense.
         Failure: The configuration file can't be used.
     """
+    if wish.every_poll and not settings.json:
+        output.print_warning("--every-poll does nothing without --json", as_json=False)
     chosen, names = gateways_watched(settings, wish.gateways)
     coordinator = chosen_coordinator(settings)
     gateways = _gateways(chosen, coordinator)
