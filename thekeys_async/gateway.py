@@ -143,6 +143,11 @@ class AsyncGateway:
         self._name = name
 
     @property
+    def address(self) -> str:
+        """Where it is, as ``host:port``."""
+        return str(self._address)
+
+    @property
     def closed(self) -> bool:
         """Whether it is closed, and takes no more calls."""
         return self._calls.closed

@@ -136,3 +136,14 @@ def test_colours(rssi, colour):
 )
 def test_ages(seconds, words):
     assert age(seconds) == words
+
+
+def test_lost_rows_make_room_for_new_ones():
+    board = Board(["hall"])
+    for number in range(3000):
+        for kind in (UpdateKind.APPEARED, UpdateKind.LOST):
+            reading = LockerReading(number, -70, 7000)
+            board.take(
+                LockerUpdate(gateway="hall", identifier=number, kind=kind, reading=reading, at=datetime.now(UTC))
+            )
+    assert len(board.rows["hall"]) <= 1000

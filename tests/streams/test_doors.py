@@ -96,7 +96,7 @@ async def test_without_a_log_a_door_is_read_at_an_interval_of_its_own_and_again_
         assert _reads(sim) == before + 2
 
 
-async def test_a_wrong_share_code_is_told_once_and_hardly_tried_again(sim) -> None:
+async def test_a_wrong_share_code_is_told_once_and_tried_less_and_less_often(sim) -> None:
     sim.mode = "wrong code"
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
@@ -104,12 +104,27 @@ async def test_a_wrong_share_code_is_told_once_and_hardly_tried_again(sim) -> No
         assert appeared.kind is UpdateKind.APPEARED
         assert (failed.status, failed.changed) == (None, {"status_error"})
         assert isinstance(failed.status_error, InvalidHmacError)
-        assert _reads(sim) == 2  # one with a newer timestamp, in case that was what the gateway meant
+        # After 10 s, 20, 40, 80; each with a newer timestamp once more, in case that was what the gateway meant.
+        assert _reads(sim) == 2 * 5
         sim.mode = "ok"
-        (read,) = await _take(updates, 60)
+        (read,) = await _take(updates, 170)
         assert read.status_error is None
         assert read.changed == {"status", "status_error"}
         assert read.status.state is DoorState.CLOSED
+
+
+async def test_a_refused_hash_is_tried_again_when_the_gateway_accepts_one(sim) -> None:
+    sim.mode = "wrong code"
+    sim.see(1)
+    async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
+        await _take(updates, 200)
+        before = _reads(sim)
+        sim.mode = "ok"
+        await gateway.locker(2).status()
+        (read,) = await _take(updates, 15)
+        assert read.status.state is DoorState.CLOSED
+        assert read.status_error is None
+        assert _reads(sim) == before + 2
 
 
 async def test_the_last_known_status_outlives_a_read_that_failed_and_a_locker_that_was_lost(sim) -> None:

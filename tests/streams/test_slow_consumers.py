@@ -12,6 +12,7 @@ import pytest
 
 from thekeys_async import GatewayUpdate, UpdateKind
 from thekeys_async.streams.buffer import Box
+from thekeys_async.streams.changes import MOST_LOCKERS
 
 pytestmark = pytest.mark.anyio
 
@@ -65,17 +66,59 @@ async def test_what_is_lost_and_still_is_is_never_folded_away(canned) -> None:
     sim.see(1)
     sim.see(2)
     async with sim.client() as gateway, gateway.watch() as updates:
+        assert (await anext(updates)).identifier == 1
         await anyio.sleep(35)
         del sim.lockers[1]
         sim.see(2, rssi=-80)
         await anyio.sleep(60)
         sim.mode = "gone"
         await anyio.sleep(3600)
-        lost, changed, away = await _drain(updates)
-        assert (lost.identifier, lost.kind, lost.missed) == (1, UpdateKind.LOST, 1)
+        changed, lost, away = await _drain(updates)
+        assert (lost.identifier, lost.kind, lost.missed) == (1, UpdateKind.LOST, 0)
         assert (changed.identifier, changed.kind, changed.missed) == (2, UpdateKind.APPEARED, 1)
         assert isinstance(away, GatewayUpdate)
         assert not away.reachable
+
+
+async def test_a_locker_that_came_and_went_unseen_is_no_news(canned) -> None:
+    sim = canned()
+    sim.see(1)
+    async with sim.client() as gateway, gateway.watch() as updates, gateway.watch(lockers=[2]) as asked:
+        await anext(updates)
+        sim.see(2)
+        await anyio.sleep(15)
+        del sim.lockers[2]
+        await anyio.sleep(60)
+        assert not await _drain(updates)
+        (lost,) = await _drain(asked)  # who asks for a locker hears that it is not there
+        assert (lost.identifier, lost.kind) == (2, UpdateKind.LOST)
+
+
+async def test_a_gateway_that_babbles_ever_new_lockers_costs_constant_memory(canned) -> None:
+    sim = canned()
+    sim.see(1)
+    codes = dict.fromkeys(range(200000), "a share code")
+    async with (
+        sim.client(share_codes=codes, timeout=5) as gateway,
+        gateway.watch(interval=1.0, follow_doors=True) as updates,
+    ):
+        await anext(updates)
+        for second in range(60):
+            sim.lockers = {1: sim.lockers[1]}
+            for number in range(800):
+                sim.see(1000 + second * 800 + number)
+            await anyio.sleep(1)
+        (poller,) = gateway.lane().pollers.values()
+        (following,) = poller._listeners
+        tracker, doors = following._tracker, poller.doors
+        assert len(updates._box) <= 2 * MOST_LOCKERS
+        assert len(tracker._tracked) <= MOST_LOCKERS
+        assert len(tracker._doors) <= MOST_LOCKERS
+        assert len(doors._followed) <= 3 * MOST_LOCKERS
+        sim.lockers = {1: sim.lockers[1]}
+        sim.see(1, rssi=-85)
+        await anyio.sleep(10)
+        assert any(update.identifier == 1 and update.reading.rssi == -85 for update in await _drain(updates))
 
 
 async def test_what_was_lost_and_is_back_is_one_update(canned) -> None:

@@ -245,6 +245,8 @@ class Call(Generic[_T]):
             return
         tried.refused = tried.reply is not None and tried.error is not None and tried.error.code == INVALID_HMAC
         allocator = self._lane.allocator
+        if not tried.error:
+            self._lane.accepted += 1
         if not tried.refused:
             allocator.may_be_accepted(tried.stamp)
         elif Step.CATCH_UP in self._taken:

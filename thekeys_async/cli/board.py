@@ -14,6 +14,7 @@ from thekeys_async import DoorState, GatewayUpdate, LockerUpdate, Update, Update
 from thekeys_async.cli.signal_strength import WEAK
 
 _KEPT = 60
+_MOST_ROWS = 1000  # of one gateway; as many as a watcher follows, of which the lost ones make room
 _OF_THE_DOOR = frozenset({"status", "status_error"})
 
 
@@ -140,6 +141,9 @@ class Board:
 
     def _take_locker(self, update: LockerUpdate) -> None:
         rows = self._rows.setdefault(update.gateway, {})
+        if len(rows) >= _MOST_ROWS and update.identifier not in rows:
+            for identifier in [number for number, row in rows.items() if row.news.kind is UpdateKind.LOST]:
+                del rows[identifier]
         row = rows.setdefault(update.identifier, Row(update))
         row.news = update
         only_of_the_door = update.changed and update.changed <= _OF_THE_DOOR

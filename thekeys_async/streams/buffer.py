@@ -5,7 +5,7 @@ from collections import OrderedDict
 import anyio
 import anyio.lowlevel
 
-from thekeys_async.streams.updates import LockerUpdate, Update, fold
+from thekeys_async.streams.updates import LockerUpdate, Update, UpdateKind, fold
 
 _TAKEN_IN_A_ROW = 32
 
@@ -20,12 +20,24 @@ class Box:
         self._closed = False
         self._taken = 0
 
-    def put(self, update: Update) -> None:
-        """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all."""
+    def put(self, update: Update, *, passing: bool = False) -> None:
+        """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all.
+
+        Args:
+            update: What is news.
+            passing: Whether a locker that came and went before the consumer looked is no news.
+        """
         key = (update.gateway, update.identifier if isinstance(update, LockerUpdate) else None)
         older = self._waiting.get(key)
+        if passing and _came_and_went(older, update):
+            del self._waiting[key]
+            return
         self._waiting[key] = fold(older, update) if older else update
         self._bell.set()
+
+    def __len__(self) -> int:
+        """Count the updates that wait."""
+        return len(self._waiting)
 
     def fail(self, failure: Exception) -> None:
         """Let the consumer meet an exception, once it has taken what is there."""
@@ -69,3 +81,14 @@ class Box:
             await anyio.lowlevel.checkpoint_if_cancelled()
         else:
             await anyio.lowlevel.checkpoint()
+
+
+def _came_and_went(older: Update | None, newer: Update) -> bool:
+    """Tell whether a locker was lost that the consumer has never heard of."""
+    return (
+        isinstance(older, LockerUpdate)
+        and isinstance(newer, LockerUpdate)
+        and older.kind is UpdateKind.APPEARED
+        and older.previous is None
+        and newer.kind is UpdateKind.LOST
+    )

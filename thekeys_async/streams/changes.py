@@ -85,6 +85,11 @@ class Door:
     error: TheKeysError | None = None
 
 
+MOST_LOCKERS = 1000
+"""So many lockers of one gateway are followed by a watcher. A real one sees a handful; one that babbles ever new
+identifiers costs no more memory than this."""
+
+
 class Tracker:
     """Turns lists of lockers into updates for one watcher."""
 
@@ -126,6 +131,8 @@ class Tracker:
     def _seen(self, reading: LockerReading, at: datetime) -> LockerUpdate | None:
         self._awaited.pop(reading.identifier, None)
         tracked = self._tracked.get(reading.identifier)
+        if tracked is None and len(self._tracked) >= MOST_LOCKERS:
+            return None
         if tracked is None:
             self._tracked[reading.identifier] = _Tracked(reading, reading, reading)
             return self._update(reading, None, UpdateKind.APPEARED, differing(None, reading), at)
@@ -153,6 +160,8 @@ class Tracker:
             if tracked.missing >= self._wishes.lost_after:
                 del self._tracked[identifier]
                 updates.append(self._update(tracked.latest, tracked.told, UpdateKind.LOST, frozenset(), at))
+        if len(self._doors) > MOST_LOCKERS:
+            self._doors = {i: door for i, door in self._doors.items() if i in self._tracked}
         return updates
 
     def _tell(

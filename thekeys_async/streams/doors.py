@@ -11,7 +11,9 @@ import attrs
 from thekeys_async.calls.call import Answer, Understand
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.errors import (
+    CoordinationError,
     GatewayBusyError,
+    GatewayClosedError,
     InvalidHmacError,
     InvalidKeyError,
     LockerIncompatibleError,
@@ -22,13 +24,13 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.models import LockerReading, LockerStatus
 from thekeys_async.protocol.requests import Question
 from thekeys_async.protocol.secrets import ShareCode
-from thekeys_async.streams.changes import Door
+from thekeys_async.streams.changes import MOST_LOCKERS, Door
 from thekeys_async.turns.shared import Lane
 
 _BUDGET = 60.0
 _BOLT_MOVES = 5.0
 _FIRST_PAUSE = 10.0
-_LASTING = (InvalidHmacError, InvalidKeyError, LockerIncompatibleError, NotSharedError)
+_LASTING = (InvalidKeyError, LockerIncompatibleError, NotSharedError)
 
 _Key = tuple[int, ShareCode]
 
@@ -70,6 +72,8 @@ class Followed:
         commands: How many commands of our own had ended by then.
         again_at: When it is read again even though nothing has happened.
         failures: How often in a row it could not be read.
+        accepted: How many signed requests the gateway had accepted when it refused a hash. That may be for many
+            reasons, and is worth another try when it accepts one again.
     """
 
     door: Door = attrs.field(factory=Door)
@@ -77,9 +81,12 @@ class Followed:
     commands: int = 0
     again_at: float = -math.inf
     failures: int = 0
+    accepted: int | None = None
 
-    def is_due(self, reading: LockerReading, commands: int, now: float) -> bool:
+    def is_due(self, reading: LockerReading, commands: int, accepted: int, now: float) -> bool:
         """Whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
+        if self.accepted is not None and accepted > self.accepted:
+            return True
         if reading.last_log is not None and self.log is not None:
             if reading.last_log > self.log:
                 return True
@@ -91,7 +98,7 @@ class Followed:
         moving = commands != self.commands
         again_at = now + (min(_BOLT_MOVES, pause) if moving else pause)
         self.again_at = math.inf if reading.last_log is not None else again_at
-        self.door, self.failures = Door(status), 0
+        self.door, self.failures, self.accepted = Door(status), 0, None
         self.log, self.commands = reading.last_log, commands
 
     def failed(self, error: TheKeysError, reading: LockerReading, commands: int, now: float, pause: float) -> None:
@@ -117,14 +124,22 @@ class Doors:
     def listed(self, readings: Mapping[int, LockerReading]) -> None:
         """Look which doors are to be read, now that the gateway has listed its lockers."""
         now = anyio.current_time()
+        self._forget_unseen(readings)
         for follower in self._followers:
             for identifier, reading in readings.items():
                 if code := follower.code(identifier):
                     followed = self._followed.setdefault((identifier, code), Followed())
-                    if followed.is_due(reading, self._lane.commands.get(identifier, 0), now):
+                    if followed.is_due(reading, self._lane.commands.get(identifier, 0), self._lane.accepted, now):
                         self._due[identifier, code] = reading
         if self._due:
             self._bell.set()
+
+    def _forget_unseen(self, readings: Mapping[int, LockerReading]) -> None:
+        """Forget doors that the gateway no longer sees, once there are more of them than it can have."""
+        if len(self._followed) > MOST_LOCKERS:
+            for key in [key for key in self._followed if key[0] not in readings]:
+                del self._followed[key]
+                self._due.pop(key, None)
 
     def lost(self) -> None:
         """Wait for the gateway to be back before any door is read."""
@@ -158,11 +173,14 @@ class Doors:
         question = Question(endpoints.LOCKER_STATUS, identifier, code)
         try:
             answer = await gateway.ask(question, replies.locker_status, _BUDGET, insist=False)
-        except (GatewayBusyError, RequestTimeoutError):
-            return
+        except (GatewayBusyError, RequestTimeoutError, CoordinationError):
+            return  # which says nothing of the door; the poller tells what is to be told
+        except GatewayClosedError:
+            raise
         except TheKeysError as error:
             failure = error.with_traceback(None)
             followed.failed(failure, reading, commands, anyio.current_time(), pause)
+            followed.accepted = self._lane.accepted if isinstance(failure, InvalidHmacError) else None
         else:
             followed.succeeded(answer.value, reading, commands, anyio.current_time(), pause)
         at = datetime.now(UTC)

@@ -14,7 +14,13 @@ from typing import Protocol
 import anyio
 import attrs
 
-from thekeys_async.protocol.errors import GatewayBusyError, GatewayClosedError, RequestTimeoutError, TheKeysError
+from thekeys_async.protocol.errors import (
+    CoordinationError,
+    GatewayBusyError,
+    GatewayClosedError,
+    RequestTimeoutError,
+    TheKeysError,
+)
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.streams.changes import Door
 from thekeys_async.streams.doors import Asks, Doors, Follower
@@ -92,10 +98,11 @@ class Rhythm:
 
 
 class Poller:
-    """Polls one gateway as long as anybody listens."""
+    """Polls one gateway at one address as long as anybody listens."""
 
-    def __init__(self, lane: Lane, delay: float) -> None:
+    def __init__(self, lane: Lane, address: str, delay: float) -> None:
         self._lane = lane
+        self._address = address
         self._listeners: dict[Listener, None] = {}
         self._doors: Doors | None = None
         self._rhythm = Rhythm(anyio.current_time(), delay)
@@ -108,17 +115,18 @@ class Poller:
         self._baton = anyio.Lock(fast_acquire=True)
 
     @classmethod
-    def join(cls, lane: Lane, listener: Listener, delay: float) -> "Poller":
+    def join(cls, lane: Lane, address: str, listener: Listener, delay: float) -> "Poller":
         """Listen to the poller of a gateway; it tells at once what is known.
 
         Args:
             lane: The way to the gateway.
+            address: Where the listener looks for it; another address that is dead is no news here.
             listener: Who listens.
             delay: Seconds until the first poll, if there was none yet.
         """
-        poller = lane.poller
+        poller = lane.pollers.get(address)
         if not isinstance(poller, Poller):
-            poller = lane.poller = cls(lane, delay)
+            poller = lane.pollers[address] = cls(lane, address, delay)
         poller._add(listener, delay)
         return poller
 
@@ -126,8 +134,8 @@ class Poller:
         """Listen no more; after the last one, nothing is remembered."""
         self._listeners.pop(listener, None)
         self._set_interval()
-        if not self._listeners and self._lane.poller is self:
-            self._lane.poller = None
+        if not self._listeners and self._lane.pollers.get(self._address) is self:
+            del self._lane.pollers[self._address]
 
     @property
     def doors(self) -> Doors:
@@ -194,14 +202,16 @@ class Poller:
 
     def _answered(self, gateway: Scans) -> None:
         if self._error:
-            _log.info("%s: the gateway is back", gateway.name)
+            _log.info("%s: the gateway answers again", gateway.name)
             self._error = None
             for listener in self._listeners:
                 listener.reachable(None, datetime.now(UTC))
 
     def _lost(self, gateway: Scans, error: TheKeysError) -> None:
         if not self._error:
-            _log.warning("%s: the gateway is lost: %s", gateway.name, error)
+            hindered = isinstance(error, CoordinationError)
+            what = "the gateway can't be asked" if hindered else "the gateway is lost"
+            _log.warning("%s: %s: %s", gateway.name, what, error)
             self._error, self._lost_at = error, datetime.now(UTC)
             if self._doors:
                 self._doors.lost()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import anyio
 
-from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.errors import CoordinationError, TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.streams.buffer import Box
@@ -23,6 +23,11 @@ _log = logging.getLogger("thekeys_async.streams")
 
 class Gateway(Scans, Protocol):
     """What is needed of a gateway to watch it."""
+
+    @property
+    def address(self) -> str:
+        """Where the object looks for the gateway."""
+        ...
 
     def lane(self) -> Lane:
         """Get what all objects of the gateway share."""
@@ -75,7 +80,7 @@ class Following:
         self._box, self._rounds = box, rounds
         self._lane = self._gateway.lane()
         self._lane.enter()
-        self._poller = poller = Poller.join(self._lane, self, self._delay)
+        self._poller = poller = Poller.join(self._lane, self._gateway.address, self, self._delay)
         rounds.add(self)
         if self._wishes.follow_doors:
             rounds.tasks.start_soon(self._do, poller.doors.serve)
@@ -105,7 +110,7 @@ class Following:
         """See `thekeys_async.streams.poller.Listener`."""
         self._warn_of_skipped(readings)
         for update in self._tracker.listed(readings, at):
-            self._box.put(update)
+            self._box.put(update, passing=self._wishes.lockers is None)
 
     def door_read(self, identifier: int, door: Door, at: datetime) -> None:
         """See `thekeys_async.streams.doors.Follower`."""
@@ -119,7 +124,9 @@ class Following:
     def reachable(self, error: TheKeysError | None, at: datetime) -> None:
         """See `thekeys_async.streams.poller.Listener`."""
         phase = self._lane.phase if self._lane else None
-        self._box.put(GatewayUpdate(gateway=self._name, reachable=error is None, error=error, phase=phase, at=at))
+        # What is shared with other processes can't be used: that says nothing against the gateway.
+        reachable = error is None or isinstance(error, CoordinationError)
+        self._box.put(GatewayUpdate(gateway=self._name, reachable=reachable, error=error, phase=phase, at=at))
 
     async def _do(self, task: Callable[[Gateway], Awaitable[None]]) -> None:
         """Do something until that is done, or this watcher leaves."""

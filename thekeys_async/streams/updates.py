@@ -61,12 +61,12 @@ class LockerUpdate:
 
 @attrs.frozen(kw_only=True)
 class GatewayUpdate:
-    """A gateway was lost, or is back.
+    """A gateway was lost, or is back; or it can't be asked for want of what is shared with other processes.
 
     Attributes:
         gateway: Its name.
-        reachable: Whether it answers.
-        error: Why not.
+        reachable: Whether it answers, as far as that is known.
+        error: Why not; a `CoordinationError` says nothing against the gateway, and leaves it reachable.
         phase: What it last said that it was doing, if anybody has asked.
         at: When that was found, with a time zone.
     """

@@ -7,7 +7,6 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -68,7 +67,8 @@ class Lane:
         scan: Which lockers it last saw.
         warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
         commands: How many commands to each locker have ended, well or not.
-        poller: The `thekeys_async.streams.poller.Poller` that all its watchers share, while there are any.
+        accepted: How many signed requests of ours it has accepted.
+        pollers: By address, what polls it for its watchers, while there are any; streams know of what kind.
     """
 
     key: str
@@ -84,7 +84,8 @@ class Lane:
     scan: Scan | None = None
     warned_of_odd_devices: bool = False
     commands: dict[int, int] = attrs.field(factory=dict[int, int])
-    poller: Any = None
+    accepted: int = 0
+    pollers: dict[str, object] = attrs.field(factory=dict[str, object])
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
     _used: Wire | None = None
 
