@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import anyio
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
-from thekeys_async.calls.call import Answer, Call, OpenCalls, Understand
+from thekeys_async.calls.call import Answer, Call, Understand
+from thekeys_async.calls.open_calls import OpenCalls
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies

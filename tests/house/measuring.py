@@ -29,7 +29,7 @@ def answer():
 
 def profile(frame, event, what):
     name = frame.f_code.co_filename
-    if event == "call" and name.startswith(sys.argv[1]) and name not in files:
+    if event == "call" and name.startswith(sys.argv[1] + "/thekeys_async/") and name not in files:
         files.append(name)
     if event == "c_call" and what.__name__ in ("send", "sendall") and files:
         sys.setprofile(None)

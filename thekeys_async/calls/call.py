@@ -9,6 +9,7 @@ import anyio
 import attrs
 
 from thekeys_async.calls.budgets import Budget
+from thekeys_async.calls.open_calls import OpenCalls
 from thekeys_async.calls.retries import Step, next_step
 from thekeys_async.protocol import replies
 from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
@@ -26,7 +27,7 @@ from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Outgoing, Question
 from thekeys_async.protocol.secrets import Signed
 from thekeys_async.transport.wire import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
-from thekeys_async.turns.queue import Dismissed, OutOfTime, Turns, Waiter
+from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import Lane
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
 
@@ -94,41 +95,6 @@ class _Try(Attempt):
             raise OutOfTime
         self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
         return self.question.sign(self.stamp.value if self.stamp else None)
-
-
-class OpenCalls:
-    """The calls that are under way through one object: once it is closed, what has not been sent is not sent.
-
-    Attributes:
-        closed: Whether the object is closed.
-    """
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._waiting: dict[Waiter, Turns] = {}
-        self._over: anyio.Event | None = None
-
-    def add(self, waiter: Waiter, turns: Turns) -> None:
-        """Add a call."""
-        self._waiting[waiter] = turns
-
-    def remove(self, waiter: Waiter) -> None:
-        """Remove a call that has ended."""
-        del self._waiting[waiter]
-        if self._over and not self._waiting:
-            self._over.set()
-
-    def close(self) -> None:
-        """Let no call send anything any more, but what is on the wire."""
-        self.closed = True
-        for waiter, turns in list(self._waiting.items()):
-            turns.dismiss(waiter)
-
-    async def wait_until_over(self) -> None:
-        """Wait for the calls that are on the wire."""
-        if self._waiting:
-            self._over = self._over or anyio.Event()
-            await self._over.wait()
 
 
 class Call(Generic[_T]):
