@@ -189,6 +189,23 @@ async def test_a_wrong_share_code_ends_as_such_and_says_what_else_it_may_be() ->
             assert cause in str(error)
 
 
+@pytest.mark.parametrize("number", [33, 34, 38])
+async def test_a_command_is_not_sent_again_after_an_answer_that_contradicts_itself(serve, number: int) -> None:
+    async def contradict(stream, _count) -> None:
+        body = b'{"status": "ok", "code": %d}' % number
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with (
+        serve(contradict) as seen,
+        AsyncGateway(seen.address, share_codes={1: _CODE}, pacing=_FAST) as gateway,
+    ):
+        error = await _expect(OutcomeUnknownError, gateway.locker(1).open, may=True, timeout=5)
+        assert error.code == number
+        first = gateway.lane().allocator.last
+        assert gateway.lane().allocator.take().value > first  # it may have been accepted
+        assert len(seen.requests) == 1
+
+
 async def test_a_timestamp_left_behind_by_another_client_is_jumped_over() -> None:
     async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
         sim.state.last_timestamp = int(sim.state.clock()) + 5

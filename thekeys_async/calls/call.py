@@ -14,10 +14,10 @@ from thekeys_async.calls.retries import Step, next_step
 from thekeys_async.protocol import replies
 from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
 from thekeys_async.protocol.errors import (
-    INVALID_HMAC,
     GatewayBusyError,
     GatewayClosedError,
     GatewayUnreachableError,
+    InvalidHmacError,
     OutcomeUnknownError,
     RequestTimeoutError,
     TheKeysError,
@@ -188,6 +188,8 @@ class Call(Generic[_T]):
             lane=self._lane, waiter=waiter, question=self._question, budget=budget, began=now, send_by=budget.send_by
         )
         try:
+            if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
+                raise OutOfTime
             await self._exchange(tried, self._understand)
             self._attempts += tried.sent
             self._learn(tried)
@@ -209,7 +211,7 @@ class Call(Generic[_T]):
         """Remember whether the gateway has refused the timestamp: then it binds nobody."""
         if not tried.stamp or not tried.sent:
             return
-        tried.refused = tried.reply is not None and tried.error is not None and tried.error.code == INVALID_HMAC
+        tried.refused = isinstance(tried.error, InvalidHmacError)
         allocator = self._lane.allocator
         if not tried.error:
             self._lane.accepted += 1
@@ -276,6 +278,7 @@ class Call(Generic[_T]):
 
         Raises:
             OutOfTime: Nothing was sent, because too little of the budget was left.
+            Dismissed: Nothing was sent, because the gateway object was closed.
         """
         endpoint, budget = tried.question.endpoint, tried.budget
         scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint, tried.began))

@@ -4,7 +4,14 @@ import enum
 from collections.abc import Sequence
 
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.errors import CLOCK_NOT_SET, INVALID_HMAC, NOT_DETECTED, GatewayBusyError, TheKeysError
+from thekeys_async.protocol.errors import (
+    CLOCK_NOT_SET,
+    INVALID_HMAC,
+    NOT_DETECTED,
+    GatewayBusyError,
+    GatewayRefusedError,
+    TheKeysError,
+)
 
 
 class Step(enum.Enum):
@@ -49,8 +56,8 @@ def _wish(endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool
         return Step.BACK_OFF
     if not answered:
         return Step.FAIL if endpoint.command else Step.REPEAT
-    if not endpoint.signed:
-        return Step.FAIL
+    if not endpoint.signed or not isinstance(error, GatewayRefusedError):
+        return Step.FAIL  # also where a number stands in an answer that contradicts itself: it may have been done
     if error.code == INVALID_HMAC:
         return Step.CATCH_UP if lead > 0 else Step.JUMP_AHEAD
     return {NOT_DETECTED: Step.ONCE_MORE, CLOCK_NOT_SET: Step.SET_CLOCK}.get(error.code or 0, Step.FAIL)

@@ -78,7 +78,7 @@ class ProtocolError(TheKeysError):
 
 
 class RequestTimeoutError(TheKeysError, TimeoutError):
-    """The time budget ran out before a command was sent, or at any time of a read."""
+    """The time budget ran out before a command was sent, or sent again after a refusal; or at any time of a read."""
 
 
 class MissingShareCodeError(TheKeysError):
