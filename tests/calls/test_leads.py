@@ -1,6 +1,8 @@
 """A gateway that checks timestamps against its own clock, and clocks that were ahead once."""
 
 import time
+import zlib
+from pathlib import Path
 
 import anyio
 import pytest
@@ -91,12 +93,23 @@ async def test_a_clock_that_was_a_day_ahead_once_keeps_no_door_shut(coordinator,
         assert (await gateway.locker(1).open(timeout=15)).attempts == 1
 
 
+async def _years_ahead(sim: SimulatedGateway, coordinator: Coordinator, folder: Path) -> Path:
+    """Use a gateway once, and let the state say that its last timestamp is one of the year 33658."""
+    async with _gateway(sim, coordinator) as gateway:
+        await gateway.locker(1).open()
+    return _advanced(folder)
+
+
+def _advanced(folder: Path) -> Path:
+    (file,) = folder.glob("*/timestamp")
+    digits = b"1000000000000"
+    file.write_bytes(digits + b" " + b"%08x" % zlib.crc32(digits) + b"\n")
+    return file
+
+
 async def test_a_state_that_is_years_ahead_is_not_sent_and_heals(tmp_path) -> None:
     async with _simulated() as sim, FileCoordinator(tmp_path) as coordinator:
-        async with _gateway(sim, coordinator) as gateway:
-            await gateway.locker(1).open()
-        file = next(tmp_path.glob("*/timestamp"))
-        _write(file, 1_000_000_000_000)
+        await _years_ahead(sim, coordinator, tmp_path)
         sim.state.last_timestamp = 0
         async with _gateway(sim, coordinator) as gateway:
             assert (await gateway.locker(1).open(timeout=5)).timestamp < time.time() + 60
@@ -104,10 +117,7 @@ async def test_a_state_that_is_years_ahead_is_not_sent_and_heals(tmp_path) -> No
 
 async def test_a_state_that_is_years_ahead_and_does_not_heal_says_what_to_do(tmp_path) -> None:
     async with _simulated() as sim, FileCoordinator(tmp_path) as coordinator:
-        async with _gateway(sim, coordinator) as gateway:
-            await gateway.locker(1).open()
-        file = next(tmp_path.glob("*/timestamp"))
-        _write(file, 1_000_000_000_000)
+        file = await _years_ahead(sim, coordinator, tmp_path)
         sim.state.last_timestamp = 1_000_000_000_000
         async with _gateway(sim, coordinator) as gateway:
             with pytest.raises(CoordinationError, match="days ahead") as caught:
@@ -115,10 +125,3 @@ async def test_a_state_that_is_years_ahead_and_does_not_heal_says_what_to_do(tmp
         assert str(file) in str(caught.value)
         assert not caught.value.may_have_executed
         assert all(record.timestamp < time.time() + 60 for record in sim.requests)
-
-
-def _write(file, timestamp: int) -> None:
-    import zlib  # noqa: PLC0415 - for this alone
-
-    digits = str(timestamp).encode()
-    file.write_bytes(digits + b" " + b"%08x" % zlib.crc32(digits) + b"\n")

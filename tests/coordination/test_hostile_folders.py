@@ -10,8 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from thekeys_async import CoordinationError
+from thekeys_async import AsyncGateway, CoordinationError, Pacing
 from thekeys_async.coordination import Claim, FileCoordinator, Pause, TurnTimeoutError, Wish
+from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
 KEY = "192.168.0.26:80"
@@ -108,6 +109,25 @@ async def test_a_root_that_is_removed_while_in_use_is_made_again(tmp_path: Path)
     assert _mode(state) == 0o700
 
 
+async def test_a_file_that_somebody_keeps_shut_does_not_keep_the_event_loop(tmp_path: Path, monkeypatch) -> None:
+    await _use(tmp_path)
+    real_open, tries = os.open, 0
+
+    def refuse(path, *arguments, **options) -> int:
+        nonlocal tries
+        if path != "turn":
+            return real_open(path, *arguments, **options)
+        tries += 1
+        assert tries < 10_000, "it is tried for ever"
+        os.utime(next(tmp_path.glob("*/turn")))  # whose ctime is of this moment again
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(CoordinationError, match="turn"):
+        await _use(tmp_path)
+    assert tries > 1
+
+
 @_ROOT
 async def test_what_root_makes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -187,6 +207,22 @@ async def test_a_slow_disk_costs_no_more_than_the_budget_and_names_the_file(tmp_
         lease = await coordinator.acquire(KEY, _claim(seconds=5))
         assert lease.take_timestamp() == 1_700_000_001  # the first one is used up
         lease.release(Pause())
+
+
+async def test_a_slow_disk_is_not_the_gateways_fault(tmp_path: Path, monkeypatch) -> None:
+    locker = SimulatedLocker(1, share_code="Zmo1sps2OVyCFtl1")
+    async with SimulatedGateway([locker], light=0, bluetooth=0) as sim, FileCoordinator(tmp_path) as coordinator:
+        options = {"share_codes": {1: "Zmo1sps2OVyCFtl1"}, "pacing": Pacing(0, 0), "coordinator": coordinator}
+        async with AsyncGateway(sim.address, **options) as gateway:
+            disk = _SlowDisk(monkeypatch)
+            with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
+                await gateway.locker(1).open(timeout=0.2)
+            disk.finish()
+            assert not sim.requests
+            lane = gateway.lane()
+            assert lane.trouble is None
+            assert not lane.turns._failures
+            assert (await gateway.locker(1).open(timeout=5)).attempts == 1
 
 
 async def test_a_cancelled_caller_does_not_wait_for_the_disk_and_nobody_overtakes_it(

@@ -1,6 +1,7 @@
 """With whom the command shares turns and timestamps: through the user's own folder, unless somebody says otherwise."""
 
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -45,13 +46,12 @@ class OwnFolder(FileCoordinator):
         """
         entered = await super().__aenter__()
         with naming(self._own):
-            found = self._own.stat()
-        if found.st_uid != os.geteuid() and os.geteuid() != 0:
-            raise CoordinationError(
-                f"nothing was sent: {self._own} belongs to somebody else. Run: sudo chown $USER {self._own}"
-            )
+            found, link = self._own.stat(), self._own.lstat()  # who owns a link says where the folder is
+        path = shlex.quote(str(self._own))
+        if os.geteuid() != 0 and {found.st_uid, link.st_uid} != {os.geteuid()}:
+            raise CoordinationError(f"nothing was sent: {path} belongs to somebody else. Run: sudo chown $USER {path}")
         if found.st_mode & 0o022:
-            raise CoordinationError(f"nothing was sent: others can write in {self._own}. Run: chmod go-w {self._own}")
+            raise CoordinationError(f"nothing was sent: others can write in {path}. Run: chmod go-w {path}")
         return entered
 
 

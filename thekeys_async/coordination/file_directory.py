@@ -30,6 +30,7 @@ _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _BEING_MADE = 1.0
 _LOOK_AGAIN = 0.001
+_LONGEST_LOOK = 0.1
 
 
 class Directory:
@@ -69,9 +70,7 @@ class Directory:
             except FileExistsError:
                 made = False
             descriptor = self._patiently(name, lambda: self._open(name, _DIRECTORY, 0))
-            if made:
-                self._hand_over(descriptor, 0o2777)
-        return Directory(path, descriptor)
+            return Directory(path, self._handed_over(descriptor, 0o2777) if made else descriptor)
 
     def open(self, name: str, *, create: bool = False) -> int:
         """Open a file in it for reading and writing; a new one gets the permissions of the directory.
@@ -97,8 +96,7 @@ class Directory:
             OSError: It can't be created.
         """
         descriptor = self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        self._hand_over(descriptor, 0o666)
-        return descriptor
+        return self._handed_over(descriptor, 0o666)
 
     def names(self) -> list[str]:
         """List what is in it."""
@@ -136,21 +134,30 @@ class Directory:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file with one name", str(self.path / name))
 
-    def _hand_over(self, descriptor: int, allowed: int) -> None:
+    def _handed_over(self, descriptor: int, allowed: int) -> int:
         """Give something new the permissions of the directory, and what root makes its owner: other users need it."""
-        folder = os.fstat(self._descriptor)
-        if os.geteuid() == 0 and folder.st_uid != 0:
-            os.fchown(descriptor, folder.st_uid, folder.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(folder.st_mode) & allowed)
+        try:
+            folder = os.fstat(self._descriptor)
+            if os.geteuid() == 0 and folder.st_uid != 0:
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(folder.st_mode) & allowed)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _patiently(self, name: str, use: Callable[[], _T]) -> _T:
-        """Do something with a file that another user may have made a moment ago, and be about to open to us."""
+        """Do something with a file that another user may have made a moment ago, and be about to open to us.
+
+        For a moment only: somebody who keeps it so must not keep the event loop.
+        """
+        give_up_at = time.monotonic() + _LONGEST_LOOK
         while True:
             try:
                 return use()
             except PermissionError:
                 made = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_ctime
-                if abs(time.time() - made) > _BEING_MADE:
+                if abs(time.time() - made) > _BEING_MADE or time.monotonic() > give_up_at:
                     raise
                 time.sleep(_LOOK_AGAIN)
 
