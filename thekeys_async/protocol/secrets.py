@@ -25,9 +25,11 @@ class Secret:
 
     __slots__ = ("_reveal",)
 
+    _reveal: Callable[[], str]
+
     def __init__(self, text: str) -> None:
         # In a closure: who reads the attributes of an object (rich does) finds a function.
-        self._reveal: Callable[[], str] = lambda: text
+        self._reveal = lambda: text
 
     @classmethod
     def of(cls, text: object) -> "Secret | None":
