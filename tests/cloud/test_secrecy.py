@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.pretty import pretty_repr
 
 from thekeys_async.cloud import Cloud, CloudError
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.simulator.faults import Fault
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import attrs
 
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.address import Address
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

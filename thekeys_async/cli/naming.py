@@ -9,7 +9,7 @@ import attrs
 import tomlkit
 
 from thekeys_async.cli.config_file import Configuration
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.cloud.wiring import Wired
 
 _HEADER = "Written by 'thekeys setup'. It holds share codes: keep it readable for nobody but you."

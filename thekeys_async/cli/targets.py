@@ -17,7 +17,7 @@ from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 

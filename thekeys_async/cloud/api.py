@@ -10,7 +10,7 @@ from thekeys_async.cloud.errors import CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.http import Request
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.cloud.session import Session
 
 _ROOT = "/fr/api/v2"

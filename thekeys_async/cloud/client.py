@@ -19,7 +19,7 @@ from thekeys_async.cloud.http import Wire
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
 from thekeys_async.cloud.moments import check_order, rounded
 from thekeys_async.cloud.phone import international
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.cloud.session import Session
 from thekeys_async.cloud.together import for_each
 

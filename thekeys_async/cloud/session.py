@@ -14,7 +14,7 @@ from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.flight import Flight
 from thekeys_async.cloud.http import Answer, NoAnswer, Request, Wire
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from datetime import date, datetime, time, tzinfo
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
-_TOKEN = re.compile(r"[!-~]+")
+_TOKEN = re.compile(r"[!-~]{1,8192}")
 _LARGEST = 2**63
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9])")
 _TIME = re.compile(r"(?:^|[T ])([0-9]{1,2}):([0-9]{2})(?::[0-9]{2}|$)")

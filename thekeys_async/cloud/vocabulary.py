@@ -14,7 +14,7 @@ from thekeys_async.cloud.errors import CloudProtocolError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
 from thekeys_async.cloud.moments import joined
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.address import Address
 
 
