@@ -17,8 +17,8 @@ from typing import Any, cast
 
 import attrs
 
-from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.secrets import Secret
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

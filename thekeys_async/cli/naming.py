@@ -9,8 +9,8 @@ import attrs
 import tomlkit
 
 from thekeys_async.cli.config_file import Configuration
-from thekeys_async.protocol.secrets import Secret
 from thekeys_async.cloud.wiring import Wired
+from thekeys_async.protocol.secrets import Secret
 
 _HEADER = "Written by 'thekeys setup'. It holds share codes: keep it readable for nobody but you."
 

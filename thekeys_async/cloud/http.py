@@ -87,12 +87,15 @@ class Wire:
         base_url: Where it is; https, or http on the loopback.
         client: The caller's, which stays open; None makes one.
 
+    Attributes:
+        on_loopback: Whether it is on this machine.
+
     Raises:
         ValueError: The URL is not one to send a password to.
     """
 
     def __init__(self, base_url: str, client: httpx.AsyncClient | None) -> None:
-        self._base, self._on_loopback = _checked(base_url)
+        self._base, self.on_loopback = _checked(base_url)
         self._client = client
         self._owned = client is None
         self._closed = False
@@ -141,7 +144,7 @@ class Wire:
             # Only ever on the loopback: nothing to encrypt, and loading all the authorities takes a while.
             return httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
-        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self._on_loopback)
+        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self.on_loopback)
 
 
 def _checked(base_url: str) -> tuple[str, bool]:
@@ -151,7 +154,8 @@ def _checked(base_url: str) -> tuple[str, bool]:
         ValueError: It is not one to send a password to.
     """
     # Looked at as it was written: parsers drop line ends, decode a host, and take an empty query for none.
-    if not isinstance(base_url, str) or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+    written: object = base_url
+    if not isinstance(written, str) or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
         raise ValueError("the base URL is ASCII text without blanks or control characters: https://host")
     if "\\" in base_url:
         raise ValueError("the base URL holds no backslash")

@@ -105,6 +105,6 @@ class Session:
 
 def _token_in(fields: Fields) -> Secret:
     for name in ("access_token", "token"):
-        if name in fields:
-            return fields.required(name, values.token)
+        if token := fields.optional(name, values.token):
+            return token
     raise CloudProtocolError("log in: the answer holds no token")

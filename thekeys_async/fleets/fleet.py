@@ -80,6 +80,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         *,
         share_name: str,
         seen_within: timedelta = timedelta(minutes=10),
+        allow_public: bool = False,
         timeout: float | None = 30.0,
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
@@ -97,6 +98,8 @@ class Fleet(Mapping[str, AsyncGateway]):
             cloud: The account.
             share_name: What the shares are called; whoever uses the same name has the same codes.
             seen_within: How long ago is lately.
+            allow_public: Whether to take a gateway wherever the cloud says that it is. If not, one at a public
+                address, at a name or with a port is skipped, with a warning: signed requests would go there.
             timeout: As for `Fleet`, and so the others.
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
@@ -110,7 +113,9 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         async def fetch() -> Self:
             settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}
-            gateways = await gateways_of(cloud, share_name=share_name, seen_within=seen_within, **settings)
+            gateways = await gateways_of(
+                cloud, share_name=share_name, seen_within=seen_within, allow_public=allow_public, **settings
+            )
             return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
 
         return Arriving(fetch)
