@@ -42,8 +42,10 @@ async def test_a_bare_plus_in_a_form_is_a_space(client):
     [
         b"\r\nPOST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\na=b",
         b"POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\na=b&",
-        b"POST http://x/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-        b"3\r\na=b\r\n0\r\n\r\n",
+        (
+            b"POST http://x/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\na=b\r\n0\r\n\r\n"
+        ),
         b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na=b",
     ],
 )
