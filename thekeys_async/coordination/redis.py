@@ -23,8 +23,8 @@ from thekeys_async.coordination.base import (
 )
 from thekeys_async.coordination.redis_connection import Asked, RedisLine
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, TAKE
-from thekeys_async.coordination.redis_url import Url
 from thekeys_async.protocol.errors import CoordinationError
+from thekeys_async.protocol.secrets import Secret
 
 _log = logging.getLogger("thekeys_async")
 
@@ -62,7 +62,7 @@ class RedisCoordinator:
 
     def __init__(self, url: str, *, lease: float = 10.0, prefix: str = "thekeys") -> None:
         self._lease = lease
-        hidden = Url(url)
+        hidden = Secret(url)
         del url
         if not 0 < lease < math.inf:
             raise ValueError("a lease is a positive number of seconds")

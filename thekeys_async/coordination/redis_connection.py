@@ -12,7 +12,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from thekeys_async.coordination.redis_url import Url
+from thekeys_async.protocol.secrets import Secret
 
 _Ts = TypeVarTuple("_Ts")
 _ERROR_CODE = re.compile(r"[A-Z]{2,}\b")
@@ -46,7 +46,7 @@ class RedisLine:
         ValueError: The URL makes no sense.
     """
 
-    def __init__(self, url: Url) -> None:
+    def __init__(self, url: Secret) -> None:
         self.place = ""
         try:
             from thekeys_async.coordination import redis_client  # noqa: PLC0415 - only who uses Redis needs coredis
