@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 import tomlkit
 
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.wiring import Wired
 from thekeys_async.config.values import Config
+from thekeys_async.protocol.secrets import Secret
 
 _HEADER = "Written by 'thekeys setup'. It holds share codes: keep it readable for nobody but you."
 

@@ -21,11 +21,11 @@ from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import save
 from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _SILENT = "none of its gateways has reported to the cloud lately"

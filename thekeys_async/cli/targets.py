@@ -10,11 +10,11 @@ from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import load, missing
 from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config, LockerConfig
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 

@@ -11,11 +11,11 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.parsing import parse
 from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config
+from thekeys_async.protocol.secrets import Secret
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -61,7 +61,7 @@ def _locker(where: str, table: Mapping[str, Any]) -> LockerConfig:
 
 def _bridge(table: Mapping[str, Any]) -> BridgeConfig:
     where, values = "bridge", dict[str, Any]()
-    _check_keys(where, table, {field.name for field in attrs.fields(BridgeConfig)})
+    _check_keys(where, table, {field.alias for field in attrs.fields(BridgeConfig) if field.alias})
     for key in table:
         match key:
             case "broker":

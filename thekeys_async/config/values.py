@@ -8,6 +8,15 @@ import attrs
 
 from thekeys_async.config.sharing import choose_coordinator
 from thekeys_async.coordination.base import Coordinator
+from thekeys_async.protocol.secrets import Secret
+
+
+def _hidden(text: str | None) -> Secret | None:
+    return Secret.of(text)
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
 
 
 class CommandPolicy(enum.Enum):
@@ -41,16 +50,20 @@ class LockerConfig:
     Attributes:
         identifier: Its number.
         gateway: The name of the gateway that drives it.
-        code: The share code of the two.
         bridge: Whether `thekeys bridge` publishes and drives it.
         area: The room or flat it belongs to, as a home automation system shows it.
     """
 
     identifier: int
     gateway: str
-    code: str | None = attrs.field(default=None, repr=False)
+    _code: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
     bridge: bool = True
     area: str | None = None
+
+    @property
+    def code(self) -> str | None:
+        """The share code of the two, if it stands in the file."""
+        return _revealed(self._code)
 
 
 @attrs.frozen(kw_only=True)
@@ -58,9 +71,7 @@ class BridgeConfig:
     """The table ``[bridge]``: the defaults where the file says nothing.
 
     Attributes:
-        broker: ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``; it may hold a user and a password.
         username: The user at the broker.
-        password: Their password.
         password_file: A file whose text is the password.
         ca_file: Certificates (PEM) that the broker's is checked against, in the place of the system's.
         prefix: What our topics begin with.
@@ -73,9 +84,9 @@ class BridgeConfig:
         http_token_file: A file whose text is the token that the page wants; needed beyond loopback.
     """
 
-    broker: str | None = attrs.field(default=None, repr=False)
+    _broker: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
     username: str | None = None
-    password: str | None = attrs.field(default=None, repr=False)
+    _password: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
     password_file: Path | None = None
     ca_file: Path | None = None
     prefix: str = "thekeys"
@@ -86,6 +97,16 @@ class BridgeConfig:
     commands: CommandPolicy = CommandPolicy.STAMPED
     http: str | None = "127.0.0.1:9473"
     http_token_file: Path | None = None
+
+    @property
+    def broker(self) -> str | None:
+        """``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``; it may hold a user and a password."""
+        return _revealed(self._broker)
+
+    @property
+    def password(self) -> str | None:
+        """The user's password."""
+        return _revealed(self._password)
 
 
 @attrs.frozen

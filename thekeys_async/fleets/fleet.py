@@ -136,7 +136,7 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         Args:
             path: The file; else what THEKEYS_CONFIG names, else the file that `thekeys setup` writes.
-            timeout: As for `Fleet`, and so the last one.
+            timeout: As for `Fleet`, and so `max_concurrency`.
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
             max_concurrency: How many gateways are asked at once.
@@ -299,8 +299,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         Raises:
             KeyError: The configuration file has no locker of this name.
         """
-        if isinstance(identifier, str):
-            identifier = self._number(identifier)
+        identifier = self._number(identifier) if isinstance(identifier, str) else identifier
         codes = (gateway.share_code(identifier) for gateway in self.values())
         return AsyncLocker(
             Route(self, identifier, self._timeout), identifier, next((code for code in codes if code), None)
