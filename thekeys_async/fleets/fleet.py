@@ -5,16 +5,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
-import attrs
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
 from thekeys_async.config.file import load_config
 from thekeys_async.coordination.base import Coordinator
+from thekeys_async.fleets.asking import FleetResult, checked_count, countdown
 from thekeys_async.fleets.failover import Route
-from thekeys_async.fleets.limits import checked_count, countdown
 from thekeys_async.fleets.watching import Merged
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.locker import AsyncLocker
@@ -29,19 +28,6 @@ if TYPE_CHECKING:
     from thekeys_async.fleets.from_cloud import Arriving
 
 _T = TypeVar("_T")
-
-
-@attrs.frozen
-class FleetResult(Generic[_T]):
-    """What came of asking all gateways. Each is in one of the two.
-
-    Attributes:
-        values: What was answered, by the gateway's name.
-        errors: Why there is no answer, by the gateway's name.
-    """
-
-    values: Mapping[str, _T]
-    errors: Mapping[str, Exception]
 
 
 class Fleet(Mapping[str, AsyncGateway]):
