@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import assert_never, assert_type
 
 import httpx
@@ -10,14 +11,20 @@ import httpx
 from thekeys_async import (
     AsyncGateway,
     AsyncLocker,
+    BridgeConfig,
+    CommandPolicy,
     CommandResult,
+    Config,
+    ConfigurationError,
     DoorState,
     Fleet,
     FleetResult,
     GatewayBusyError,
+    GatewayConfig,
     GatewayStatus,
     GatewayTransport,
     GatewayUpdate,
+    LockerConfig,
     LockerReading,
     LockerStatus,
     LockerUpdate,
@@ -30,7 +37,9 @@ from thekeys_async import (
     Updates,
     Watcher,
     battery_percent,
+    load_config,
 )
+from thekeys_async.coordination import Coordinator
 
 
 async def gateway(codes: Mapping[int, str], client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport) -> None:
@@ -170,6 +179,32 @@ async def fleet(hall: AsyncGateway) -> None:
         assert_type(await entered.add("cellar", "192.168.0.28"), AsyncGateway)
         await entered.remove("cellar")
     await Fleet().aclose()
+    async with Fleet.from_config() as named:
+        assert_type(named, Fleet)
+        assert_type(named.locker("front-door"), AsyncLocker)
+        assert_type(named.locker_names, Mapping[str, int])
+    Fleet.from_config(Path("config.toml"), timeout=10, pacing=Pacing(), timestamps=Timestamps(), max_concurrency=9)
+
+
+def configuration(error: ConfigurationError) -> TheKeysError:
+    config = load_config("config.toml")
+    assert_type(load_config(Path("config.toml")), Config)
+    assert_type(config.gateways, Mapping[str, GatewayConfig])
+    assert_type(config.lockers, Mapping[str, LockerConfig])
+    assert_type(config.gateways["hall"].host, str)
+    assert_type(config.lockers["front-door"].identifier, int)
+    assert_type(config.lockers["front-door"].code, str | None)
+    assert_type(config.lockers["front-door"].bridge, bool)
+    assert_type(config.state_dir, Path | None)
+    assert_type(config.names, Mapping[int, str])
+    assert_type(config.share_codes("hall"), dict[int, str])
+    assert_type(config.coordinator(), Coordinator | None)
+    assert_type(config.bridge, BridgeConfig)
+    assert_type(config.bridge.broker, str | None)
+    assert_type(config.bridge.commands, CommandPolicy)
+    LockerConfig(1, "hall", "code", bridge=False, area="Hall")
+    BridgeConfig(broker="mqtt://h", password="secret", interval=5)
+    return error
 
 
 async def _firmware(box: AsyncGateway) -> int | None:

@@ -245,10 +245,10 @@ thekeys.add_command(plot)
 @click.option("--bolt", type=_DELAY, default=5.0, show_default=True, help="Seconds until a bolt has moved, after that.")
 @click.option(
     "--style",
-    type=click.Choice(["field", "terse", "page"]),
+    type=click.Choice(["field", "terse", "page", "busy-500"]),
     default="field",
     show_default=True,
-    help="Replies as seen in the field, the same with empty bodies, or as on the vendor's page.",
+    help="Replies as seen in the field, with empty bodies, as on the vendor's page, or busy with HTTP status 500.",
 )
 @click.pass_context
 def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], ...], **how: Any) -> None:
