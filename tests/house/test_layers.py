@@ -24,6 +24,8 @@ _FORBIDDEN = [
     ("thekeys_async.simulator.gateway", "thekeys_async.protocol.secrets"),
     ("thekeys_async.simulator.gateway", "thekeys_async.gateway"),
     ("thekeys_async.fleets.fleet", "thekeys_async.simulator.gateway"),
+    ("thekeys_async.config.file", "thekeys_async.fleets.fleet"),
+    ("thekeys_async.gateway", "thekeys_async.config.file"),
     ("thekeys_async.gateway", "thekeys_async.fleets.fleet"),
     ("thekeys_async.gateway", "thekeys_async.cloud.client"),
     ("thekeys_async.locker", "thekeys_async.gateway"),

@@ -8,7 +8,7 @@ import click
 
 from thekeys_async.cli import completion
 from thekeys_async.cli.options import Settings, cloud_options, coordination_options
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HOUR = re.compile(r"[0-9]{2}:[0-9]{2}")

@@ -12,7 +12,6 @@ import click
 from thekeys_async import AsyncGateway
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, flags_checked
-from thekeys_async.cli.config_file import Configuration, ConfigurationError, save
 from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, other_failure
 from thekeys_async.cli.exits import ExitCode
@@ -22,8 +21,11 @@ from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.config.errors import ConfigurationError
+from thekeys_async.config.file import save
+from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _SILENT = "none of its gateways has reported to the cloud lately"
@@ -75,7 +77,7 @@ def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
 
 
 async def _share(
-    login: Login, settings: Settings, configuration: Configuration, share_name: str
+    login: Login, settings: Settings, configuration: Config, share_name: str
 ) -> tuple[list[Wired], list[LeftOut]]:
     async with login.cloud(settings) as cloud:
         found = [_through_one(each, configuration) for each in await discover(cloud)]
@@ -88,7 +90,7 @@ async def _share(
     return usable, [LeftOut(locker.name, locker.identifier, reason) for locker, reason in silent + switched_off]
 
 
-def _through_one(found: Discovered, configuration: Configuration) -> Discovered:
+def _through_one(found: Discovered, configuration: Config) -> Discovered:
     """Choose one gateway for a locker: the one that the file has for it, else the one that reported last."""
     chosen = {
         configuration.gateways[locker.gateway].id

@@ -12,8 +12,8 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis import ConnectionPool, Redis
 from coredis.connection import BaseConnection
+from coredis.exceptions import ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.exceptions import ConnectionError as NotConnectedError
-from coredis.exceptions import NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.retry import NoRetryPolicy
 
 from thekeys_async.protocol.secrets import Secret
@@ -21,8 +21,12 @@ from thekeys_async.protocol.secrets import Secret
 _SCHEMES = {"redis", "rediss", "unix"}
 _ANSWER_SECONDS = 2.0
 
-PASSING = (NotConnectedError, ReadOnlyError, TryAgainError)
+PASSING = (NotConnectedError, ReadOnlyError, TryAgainError, ClusterDownError)
 """Errors that pass by themselves, when Redis is back or has loaded its data."""
+
+PASSING_CODES = frozenset({"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM"})
+"""Codes of refusals that pass by themselves: no memory, no room on the disk, another script, a cluster or replicas
+that are not ready."""
 
 REFUSED = RedisError
 """Any other error of Redis."""

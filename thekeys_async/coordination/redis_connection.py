@@ -112,7 +112,11 @@ class RedisLine:
             # No more of the text: an old Redis quotes the arguments of what it does not know, the password too.
             code = _ERROR_CODE.match(str(error))
             asked.trouble = f"Redis at {self.place} refuses ({code[0] if code else type(error).__name__})"
+            asked.refused = not (code and code[0] in self._redis.PASSING_CODES)
+        except Exception as error:  # noqa: BLE001 - what a garbled reply raises in the client may be anything
+            asked.trouble = f"Redis at {self.place} can't be understood ({type(error).__name__})"
             asked.refused = True
+            self._client.connection_pool.disconnect()
         finally:
             asked.done.set()
 
