@@ -222,8 +222,8 @@ def test_the_same_is_joined_and_of_opposites_the_newest_waits():
     assert newer.replaced is waits.order
     verdict = bridge.judge.next(first.order, bridge.now)
     assert verdict.decision is Decision.RUN
-    assert verdict.order is newer.order
-    assert bridge.judge.next(newer.order, bridge.now) is None
+    assert verdict.order.request is newer.order.request
+    assert bridge.judge.next(verdict.order, bridge.now) is None
 
 
 def test_who_joins_what_is_under_way_takes_back_the_opposite_that_waits():

@@ -166,6 +166,8 @@ class Judge:
             refusal = Refusal.TOO_OLD
         if refusal is not None:
             return Verdict(Decision.REFUSE, waiting, refusal)
+        # The wall clock may have been set since; of the two limits the earlier one holds.
+        waiting = attrs.evolve(waiting, deadline=min(waiting.deadline, self._deadline(waiting.request, now)))
         self._of(waiting.target).under_way = waiting
         return Verdict(Decision.RUN, waiting)
 
