@@ -48,7 +48,11 @@ if TYPE_CHECKING:
         NotFoundError,
         ShareRejectedError,
     )
-    from thekeys_async.fleets.fleet import Fleet, FleetResult
+    from thekeys_async.config.errors import ConfigurationError
+    from thekeys_async.config.file import load_config
+    from thekeys_async.config.values import BridgeConfig, CommandPolicy, Config, GatewayConfig, LockerConfig
+    from thekeys_async.fleets.asking import FleetResult
+    from thekeys_async.fleets.fleet import Fleet
     from thekeys_async.gateway import AsyncGateway
     from thekeys_async.locker import AsyncLocker
     from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
@@ -62,10 +66,14 @@ __all__ = [
     "AsyncGateway",
     "AsyncLocker",
     "AuthenticationError",
+    "BridgeConfig",
     "CloudError",
     "CloudProtocolError",
     "CloudUnreachableError",
+    "CommandPolicy",
     "CommandResult",
+    "Config",
+    "ConfigurationError",
     "CoordinationError",
     "Default",
     "DoorState",
@@ -75,6 +83,7 @@ __all__ = [
     "GatewayBusyError",
     "GatewayClockError",
     "GatewayClosedError",
+    "GatewayConfig",
     "GatewayRefusedError",
     "GatewayStatus",
     "GatewayTransport",
@@ -84,6 +93,7 @@ __all__ = [
     "InvalidHmacError",
     "InvalidKeyError",
     "InvalidSynchronizationDataError",
+    "LockerConfig",
     "LockerFaultError",
     "LockerIncompatibleError",
     "LockerNotDetectedError",
@@ -106,6 +116,7 @@ __all__ = [
     "Updates",
     "Watcher",
     "battery_percent",
+    "load_config",
 ]
 
 # Values and errors are here at once; the rest is loaded when it is first asked for.
@@ -114,14 +125,20 @@ _HOMES = {
     "AsyncGateway": "gateway",
     "AsyncLocker": "locker",
     "AuthenticationError": "cloud.errors",
+    "BridgeConfig": "config.values",
     "CloudError": "cloud.errors",
     "CloudProtocolError": "cloud.errors",
     "CloudUnreachableError": "cloud.errors",
+    "CommandPolicy": "config.values",
+    "Config": "config.values",
+    "ConfigurationError": "config.errors",
     "Default": "calls.budgets",
     "Fleet": "fleets.fleet",
-    "FleetResult": "fleets.fleet",
+    "FleetResult": "fleets.asking",
+    "GatewayConfig": "config.values",
     "GatewayTransport": "transport.gateway_transport",
     "GatewayUpdate": "streams.updates",
+    "LockerConfig": "config.values",
     "LockerUpdate": "streams.updates",
     "NotFoundError": "cloud.errors",
     "Pacing": "turns.queue",
@@ -131,6 +148,7 @@ _HOMES = {
     "UpdateKind": "streams.updates",
     "Updates": "streams.watcher",
     "Watcher": "streams.watcher",
+    "load_config": "config.file",
 }
 
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists

@@ -139,7 +139,7 @@ SECRET = "geheim"
         (f'code = "{SECRET}', "makes no sense"),
         (f'lockers = "{SECRET}"', "lockers is a table"),
         (f'[lockers]\na = "{SECRET}"', "lockers.a is a table"),
-        (f'[codes]\na = "{SECRET}"', "known are gateways, lockers"),
+        (f'[codes]\na = "{SECRET}"', "known are bridge, gateways, lockers"),
         (f'[gateways.a]\nhost = "http://{SECRET}:x@b/"', "gateways.a: host:"),
         ("[gateways.a]\nhost = 7", "gateways.a: host is text"),
         (f'[gateways.a]\nid = "{SECRET}"', "gateways.a: host is missing"),
@@ -150,7 +150,10 @@ SECRET = "geheim"
         (f'[lockers.a]\nidentifier = 1\ngateway = "{SECRET}"', "no gateway of the name"),
         (f'[lockers.a]\nidentifier = 1\ngateway = "hall"\ncode = "{SECRET}ä"', "ASCII"),
         (f'[lockers.a]\nidentifier = 1\ngateway = "hall"\ncode = ["{SECRET}"]', "code is text"),
-        (f'[lockers.a]\nidentifier = 1\ngateway = "hall"\npin = "{SECRET}"', "known are code, gateway, identifier"),
+        (
+            f'[lockers.a]\nidentifier = 1\ngateway = "hall"\npin = "{SECRET}"',
+            "known are area, bridge, code, gateway, identifier",
+        ),
     ],
 )
 @pytest.mark.parametrize("flags", [(), ("-d",), ("--json",)])

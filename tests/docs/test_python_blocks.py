@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def _loopback_only(monkeypatch):
 def _no_rest(monkeypatch):
     """Leave out the rests that only hardware needs."""
     monkeypatch.setitem(Fleet.from_cloud.__kwdefaults__, "pacing", Pacing(0, 0))
+    monkeypatch.setitem(Fleet.from_config.__kwdefaults__, "pacing", Pacing(0, 0))
     monkeypatch.setitem(AsyncGateway.__init__.__kwdefaults__, "pacing", Pacing(0, 0))
 
 
@@ -38,6 +40,7 @@ def test_python_block(python_block, stage, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     with stage() as house:
+        _configure(house, tmp_path, monkeypatch)
         monkeypatch.setitem(Cloud.__init__.__kwdefaults__, "base_url", house.cloud.url)
         for block in python_block.siblings:
             if block.file_name:
@@ -47,6 +50,22 @@ def test_python_block(python_block, stage, tmp_path, monkeypatch):
         else:
             _run(house.translate(python_block.text), f"{python_block.page}:{python_block.line}", house)
     assert house.gateway.overlaps == 0
+
+
+def _configure(house, folder, monkeypatch):
+    """Write the configuration file that a block finds where it is looked for."""
+    for name in [name for name in os.environ if name.startswith("THEKEYS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    file = folder / "config" / "thekeys" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        f'[gateways.hall]\nhost = "{house.address}"\n[gateways.annex]\nhost = "{house.annex.address}"\n'
+        f'[lockers.front-door]\nidentifier = {house.identifier}\ngateway = "hall"\ncode = "{house.share_code}"\n',
+        encoding="utf-8",
+    )
+    file.chmod(0o600)
 
 
 def _run(text, where, house):

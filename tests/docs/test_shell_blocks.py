@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from thekeys_async.cli.config_file import load
+from thekeys_async.config.file import load
 
 _SECONDS = 60
 

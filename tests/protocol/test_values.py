@@ -1,7 +1,9 @@
 """Addresses, share codes, requests, batteries."""
 
+import copy
 import json
 import pickle
+import pprint
 import traceback
 from collections.abc import Callable
 from urllib.parse import parse_qs
@@ -9,13 +11,14 @@ from urllib.parse import parse_qs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
 from thekeys_async import GatewayBusyError, InvalidKeyError, OutcomeUnknownError, TheKeysError, battery_percent
 from thekeys_async.protocol import endpoints
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.replies import Reply, check_done
 from thekeys_async.protocol.requests import Request
-from thekeys_async.protocol.secrets import ShareCode
+from thekeys_async.protocol.secrets import Secret, ShareCode
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,37 @@ def test_a_share_code_shows_itself_nowhere() -> None:
     with pytest.raises(ValueError, match="ASCII") as caught:
         ShareCode(wrong)
     assert "Zmo1sps2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("kind", [Secret, ShareCode])
+def test_a_secret_is_hidden_from_every_renderer_and_is_no_less_a_value(kind: type[Secret]) -> None:
+    secret = kind("Zmo1sps2")
+    shown = [repr(secret), str(secret), f"{secret}", pprint.pformat([secret]), pretty_repr({"a": (secret,)})]
+    shown += [repr(getattr(secret, name)) for name in dir(secret) if name not in {"reveal", "_reveal"}]
+    assert not hasattr(secret, "__dict__")
+    assert "Zmo1sps2" not in " ".join(shown)
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(secret)
+    assert secret.reveal() == copy.deepcopy(secret).reveal() == "Zmo1sps2"
+    assert {secret: 1}[kind("Zmo1sps2")] == 1
+    assert secret != kind("Zmo1sps3")
+    assert secret != "Zmo1sps2"
+    assert Secret("Zmo1sps2") != ShareCode("Zmo1sps2")
+
+
+@pytest.mark.parametrize("wrong", ["Zmo1sps2é", b"Zmo1sps2"])
+def test_a_share_code_that_is_refused_is_not_in_the_local_variables(wrong: object) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        ShareCode(wrong)
+    rendered = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    rendered.stack[:] = [frame for frame in rendered.stack if frame.filename != __file__]
+    assert len(rendered.stack)
+    assert "Zmo1sps2" not in "".join(rendered.format())
+
+
+@pytest.mark.parametrize("nothing", [None, "", 17, b"a", "\ud800"])
+def test_what_is_no_text_to_send_is_no_secret(nothing: object) -> None:
+    assert Secret.of(nothing) is None
 
 
 def test_a_signed_form_is_percent_encoded_and_hidden() -> None:

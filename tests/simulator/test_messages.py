@@ -21,9 +21,14 @@ def feed(*pieces):
     return receive
 
 
-async def read(*pieces):
-    """Read all requests that come in these pieces."""
-    reader = RequestReader(feed(*pieces))
+async def read(*pieces, sent=None):
+    """Read all requests that come in these pieces, and note what is sent meanwhile."""
+
+    async def send(data):
+        assert sent is not None
+        sent.append(data)
+
+    reader = RequestReader(feed(*pieces), send)
     requests = []
     while request := await reader.next():
         requests.append(request)
@@ -79,6 +84,39 @@ async def test_the_unusual_is_read_too(data, keep_alive):
     assert (plain.path, plain.query, plain.form()) == ("/open", "x=1", {"a": "b c"})
 
 
+@pytest.mark.parametrize("blank", [b"\r\n", b"\n", b"\r\n\r\n"])
+async def test_blank_lines_before_a_request_are_skipped(without_h11, blank):
+    assert await read(blank + FORM + blank + FORM) == await read(FORM + FORM)
+    assert await read(blank, blank, FORM) == await read(FORM)
+    assert await read(FORM, blank) == await read(FORM)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("http://a/open?x=1", "/open", "x=1"),
+        ("HTTP://a:8080/open/", "/open/", ""),
+        ("http://a", "/", ""),
+        ("http://[::1]:80?x", "/", "x"),
+        ("/a?http://b/c", "/a", "http://b/c"),
+    ],
+)
+async def test_a_target_may_be_a_whole_url(target, path, query):
+    data = f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode()
+    (plain,) = await read(data)
+    (unusual,) = await read(data.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked") + b"0\r\n\r\n")
+    assert (plain.path, plain.query) == (unusual.path, unusual.query) == (path, query)
+
+
+async def test_a_client_that_waits_for_100_is_told_to_go_on():
+    head, body = FORM[:-5].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), FORM[-5:]
+    sent = []
+    (request,) = await read(head, body, sent=sent)
+    assert (request.body, sent) == (b"a=b+c", [b"HTTP/1.1 100 Continue\r\n\r\n"])
+    (request,) = await read(head + body, sent=sent)
+    assert (request.body, len(sent)) == (b"a=b+c", 1)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -109,6 +147,12 @@ async def test_it_does_not_matter_how_the_bytes_are_cut(size):
 async def test_a_body_that_comes_after_its_head_does_without_h11(without_h11):
     (request,) = await read(FORM[:-5], FORM[-5:-2], FORM[-2:])
     assert request.body == b"a=b+c"
+
+
+@pytest.mark.parametrize(("status", "reason"), [(200, "OK"), (404, "Not Found"), (599, "Unknown")])
+def test_the_status_line_has_a_reason(status, reason):
+    head, _ = written(Response(status=status), keep_alive=True)
+    assert head.startswith(f"HTTP/1.1 {status} {reason}\r\n".encode())
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])

@@ -63,11 +63,13 @@ async def test_the_page_words_a_failed_update_as_a_message(client, make, code, t
 @pytest.mark.parametrize(
     ("style", "busy"),
     [
-        (ReplyStyle.FIELD, (500, {"status": "ko", "code": 500, "cause": "busy"})),
+        (ReplyStyle.FIELD, (200, {"status": "ko", "code": 500, "cause": "busy"})),
+        (ReplyStyle.TERSE, (200, {"status": "ko", "code": 500, "cause": "busy"})),
+        (ReplyStyle.BUSY_500, (500, {"status": "ko", "code": 500, "cause": "busy"})),
         (ReplyStyle.PAGE, (200, {"status": "500", "message": "busy"})),
     ],
 )
-async def test_the_two_ways_of_saying_busy(client, make, style, busy):
+async def test_the_ways_of_saying_busy(client, make, style, busy):
     async with make(style=style) as sim:
         sim.error(500)
         reply = await client.get(sim.url + "/lockers")
@@ -198,7 +200,7 @@ async def test_old_firmware_gives_its_status_at_the_root_only(client, make):
         assert (await client.get(sim.url + "/")).json()["version"] == 16
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/open"), ("POST", "/lockers"), ("GET", "/favicon.ico")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/open"), ("DELETE", "/lockers"), ("GET", "/favicon.ico")])
 async def test_what_no_gateway_knows_is_404_and_recorded(client, sim, method, path):
     assert (await client.request(method, sim.url + path)).status_code == 404
     (record,) = sim.requests
@@ -207,6 +209,58 @@ async def test_what_no_gateway_knows_is_404_and_recorded(client, sim, method, pa
 
 async def test_the_page_s_get_of_update_works_too(client, sim):
     assert (await client.get(sim.url + "/update")).json()["code"] == 0
+
+
+@pytest.mark.parametrize("path", ["/lockers", "/status"])
+async def test_lists_are_given_to_a_post_too(client, sim, locker, sign, path):
+    locker.wander = 0
+    expected = (await client.get(sim.url + path)).json()
+    assert (await client.post(sim.url + path)).json() == expected
+    assert (await client.post(sim.url + path, data=sign())).json() == expected
+
+
+@pytest.mark.parametrize("query", ["", f"?identifier={IDENTIFIER}"])
+async def test_a_locker_is_synchronised_by_a_get_too(client, sim, locker, query):
+    locker.synchronized = False
+    assert (await client.get(f"{sim.url}/locker/synchronize{query}")).json() == {"status": "ok", "code": 0}
+    assert locker.synchronized
+    assert (sim.requests[0].endpoint, sim.requests[0].identifier) == ("synchronize_locker", IDENTIFIER)
+
+
+async def test_a_get_synchronises_the_locker_that_it_names_or_none(client, sim):
+    assert (await client.get(f"{sim.url}/locker/synchronize?identifier=1")).json()["code"] == 1
+    sim.vanish(IDENTIFIER)
+    assert (await client.get(f"{sim.url}/locker/synchronize")).json()["code"] == 400
+
+
+@pytest.mark.parametrize("path", ["/lockers/", "/status/", "/locker/synchronize/", "/open//"])
+async def test_a_slash_at_the_end_changes_nothing(client, sim, sign, path):
+    assert (await client.post(sim.url + path, data=sign())).status_code == 200
+    assert sim.requests[0].code == 0
+
+
+async def test_a_head_is_answered_as_a_get_without_the_body(client, sim):
+    head, get = await client.head(sim.url + "/status"), await client.get(sim.url + "/status")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    assert (await client.head(sim.url + "/open")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("word", "enabled"), [("1", True), ("0", False), ("True", True), ("False", False), ("on", True), ("off", False)]
+)
+async def test_automatic_synchronisation_is_switched(client, sim, word, enabled):
+    sim.state.automatic_synchronization = not enabled
+    reply = await client.post(sim.url + "/auto", data={"enable": word})
+    assert reply.json() == {"status": "ok", "code": 0}
+    assert sim.state.automatic_synchronization is enabled
+
+
+@pytest.mark.parametrize("form", [{}, {"enable": ""}, {"enable": "perhaps"}])
+async def test_automatic_synchronisation_stays_as_it_is_without_a_clear_word(client, sim, form):
+    reply = await client.post(sim.url + "/auto", data=form)
+    assert reply.json()["code"] == 400
+    assert sim.state.automatic_synchronization
 
 
 async def test_two_lockers_with_one_identifier_are_a_mistake():

@@ -37,6 +37,34 @@ async def test_a_bare_plus_in_a_form_is_a_space(client):
     assert reply.json()["form"] == {"hash": "a b"}
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\nPOST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\na=b",
+        b"POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\na=b&",
+        (
+            b"POST http://x/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\na=b\r\n0\r\n\r\n"
+        ),
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\na=b",
+    ],
+)
+async def test_what_small_servers_understand(raw, data):
+    async with serve(echo) as (_, port):
+        received = await raw(port, data)
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert received.endswith(b'{"method": "POST", "path": "/", "form": {"a": "b"}}')
+
+
+async def test_head_and_body_may_come_in_two_packets_with_a_wait_for_100_between():
+    async with serve(echo) as (host, port), await anyio.connect_tcp(host, port) as stream:
+        with anyio.fail_after(5):
+            await stream.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+            assert await stream.receive() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await stream.send(b"a=b")
+            assert b'"form": {"a": "b"}' in await stream.receive()
+
+
 async def test_requests_sent_in_one_go_are_answered_in_order(raw):
     two = b"GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     async with serve(echo) as (_, port):

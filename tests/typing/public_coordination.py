@@ -12,6 +12,7 @@ from thekeys_async.coordination import (
     LeaseLostError,
     Pause,
     RedisCoordinator,
+    Trouble,
     TurnTimeoutError,
     Wish,
 )
@@ -33,7 +34,11 @@ async def coordinators(path: Path) -> None:
 async def turn(coordinator: Coordinator) -> int:
     async with coordinator as entered:
         wish = Wish(clock=lambda: 0.0, newer_than=0, max_lead=10.0, lead=5.0)
-        claim = Claim(command=True, waited=0.0, until=1.0, rest=0.5, wish=wish)
+        trouble = Trouble()
+        trouble.note("nothing was sent: the disk is full", after=0.5)
+        trouble.clear()
+        assert_type(trouble.text, str | None)
+        claim = Claim(command=True, waited=0.0, until=1.0, rest=0.5, wish=wish, trouble=trouble)
         lease = assert_type(await entered.acquire("key", claim), Lease)
         lease.check()
         assert_type(lease.failures, int)

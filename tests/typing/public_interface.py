@@ -3,21 +3,28 @@
 import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import assert_never, assert_type
+from pathlib import Path
+from typing import Any, assert_never, assert_type
 
 import httpx
 
 from thekeys_async import (
     AsyncGateway,
     AsyncLocker,
+    BridgeConfig,
+    CommandPolicy,
     CommandResult,
+    Config,
+    ConfigurationError,
     DoorState,
     Fleet,
     FleetResult,
     GatewayBusyError,
+    GatewayConfig,
     GatewayStatus,
     GatewayTransport,
     GatewayUpdate,
+    LockerConfig,
     LockerReading,
     LockerStatus,
     LockerUpdate,
@@ -30,7 +37,9 @@ from thekeys_async import (
     Updates,
     Watcher,
     battery_percent,
+    load_config,
 )
+from thekeys_async.coordination import Coordinator
 
 
 async def gateway(codes: Mapping[int, str], client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport) -> None:
@@ -93,12 +102,17 @@ def values(reading: LockerReading, status: LockerStatus, box: GatewayStatus, res
     assert_type(box.version, int | None)
     assert_type(box.phase, str)
     assert_type(box.synchronizing, bool)
+    assert_type(LockerReading.from_dict(reading.as_dict()), LockerReading)
+    assert_type(LockerStatus.from_dict(status.as_dict()), LockerStatus)
+    assert_type(GatewayStatus.from_dict(box.as_dict()), GatewayStatus)
+    assert_type(CommandResult.from_dict(result.as_dict()), CommandResult)
     assert_type(result.timestamp, int | None)
     assert_type(result.attempts, int)
     assert_type(result.duration, float)
 
 
 def errors(error: TheKeysError, busy: GatewayBusyError, late: RequestTimeoutError) -> TimeoutError:
+    assert_type(TheKeysError.from_dict(error.as_dict()), TheKeysError)
     assert_type(error.code, int | None)
     assert_type(error.cause, str | None)
     assert_type(error.may_have_executed, bool)
@@ -134,6 +148,8 @@ async def watching(box: AsyncGateway) -> None:
 
 
 def updates(news: LockerUpdate, gateway_news: GatewayUpdate) -> None:
+    assert_type(LockerUpdate.from_dict(news.as_dict()), LockerUpdate)
+    assert_type(GatewayUpdate.from_dict(gateway_news.as_dict()), GatewayUpdate)
     assert_type(news.gateway, str)
     assert_type(news.identifier, int)
     assert_type(news.kind, UpdateKind)
@@ -163,6 +179,7 @@ async def fleet(hall: AsyncGateway) -> None:
         assert_type(await entered.status(timeout=5, max_concurrency=2), FleetResult[GatewayStatus])
         result = await entered.each(_firmware)
         assert_type(result, FleetResult[int | None])
+        assert_type(result.as_dict(), dict[str, Any])
         assert_type(result.values, Mapping[str, int | None])
         assert_type(result.errors, Mapping[str, Exception])
         assert_type(entered.locker(45961123), AsyncLocker)
@@ -170,6 +187,32 @@ async def fleet(hall: AsyncGateway) -> None:
         assert_type(await entered.add("cellar", "192.168.0.28"), AsyncGateway)
         await entered.remove("cellar")
     await Fleet().aclose()
+    async with Fleet.from_config() as named:
+        assert_type(named, Fleet)
+        assert_type(named.locker("front-door"), AsyncLocker)
+        assert_type(named.locker_names, Mapping[str, int])
+    Fleet.from_config(Path("config.toml"), timeout=10, pacing=Pacing(), timestamps=Timestamps(), max_concurrency=9)
+
+
+def configuration(error: ConfigurationError) -> TheKeysError:
+    config = load_config("config.toml")
+    assert_type(load_config(Path("config.toml")), Config)
+    assert_type(config.gateways, Mapping[str, GatewayConfig])
+    assert_type(config.lockers, Mapping[str, LockerConfig])
+    assert_type(config.gateways["hall"].host, str)
+    assert_type(config.lockers["front-door"].identifier, int)
+    assert_type(config.lockers["front-door"].code, str | None)
+    assert_type(config.lockers["front-door"].bridge, bool)
+    assert_type(config.state_dir, Path | None)
+    assert_type(config.names, Mapping[int, str])
+    assert_type(config.share_codes("hall"), dict[int, str])
+    assert_type(config.coordinator(), Coordinator | None)
+    assert_type(config.bridge, BridgeConfig)
+    assert_type(config.bridge.broker, str | None)
+    assert_type(config.bridge.commands, CommandPolicy)
+    LockerConfig(1, "hall", "code", bridge=False, area="Hall")
+    BridgeConfig(broker="mqtt://h", password="secret", interval=5)
+    return error
 
 
 async def _firmware(box: AsyncGateway) -> int | None:

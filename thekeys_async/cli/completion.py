@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 from thekeys_async.cli.options import Settings
 
 if TYPE_CHECKING:
-    from thekeys_async.cli.config_file import Configuration
+    from thekeys_async.config.values import Config
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -28,20 +28,19 @@ OF: dict[str, Complete] = {"LOCKER": lockers, "GATEWAY": gateways}
 """Completes a target by its kind."""
 
 
-def _configuration(context: click.Context) -> "Configuration":
+def _configuration(context: click.Context) -> "Config":
     """Read the file; a file that can't be used offers no names, and the command itself says why."""
-    from thekeys_async.cli.config_file import (  # noqa: PLC0415 - whoever completes no name needs no file
-        Configuration,
-        ConfigurationError,
-        default_path,
-        load,
-    )
+    # Whoever completes no name needs no file.
+    from thekeys_async.config.errors import ConfigurationError  # noqa: PLC0415
+    from thekeys_async.config.file import load  # noqa: PLC0415
+    from thekeys_async.config.sharing import default_config_path  # noqa: PLC0415
+    from thekeys_async.config.values import Config  # noqa: PLC0415
 
     try:
-        read = load(Settings.of(context).given_config or default_path())
+        read = load(Settings.of(context).given_config or default_config_path())
     except ConfigurationError:
         read = None
-    return Configuration() if read is None else read[0]
+    return Config() if read is None else read[0]
 
 
 def _beginning(typed: str, names: Iterable[str]) -> list[CompletionItem]:

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 import tomlkit
 
-from thekeys_async.cli.config_file import Configuration
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.wiring import Wired
+from thekeys_async.config.values import Config
+from thekeys_async.protocol.secrets import Secret
 
 _HEADER = "Written by 'thekeys setup'. It holds share codes: keep it readable for nobody but you."
 
@@ -30,7 +30,7 @@ class Named:
     wired: Wired
 
 
-def named(configuration: Configuration, found: Iterable[Wired]) -> tuple[Named, ...]:
+def named(configuration: Config, found: Iterable[Wired]) -> tuple[Named, ...]:
     """Name what was found: as the file names it already, else after what its owner calls it in the vendor's app."""
     gateways = {known.id or known.host: name for name, known in configuration.gateways.items()}
     lockers = {known.identifier: name for name, known in configuration.lockers.items()}

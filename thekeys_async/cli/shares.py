@@ -17,7 +17,7 @@ from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, Share
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _T = TypeVar("_T")

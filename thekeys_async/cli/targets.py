@@ -6,18 +6,15 @@ from pathlib import Path
 import attrs
 import click
 
-from thekeys_async.cli.config_file import (
-    Configuration,
-    ConfigurationError,
-    ConfiguredLocker,
-    default_path,
-    load,
-)
 from thekeys_async.cli.errors import other_failure
 from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.config.errors import ConfigurationError
+from thekeys_async.config.file import load, missing
+from thekeys_async.config.sharing import default_config_path
+from thekeys_async.config.values import Config, LockerConfig
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 
@@ -77,7 +74,7 @@ def all_gateways(settings: Settings, *, wanted: bool) -> tuple[tuple[Watched, ..
     if len(configuration.gateways) <= (0 if wanted else 1):
         return None
     gateways = tuple(Watched(each.host, name) for name, each in configuration.gateways.items())
-    return gateways, _locker_names(configuration)
+    return gateways, configuration.names
 
 
 def locker_named(settings: Settings, *, signed: bool) -> Settings:
@@ -125,11 +122,11 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
     names = [_name(path, "gateway", configuration.gateways, name) for name in names]
     own = [Watched(host, codes=_own_code(settings)) for host in settings.given_hosts]
     of_file = [
-        Watched(configuration.gateways[name].host, name, _codes(configuration, name) | _own_code(settings))
+        Watched(configuration.gateways[name].host, name, configuration.share_codes(name) | _own_code(settings))
         for name in names or configuration.gateways
     ]
     chosen = tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),)
-    return chosen, _locker_names(configuration)
+    return chosen, configuration.names
 
 
 def configured_state_dir(settings: Settings) -> Path | None:
@@ -152,14 +149,14 @@ def locker_number(settings: Settings, name: str) -> int | None:
     return None if known is None else lockers[known].identifier
 
 
-def read(settings: Settings, path: Path) -> tuple[Configuration, Secret | None]:
+def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:
     """Read the file and its text; an empty configuration where there is none.
 
     Raises:
         Failure: It can't be used.
     """
     try:
-        return load(path) or (Configuration(), None)
+        return load(path) or (Config(), None)
     except ConfigurationError as error:
         problem = printable(str(error))
     raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
@@ -167,26 +164,26 @@ def read(settings: Settings, path: Path) -> tuple[Configuration, Secret | None]:
 
 def path_of(settings: Settings) -> Path:
     """Say where the file is."""
-    return settings.given_config or default_path()
+    return settings.given_config or default_config_path()
 
 
-def _configuration(settings: Settings) -> tuple[Path, Configuration]:
+def _configuration(settings: Settings) -> tuple[Path, Config]:
     path = path_of(settings)
     configuration, text = read(settings, path)
     if text is None and settings.given_config is not None:
-        problem = f"There is no {path}. Run 'thekeys setup', or say where it is with --config."
-        raise other_failure("ConfigurationError", printable(problem), ExitCode.USAGE, as_json=settings.json)
+        problem = printable(str(missing(path)))
+        raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
     return path, configuration
 
 
-def _locker(settings: Settings, path: Path, configuration: Configuration) -> ConfiguredLocker | None:
+def _locker(settings: Settings, path: Path, configuration: Config) -> LockerConfig | None:
     if settings.target is not None:
         return configuration.lockers[_name(path, "locker", configuration.lockers, settings.target)]
     known = (locker for locker in configuration.lockers.values() if locker.identifier == settings.identifier)
     return next(known, None)
 
 
-def _number_as_identifier(settings: Settings, configuration: Configuration) -> Settings:
+def _number_as_identifier(settings: Settings, configuration: Config) -> Settings:
     """Take a number in the place of a name as a locker's identifier, unless the file has it for a name."""
     typed = settings.target
     if typed is None or not (typed.isascii() and typed.isdecimal() and len(typed) <= LONGEST_NUMBER):
@@ -210,22 +207,13 @@ def _name(path: Path, kind: str, names: Iterable[str], typed: str) -> str:
     return name
 
 
-def _codes(configuration: Configuration, gateway: str) -> dict[int, str]:
-    lockers = (locker for locker in configuration.lockers.values() if locker.gateway == gateway)
-    return {locker.identifier: locker.code for locker in lockers if locker.code is not None}
-
-
-def _locker_names(configuration: Configuration) -> Mapping[int, str]:
-    return {locker.identifier: name for name, locker in configuration.lockers.items()}
-
-
 def _own_code(settings: Settings) -> dict[int, str]:
     if settings.identifier is None or settings.code is None:
         return {}
     return {settings.identifier: settings.code}
 
 
-def _only_host(configuration: Configuration) -> str | None:
+def _only_host(configuration: Config) -> str | None:
     gateways = list(configuration.gateways.values())
     if len(gateways) > 1:
         raise click.UsageError(f"Say which gateway, by name or with --host{_known(configuration.gateways)}")

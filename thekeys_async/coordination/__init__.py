@@ -7,7 +7,16 @@ What a coordinator is, for who writes another one: `Coordinator`.
 from typing import TYPE_CHECKING
 
 from thekeys_async._lazy import loader
-from thekeys_async.coordination.base import Claim, Coordinator, Lease, LeaseLostError, Pause, TurnTimeoutError, Wish
+from thekeys_async.coordination.base import (
+    Claim,
+    Coordinator,
+    Lease,
+    LeaseLostError,
+    Pause,
+    Trouble,
+    TurnTimeoutError,
+    Wish,
+)
 
 if TYPE_CHECKING:
     from thekeys_async.coordination.file import FileCoordinator
@@ -21,6 +30,7 @@ __all__ = [
     "LeaseLostError",
     "Pause",
     "RedisCoordinator",
+    "Trouble",
     "TurnTimeoutError",
     "Wish",
 ]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+import anyio
 import attrs
 
 from thekeys_async.protocol.errors import CoordinationError
@@ -34,6 +35,9 @@ refuse everybody else for as long. So the clock's own time is tried, and what is
 
 TRIED_JUST_NOW = 60.0
 """Seconds for which the gateway's refusal of the clock's own time counts."""
+
+SLOW = 0.5
+"""Seconds after which a disk or a server that does not answer is more than a delay."""
 
 _QUICKEST_LOOK = 0.001
 _SLOWEST_LOOK = 0.025
@@ -67,6 +71,37 @@ class Wish:
     lead: float = math.inf
 
 
+@attrs.define(eq=False)
+class Trouble:
+    """What keeps the shared state from being used, as far as is known while somebody waits for it.
+
+    Only the first caller of each kind asks a coordinator; those who queue behind it in its process, and run out of
+    time first, say what it has met.
+    """
+
+    _text: str | None = None
+    _counts_at: float = 0.0
+
+    @property
+    def text(self) -> str | None:
+        """What is wrong, as a sentence for a `CoordinationError`; None if nothing is, or not for long enough."""
+        return self._text if anyio.current_time() >= self._counts_at else None
+
+    def note(self, text: str, *, after: float = 0.0) -> None:
+        """Note that something is wrong.
+
+        Args:
+            text: What is wrong.
+            after: Seconds for which it may be a mere delay.
+        """
+        if text != self._text or not after:
+            self._text, self._counts_at = text, anyio.current_time() + after
+
+    def clear(self) -> None:
+        """Note that the shared state can be used."""
+        self._text = None
+
+
 @attrs.frozen
 class Claim:
     """What a caller wants of a gateway.
@@ -77,6 +112,7 @@ class Claim:
         until: When it gives up, in the event loop's time.
         rest: Seconds of rest that the gateway gets if the caller's process dies in its turn.
         wish: What kind of timestamp is wanted, if any.
+        trouble: Told by the coordinator, while the caller waits, whether the shared state can be used.
     """
 
     command: bool
@@ -84,6 +120,7 @@ class Claim:
     until: float
     rest: float = 0.0
     wish: Wish | None = None
+    trouble: Trouble = attrs.field(factory=Trouble, eq=False)
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ import attrs
 from thekeys_async.coordination.base import (
     FAR_AHEAD,
     LONGEST_SLEEP,
+    SLOW,
     TRIED_JUST_NOW,
     Claim,
     Freshness,
@@ -54,6 +55,7 @@ class FileCoordinator:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._writers: anyio.CapacityLimiter | None = None
+        self._being_written: set[Path] = set()
 
     def __repr__(self) -> str:
         return f"FileCoordinator({str(self._path)!r})"
@@ -84,14 +86,23 @@ class FileCoordinator:
             await anyio.lowlevel.checkpoint_if_cancelled()
             with naming(claimant.folder.path):
                 while (seconds := claimant.look()) > 0:
-                    await _sleep(seconds, claim.until)
+                    self._note_slow_disk(claimant.folder.timestamp, claim)
+                    await _sleep(seconds, claim)
+            claim.trouble.clear()
             if claimant.timestamp:
-                await self._store(claimant, claim.until)
+                await self._store(claimant, claim)
             return claimant.lease()
         finally:
             claimant.close()
 
-    async def _store(self, claimant: "_Claimant", until: float) -> None:
+    def _note_slow_disk(self, path: Path, claim: Claim) -> None:
+        """Note whether the turn is kept by what the disk has not finished for an earlier call of this process."""
+        if path in self._being_written:
+            claim.trouble.note(_too_slow(path), after=SLOW)
+        else:
+            claim.trouble.clear()
+
+    async def _store(self, claimant: "_Claimant", claim: Claim) -> None:
         """Force the timestamp to the disk, which may take longer than a caller waits.
 
         Who is cancelled, or has no time left, leaves at once. What was begun ends in the background, and keeps the
@@ -100,11 +111,15 @@ class FileCoordinator:
         Raises:
             CoordinationError: It can't be written, or not in time.
         """
-        with anyio.move_on_after(until - anyio.current_time()) as scope:
-            await anyio.to_thread.run_sync(claimant.store, limiter=self._writers, abandon_on_cancel=True)
+        path = claimant.folder.timestamp
+        claim.trouble.note(_too_slow(path), after=SLOW)
+        with anyio.move_on_after(claim.until - anyio.current_time()) as scope:
+            await anyio.to_thread.run_sync(
+                claimant.store, self._being_written, limiter=self._writers, abandon_on_cancel=True
+            )
+            claim.trouble.clear()
         if scope.cancelled_caught:
-            where = claimant.folder.timestamp
-            raise CoordinationError(f"nothing was sent: {where} could not be written in time; is the disk too slow?")
+            raise CoordinationError(_too_slow(path))
 
 
 class _Claimant:
@@ -139,15 +154,17 @@ class _Claimant:
             self._ticket.show()
         return seconds
 
-    def store(self) -> None:
+    def store(self, being_written: set[Path]) -> None:
         """Force the timestamp to the disk; in a thread, which closes everything if the caller has left meanwhile."""
         with self._closing:
             if self._left:
                 return
             self._storing = True
         try:
+            being_written.add(self.folder.timestamp)
             self.folder.write_timestamp(self.timestamp)
         finally:
+            being_written.discard(self.folder.timestamp)
             if self._is_abandoned():
                 self._close()
 
@@ -263,8 +280,14 @@ class FileLease:
             self._turn.close()
 
 
-async def _sleep(seconds: float, until: float) -> None:
-    left = until - anyio.current_time()
+async def _sleep(seconds: float, claim: Claim) -> None:
+    left = claim.until - anyio.current_time()
+    if left <= 0 and claim.trouble.text:
+        raise CoordinationError(claim.trouble.text)
     if left <= 0:
         raise TurnTimeoutError
     await anyio.sleep(min(seconds, left, LONGEST_SLEEP))
+
+
+def _too_slow(path: Path) -> str:
+    return f"nothing was sent: {path} could not be written in time; is the disk too slow?"

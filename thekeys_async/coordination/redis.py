@@ -12,6 +12,7 @@ import attrs
 
 from thekeys_async.coordination.base import (
     LONGEST_SLEEP,
+    SLOW,
     Claim,
     Freshness,
     LeaseLostError,
@@ -22,16 +23,15 @@ from thekeys_async.coordination.base import (
     look_again_after,
 )
 from thekeys_async.coordination.redis_connection import Asked, RedisLine
-from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, TAKE
-from thekeys_async.coordination.redis_url import Url
+from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, TAKE, is_yes, understood
 from thekeys_async.protocol.errors import CoordinationError
+from thekeys_async.protocol.secrets import Secret
 
 _log = logging.getLogger("thekeys_async")
 
 # Twice the longest time between two looks. Who is late is only passed over: its next look puts it back in its place.
 _WAITER_LIVES = 2 * LONGEST_SLEEP
 _NEXT_TRY = 0.25
-_SLOW_ANSWER = 0.5
 _TO_FINISH = 1.0
 _SAFE_PART = 0.9
 _NO_LIMIT = 1e15
@@ -62,7 +62,7 @@ class RedisCoordinator:
 
     def __init__(self, url: str, *, lease: float = 10.0, prefix: str = "thekeys") -> None:
         self._lease = lease
-        hidden = Url(url)
+        hidden = Secret(url)
         del url
         if not 0 < lease < math.inf:
             raise ValueError("a lease is a positive number of seconds")
@@ -100,6 +100,7 @@ class RedisCoordinator:
             raise RuntimeError("enter the coordinator first: async with RedisCoordinator(...) as coordinator")
         claimant = _Claimant(self._line, self._keys(key), claim, self._lease)
         try:
+            claimant.expect_answer()
             await self._until_returned(claimant.keys[0], claim.until)
             while not isinstance(found := await claimant.look(), Grant):
                 await claimant.sleep(found)
@@ -146,7 +147,7 @@ class RedisCoordinator:
             asked = Asked()
             await self._line.run(RENEW, lease.keys, [lease.token, round(self._lease * 1000)], asked)
             if not asked.trouble:
-                lease.renew(sent_at + self._lease * _SAFE_PART if asked.answer else None)
+                lease.renew(sent_at + self._lease * _SAFE_PART if is_yes(asked.answer) else None)
                 return
             await anyio.sleep(_NEXT_TRY)
 
@@ -186,10 +187,9 @@ class _Claimant:
         self._line = line
         self._claim = claim
         self._lease = lease
-        self._started = self._heard_at = anyio.current_time()
+        self._started = anyio.current_time()
         self._asked: Asked | None = None
         self._next_since: float | None = None
-        self._trouble: str | None = None
 
     async def look(self) -> Grant | float:
         """Take the turn if it is time; if not, say after how many seconds to look again.
@@ -199,24 +199,45 @@ class _Claimant:
         """
         freshness = Freshness()
         asked = self._asked = self._line.ask(TAKE, self.keys, self._arguments())
+        self.expect_answer()
         with anyio.CancelScope(deadline=self._claim.until):
             await asked.done.wait()
         if not asked.done.is_set():
-            if anyio.current_time() - self._heard_at > _SLOW_ANSWER:
-                self._trouble = self._trouble or f"Redis at {self._line.place} does not answer"
             return _NEXT_TRY
-        self._trouble = asked.trouble
-        if asked.refused:
-            raise CoordinationError(f"nothing was sent: {asked.trouble}")
         if asked.trouble:
+            text = self._note(asked.trouble)
+            if asked.refused:
+                raise CoordinationError(text)
             return _NEXT_TRY
-        self._heard_at = anyio.current_time()
-        granted, first, second = (int(part) for part in asked.answer)
+        self._claim.trouble.clear()
+        granted, first, second = self._understood(asked.answer)
         if granted == _FAR_AHEAD:
             raise CoordinationError(far_ahead(f"the field 'last' of {self.keys[1]} in Redis", first))
         if granted:
             return Grant(first, second, freshness, freshness.boot + self._lease * _SAFE_PART)
         return self._next_look(ahead=first, wait=second / 1000)
+
+    def expect_answer(self) -> None:
+        """Note that Redis does not answer, if it does not for a while from now on."""
+        self._note(f"Redis at {self._line.place} does not answer", after=SLOW)
+
+    def _understood(self, answer: object) -> tuple[int, int, int]:
+        """Check what the script answered; that comes from outside, as all that a server says.
+
+        Raises:
+            CoordinationError: It is not what the script answers.
+        """
+        found = understood(answer, signed=self._claim.wish is not None)
+        if found is None:
+            raise CoordinationError(self._note(f"Redis at {self._line.place} answers what its scripts never do"))
+        return found
+
+    def _note(self, trouble: str, *, after: float = 0.0) -> str:
+        """Note what is wrong, also for those who queue behind this caller, unless something worse is noted already."""
+        text = f"nothing was sent: {trouble}"
+        if not (after and self._claim.trouble.text):
+            self._claim.trouble.note(text, after=after)
+        return text
 
     async def sleep(self, seconds: float) -> None:
         """Sleep until the next look.
@@ -226,8 +247,8 @@ class _Claimant:
             TurnTimeoutError: The time is over.
         """
         left = self._claim.until - anyio.current_time()
-        if left <= 0 and self._trouble:
-            raise CoordinationError(f"nothing was sent: {self._trouble}")
+        if left <= 0 and self._claim.trouble.text:
+            raise CoordinationError(self._claim.trouble.text)
         if left <= 0:
             raise TurnTimeoutError
         await anyio.sleep(min(seconds, left, LONGEST_SLEEP))

@@ -12,23 +12,27 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis import ConnectionPool, Redis
 from coredis.connection import BaseConnection
+from coredis.exceptions import ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.exceptions import ConnectionError as NotConnectedError
-from coredis.exceptions import NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.retry import NoRetryPolicy
 
-from thekeys_async.coordination.redis_url import Url
+from thekeys_async.protocol.secrets import Secret
 
 _SCHEMES = {"redis", "rediss", "unix"}
 _ANSWER_SECONDS = 2.0
 
-PASSING = (NotConnectedError, ReadOnlyError, TryAgainError)
+PASSING = (NotConnectedError, ReadOnlyError, TryAgainError, ClusterDownError)
 """Errors that pass by themselves, when Redis is back or has loaded its data."""
+
+PASSING_CODES = frozenset({"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM"})
+"""Codes of refusals that pass by themselves: no memory, no room on the disk, another script, a cluster or replicas
+that are not ready."""
 
 REFUSED = RedisError
 """Any other error of Redis."""
 
 
-def connect(url: Url) -> Redis[str]:
+def connect(url: Secret) -> Redis[str]:
     """Make a client; nothing is sent yet.
 
     Raises:
@@ -38,7 +42,7 @@ def connect(url: Url) -> Redis[str]:
     with contextlib.suppress(ValueError, TypeError, RuntimeError, OSError):
         if _makes_sense(url):
             pool = ConnectionPool.from_url(
-                url.secret,
+                url.reveal(),
                 decode_components=True,
                 decode_responses=True,
                 connect_timeout=_ANSWER_SECONDS,
@@ -63,8 +67,8 @@ def _digest(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
-def _makes_sense(url: Url) -> bool:
-    scheme, _, *rest = urlsplit(url.secret)
+def _makes_sense(url: Secret) -> bool:
+    scheme, _, *rest = urlsplit(url.reveal())
     # A "@" behind the host means that a password was not percent-encoded: a part of it would count as the host.
     return scheme in _SCHEMES and not any("@" in part for part in rest)
 

@@ -12,7 +12,7 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from thekeys_async.coordination.redis_url import Url
+from thekeys_async.protocol.secrets import Secret
 
 _Ts = TypeVarTuple("_Ts")
 _ERROR_CODE = re.compile(r"[A-Z]{2,}\b")
@@ -46,7 +46,7 @@ class RedisLine:
         ValueError: The URL makes no sense.
     """
 
-    def __init__(self, url: Url) -> None:
+    def __init__(self, url: Secret) -> None:
         self.place = ""
         try:
             from thekeys_async.coordination import redis_client  # noqa: PLC0415 - only who uses Redis needs coredis
@@ -112,7 +112,11 @@ class RedisLine:
             # No more of the text: an old Redis quotes the arguments of what it does not know, the password too.
             code = _ERROR_CODE.match(str(error))
             asked.trouble = f"Redis at {self.place} refuses ({code[0] if code else type(error).__name__})"
+            asked.refused = not (code and code[0] in self._redis.PASSING_CODES)
+        except Exception as error:  # noqa: BLE001 - what a garbled reply raises in the client may be anything
+            asked.trouble = f"Redis at {self.place} can't be understood ({type(error).__name__})"
             asked.refused = True
+            self._client.connection_pool.disconnect()
         finally:
             asked.done.set()
 

@@ -11,6 +11,9 @@ All times are Redis's own, in milliseconds; only the timestamp comes from the ca
 `rules`.
 """
 
+import re
+from typing import cast
+
 from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, FAR_AHEAD, TRIED_JUST_NOW
 
 _NOW = """
@@ -107,8 +110,38 @@ return {1, string.format('%.0f', value), failures}
 """Take the turn if it is free, this waiter is the next and the gateway may be asked; with the timestamp, if wanted.
 
 Arguments: token, class (0 command, 1 read), waited ms, lease ms, ms until a silent waiter counts as dead, whether a
-timestamp is wanted, clock, newer_than, max_lead, lead. Answer: {1, timestamp, failures} or {0, ahead, ms to wait}.
+timestamp is wanted, clock, newer_than, max_lead, lead. Answer: {1, timestamp, failures}, {0, ahead, ms to wait}, or
+{2, seconds, 0} if the last timestamp is so far ahead of the clock and the gateway has just refused the clock's own.
 """
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
+
+
+def is_yes(answer: object) -> bool:
+    """Tell whether a script answered 1, and not something that only looks like it."""
+    return type(answer) is int and answer == 1
+
+
+def understood(answer: object, *, signed: bool) -> tuple[int, int, int] | None:
+    """Check an answer of `TAKE`.
+
+    Args:
+        answer: What came from Redis.
+        signed: Whether a timestamp was wanted.
+
+    Returns:
+        Its three numbers; None if it is something that the script never answers.
+    """
+    if not isinstance(answer, list):
+        return None
+    parts = cast("list[object]", answer)
+    numbers = [int(part) for part in parts if isinstance(part, int | str) and _NUMBER.fullmatch(str(part))]
+    match numbers:
+        case [0 | 1 | 2 as kind, first, second] if len(parts) == len(numbers) and (kind != 1 or bool(first) == signed):
+            return kind, first, second
+        case _:
+            return None
+
 
 RENEW = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

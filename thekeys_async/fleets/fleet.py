@@ -1,21 +1,22 @@
 """`Fleet`: many gateways at once, by name."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
-import attrs
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
+from thekeys_async.config.file import load_config
 from thekeys_async.coordination.base import Coordinator
+from thekeys_async.fleets.asking import FleetResult, checked_count, countdown
 from thekeys_async.fleets.failover import Route
 from thekeys_async.fleets.watching import FleetSubscription
 from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.locker import AsyncLocker
-from thekeys_async.protocol.errors import RequestTimeoutError
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.streams.changes import WatchOptions
 from thekeys_async.streams.watcher import Watcher
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
     from thekeys_async.fleets.from_cloud import AwaitableContext
 
 _T = TypeVar("_T")
-
-
-@attrs.frozen
-class FleetResult(Generic[_T]):
-    """What came of asking all gateways. Each is in one of the two.
-
-    Attributes:
-        values: What was answered, by the gateway's name.
-        errors: Why there is no answer, by the gateway's name.
-    """
-
-    values: Mapping[str, _T]
-    errors: Mapping[str, Exception]
 
 
 class Fleet(Mapping[str, AsyncGateway]):
@@ -66,10 +54,12 @@ class Fleet(Mapping[str, AsyncGateway]):
     ) -> None:
         self._timeout = checked(timeout)
         self._coordinator = coordinator
-        self._max_concurrency = _checked_count(max_concurrency)
+        self._max_concurrency = checked_count(max_concurrency)
         self._gateways: dict[str, AsyncGateway] = {}
         self._watching: set[FleetSubscription] = set()
         self._open = False
+        self._names: Mapping[str, int] = {}
+        self._own_coordinator: Coordinator | None = None
         for name, gateway in (gateways or {}).items():
             self._gateways[name] = self._named(name, gateway)
 
@@ -80,6 +70,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         *,
         share_name: str,
         seen_within: timedelta = timedelta(minutes=10),
+        allow_public: bool = False,
         timeout: float | None = 30.0,
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
@@ -97,6 +88,8 @@ class Fleet(Mapping[str, AsyncGateway]):
             cloud: The account.
             share_name: What the shares are called; whoever uses the same name has the same codes.
             seen_within: How long ago is lately.
+            allow_public: Whether to take a gateway wherever the cloud says that it is. If not, one at a public
+                address, at a name or with a port is skipped, with a warning: signed requests would go there.
             timeout: As for `Fleet`, and so the others.
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
@@ -110,10 +103,61 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         async def fetch() -> Self:
             settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}
-            gateways = await gateways_of(cloud, share_name=share_name, seen_within=seen_within, **settings)
+            gateways = await gateways_of(
+                cloud, share_name=share_name, seen_within=seen_within, allow_public=allow_public, **settings
+            )
             return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
 
         return AwaitableContext(fetch)
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = 30.0,
+        pacing: Pacing = Pacing(),  # noqa: B008 - frozen
+        timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
+        max_concurrency: int | None = None,
+    ) -> Self:
+        """Make a fleet of the command's configuration file: ``async with Fleet.from_config() as fleet: ...``.
+
+        It has the file's gateways, their share codes, and for `locker` the names of the lockers. It shares turns and
+        timestamps with the command `thekeys`, through what `Config.coordinator` chooses.
+
+        Args:
+            path: The file; else what THEKEYS_CONFIG names, else the file that `thekeys setup` writes.
+            timeout: As for `Fleet`, and so `max_concurrency`.
+            pacing: How long each gateway rests after each reply.
+            timestamps: How timestamps relate to the clock.
+            max_concurrency: How many gateways are asked at once.
+
+        Raises:
+            ConfigurationError: There is no file, it makes no sense, or others could read or change it.
+            CoordinationError: A Redis is named, and the client for it is not installed.
+        """
+        config = load_config(path)
+        coordinator = config.coordinator()
+        gateways = {
+            name: AsyncGateway(
+                gateway.host,
+                share_codes=config.share_codes(name),
+                timeout=timeout,
+                pacing=pacing,
+                timestamps=timestamps,
+                coordinator=coordinator,
+            )
+            for name, gateway in config.gateways.items()
+        }
+        fleet = cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
+        fleet._names = {name: locker.identifier for name, locker in config.lockers.items()}
+        fleet._own_coordinator = coordinator
+        return fleet
+
+    @property
+    def locker_names(self) -> Mapping[str, int]:
+        """The lockers' numbers by the names of the configuration file; empty unless made by `from_config`."""
+        return self._names
 
     def __repr__(self) -> str:
         return f"<Fleet of {len(self)}>"
@@ -132,7 +176,10 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         Raises:
             ValueError: One of them is in use with other settings.
+            CoordinationError: The state that `from_config` shares can't be used.
         """
+        if self._own_coordinator:
+            await self._own_coordinator.__aenter__()
         try:
             for gateway in self.values():
                 await gateway.__aenter__()
@@ -153,6 +200,8 @@ class Fleet(Mapping[str, AsyncGateway]):
         for subscription in tuple(self._watching):
             subscription.close()
         async with AsyncExitStack() as stack:
+            if self._own_coordinator:
+                stack.push_async_exit(self._own_coordinator)
             for gateway in self.values():
                 stack.push_async_callback(gateway.aclose)
 
@@ -195,7 +244,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         values: dict[str, _T] = {}
         errors: dict[str, Exception] = {}
         gateways = dict(self)
-        places = anyio.Semaphore(_checked_count(max_concurrency) or self._max_concurrency or len(gateways))
+        places = anyio.Semaphore(checked_count(max_concurrency) or self._max_concurrency or len(gateways))
 
         async def run(name: str, gateway: AsyncGateway) -> None:
             async with places:
@@ -218,23 +267,30 @@ class Fleet(Mapping[str, AsyncGateway]):
             timeout: Seconds for all together; if not given, each gateway has its own time budget.
             max_concurrency: As for `each`.
         """
-        left = _countdown(timeout)
+        left = countdown(timeout)
         return await self.each(lambda gateway: gateway.lockers(timeout=left()), max_concurrency=max_concurrency)
 
     async def status(
         self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
     ) -> FleetResult[GatewayStatus]:
         """Ask each gateway for its status. Arguments as for `lockers`."""
-        left = _countdown(timeout)
+        left = countdown(timeout)
         return await self.each(lambda gateway: gateway.status(timeout=left()), max_concurrency=max_concurrency)
 
-    def locker(self, identifier: int) -> AsyncLocker:
+    def locker(self, identifier: int | str) -> AsyncLocker:
         """Get a locker, to be driven through the gateway that sees it best.
 
         That is, of the gateways with a share code for it, the one with the strongest signal in a recent list; those
         without one are asked first. When it was not reached, or refused with nothing done, the next one is asked:
         never after a request whose outcome is unknown. The time budget covers all of that.
+
+        Args:
+            identifier: The locker's number; or its name, where the fleet was made by `from_config`.
+
+        Raises:
+            KeyError: The configuration file has no locker of this name.
         """
+        identifier = self._number(identifier) if isinstance(identifier, str) else identifier
         codes = (driver_of(gateway).share_code(identifier) for gateway in self.values())
         return AsyncLocker(
             Route(self, identifier, self._timeout), identifier, next((code for code in codes if code), None)
@@ -269,35 +325,16 @@ class Fleet(Mapping[str, AsyncGateway]):
         )
         return Watcher(lambda: FleetSubscription(self, options, self._watching))
 
+    def _number(self, name: str) -> int:
+        if name not in self._names:
+            raise KeyError(f"no locker of this name; there are: {', '.join(self._names) or 'none'}")
+        return self._names[name]
+
     def _named(self, name: str, gateway: AsyncGateway | str) -> AsyncGateway:
         if isinstance(gateway, str):
             return AsyncGateway(gateway, name=name, timeout=self._timeout, coordinator=self._coordinator)
         gateway.name = name
         return gateway
-
-
-def _checked_count(count: int | None) -> int | None:
-    if count is not None and count < 1:
-        raise ValueError("at least one gateway has to be asked at a time")
-    return count
-
-
-def _countdown(timeout: float | Default | None) -> Callable[[], float | Default | None]:
-    """Say what is left of a time budget that all share, to each when its turn comes."""
-    if isinstance(timeout, Default):
-        return lambda: timeout
-    budget = checked(timeout)
-    if budget is None:
-        return lambda: None
-    ends = anyio.current_time() + budget
-
-    def left() -> float:
-        seconds = ends - anyio.current_time()
-        if seconds <= 0:
-            raise RequestTimeoutError("not asked: the time budget was spent on other gateways")
-        return seconds
-
-    return left
 
 
 def _in_order(results: Mapping[str, _T], names: Iterable[str]) -> dict[str, _T]:

@@ -9,7 +9,6 @@ from thekeys_async.simulator.locker import Bolt, SimulatedLocker
 from thekeys_async.simulator.state import BUSY, DONE, MISSING_PARAMETER, GatewayState
 
 _HTTP_OK = 200
-_HTTP_BUSY = 500
 
 
 class ReplyStyle(Enum):
@@ -17,15 +16,17 @@ class ReplyStyle(Enum):
 
     Attributes:
         FIELD: `{"status": "ok", "code": 0}`, `{"status": "ko", "code": 33, "cause": "..."}`, numbers as numbers, busy
-            with HTTP status 500. Seen in the field.
+            with HTTP status 200. Seen in the field.
         TERSE: The same, but an empty body when a locker was synchronised or updated. Seen in the field.
         PAGE: `{"status": "0", "code": "ok"}`, `{"status": "500", "message": "busy"}`, numbers as text. The vendor's
             page.
+        BUSY_500: As in the field, but busy with HTTP status 500.
     """
 
     FIELD = "field"
     TERSE = "terse"
     PAGE = "page"
+    BUSY_500 = "busy-500"
 
 
 _SIGNED_WORDS: Mapping[int, str] = {
@@ -81,8 +82,8 @@ def refused(style: ReplyStyle, endpoint: Endpoint, code: int, detail: str | None
     """
     words = detail or _words(endpoint, code)
     if style is not ReplyStyle.PAGE:
-        status = _HTTP_BUSY if code == BUSY else MISSING_PARAMETER if code == MISSING_PARAMETER else _HTTP_OK
-        return Response.json({"status": "ko", "code": code, "cause": words}, status)
+        error = code == MISSING_PARAMETER or (code == BUSY and style is ReplyStyle.BUSY_500)
+        return Response.json({"status": "ko", "code": code, "cause": words}, code if error else _HTTP_OK)
     if code == BUSY:
         return Response.json({"status": "500", "message": words})
     if endpoint.name == "update":

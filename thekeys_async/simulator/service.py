@@ -7,7 +7,15 @@ from random import Random
 import anyio
 import attrs
 
-from thekeys_async.protocol.endpoints import ENDPOINTS, SYNCHRONIZE, SYNCHRONIZE_LOCKER, UPDATE, Endpoint
+from thekeys_async.protocol.endpoints import (
+    ENDPOINTS,
+    LOCKERS,
+    STATUS,
+    SYNCHRONIZE,
+    SYNCHRONIZE_LOCKER,
+    UPDATE,
+    Endpoint,
+)
 from thekeys_async.simulator import replies, state
 from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
 from thekeys_async.simulator.http.messages import Ending, Request, Response
@@ -20,8 +28,13 @@ _TURNS: dict[str, Turn] = {"open": "open", "close": "close", "calibrate": "calib
 _STATUSES = {"status", "root_status"}
 _NOTHING = Incident(left=None)
 _PAGE_NAMES = {"ts": "timestamp"}
-# The page shows /update as a GET.
-_BY_REQUEST = {(row.method, row.path): row for row in ENDPOINTS} | {("GET", UPDATE.path): UPDATE}
+_BY_REQUEST = {(row.method, row.path): row for row in ENDPOINTS} | {
+    ("GET", UPDATE.path): UPDATE,  # as the vendor's page shows it
+    # As published clients ask.
+    ("POST", LOCKERS.path): LOCKERS,
+    ("POST", STATUS.path): STATUS,
+    ("GET", SYNCHRONIZE_LOCKER.path): SYNCHRONIZE_LOCKER,
+}
 
 
 @attrs.define
@@ -107,7 +120,7 @@ class Service:
         """Answer one request; others may come meanwhile, and are told "busy"."""
         arrived = anyio.current_time()
         endpoint = self._endpoint(request)
-        form = request.form()
+        form = self._form(request, endpoint)
         number = self._log.add(
             endpoint.name if endpoint else "",
             request.method,
@@ -155,7 +168,7 @@ class Service:
         code = incident.code if incident.code in state.SAID_BY_GATEWAY else state.examine(self._state, endpoint, form)
         await self._spend(endpoint, code)
         code = code or state.reach(self._state, endpoint, form)
-        acted = not code and incident.carried_out and self._act(endpoint, self._state.locker(form))
+        acted = not code and incident.carried_out and self._act(endpoint, form)
         code = incident.code or code
         if incident.response is not None:
             return _Result(incident.response, None, acted)
@@ -170,8 +183,9 @@ class Service:
         if seconds > 0 and refusal != state.BUSY:
             await anyio.sleep(seconds)
 
-    def _act(self, endpoint: Endpoint, locker: SimulatedLocker | None) -> bool:
-        changed = state.act(self._state, endpoint, locker, self._random)
+    def _act(self, endpoint: Endpoint, form: dict[str, str]) -> bool:
+        locker = self._state.locker(form)
+        changed = state.act(self._state, endpoint, form, self._random)
         if locker is not None and endpoint.name in _TURNS:
             self._effects.turn(locker, _TURNS[endpoint.name])
         if endpoint is SYNCHRONIZE or endpoint is SYNCHRONIZE_LOCKER:
@@ -197,6 +211,15 @@ class Service:
             self._effects.refuse(incident.seconds)
 
     def _endpoint(self, request: Request) -> Endpoint | None:
-        if request.path == "/status" and not self._settings.status_path:
+        path = request.path.rstrip("/") or "/"
+        if path == STATUS.path and not self._settings.status_path:
             return None
-        return _BY_REQUEST.get((request.method, request.path))
+        return _BY_REQUEST.get(("GET" if request.method == "HEAD" else request.method, path))
+
+    def _form(self, request: Request, endpoint: Endpoint | None) -> dict[str, str]:
+        """Read the fields of a request; one client synchronises its locker with a GET that does not say which."""
+        form = request.form()
+        if endpoint is SYNCHRONIZE_LOCKER and request.method == "GET" and "identifier" not in form:
+            first = next((locker for locker in self._state.lockers.values() if locker.in_range), None)
+            form["identifier"] = str(first.identifier) if first else ""
+        return form

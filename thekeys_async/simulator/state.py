@@ -9,10 +9,12 @@ from random import Random
 
 import attrs
 
-from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.endpoints import AUTO, Endpoint
 from thekeys_async.simulator.locker import SimulatedLocker
 
 SCANNING = "Scanning..."
+_ON = frozenset({"1", "true", "on", "yes"})
+_OFF = frozenset({"0", "false", "off", "no"})
 
 
 def by_identifier(lockers: Iterable[SimulatedLocker]) -> dict[int, SimulatedLocker]:
@@ -41,6 +43,7 @@ class GatewayState:
         clock_set: Whether it knows the time; until `/synchronize` it answers 38 if not.
         max_future: How many seconds a timestamp may be ahead of its clock; None does not check.
         tells_last_log: Whether `/lockers` has `last_log` (old firmware has not).
+        automatic_synchronization: Whether it synchronises by itself, as `/auto` has switched it.
     """
 
     lockers: dict[int, SimulatedLocker] = attrs.field(converter=by_identifier)
@@ -51,6 +54,7 @@ class GatewayState:
     clock_set: bool = True
     max_future: float | None = None
     tells_last_log: bool = True
+    automatic_synchronization: bool = True
 
     @property
     def synchronizing(self) -> bool:
@@ -95,7 +99,7 @@ def examine(state: GatewayState, endpoint: Endpoint, form: dict[str, str]) -> in
     Returns:
         The code of the refusal, or 0.
     """
-    if missing_field(endpoint, form):
+    if missing_field(endpoint, form) or (endpoint is AUTO and _switch(form) is None):
         return MISSING_PARAMETER
     if not endpoint.signed:
         return DONE
@@ -128,36 +132,45 @@ def reach(state: GatewayState, endpoint: Endpoint, form: dict[str, str]) -> int:
     return DONE
 
 
-def act(state: GatewayState, endpoint: Endpoint, locker: SimulatedLocker | None, random: Random) -> bool:
+def act(state: GatewayState, endpoint: Endpoint, form: dict[str, str], random: Random) -> bool:
     """Do what was asked, except turning a bolt, which happens in its own time.
 
     Returns:
         Whether anything was changed or will be.
     """
-    match endpoint.name, locker:
+    match endpoint.name, state.locker(form):
         case "lockers", _:
             for seen in state.lockers.values():
                 seen.stray(random)
-        case "locker_status", SimulatedLocker():
+        case "locker_status", SimulatedLocker() as locker:
             locker.drain()
-        case "synchronize_locker", SimulatedLocker():
+        case "synchronize_locker", SimulatedLocker() as locker:
             locker.synchronized = True
-        case "update_locker", SimulatedLocker():
+        case "update_locker", SimulatedLocker() as locker:
             locker.take_firmware()
         case "synchronize", _:
             state.clock_set = True
+        case "auto", _:
+            state.automatic_synchronization = _switch(form) is True
         case _:
             pass
     return endpoint.command
 
 
 def _is_signed(locker: SimulatedLocker, text: str, given: str) -> bool:
-    return any(
-        hmac.compare_digest(
-            base64.b64encode(hmac.new(code.encode(), text.encode(), hashlib.sha256).digest()), given.encode()
-        )
-        for code in locker.share_codes
-    )
+    """Check a hash; a `+` that was not percent-encoded has become a space, and one client sends one `=` too many."""
+    signed = given.replace(" ", "+").rstrip("=").encode()
+    return any(hmac.compare_digest(_hash(code, text).rstrip(b"="), signed) for code in locker.share_codes)
+
+
+def _hash(code: str, text: str) -> bytes:
+    return base64.b64encode(hmac.new(code.encode(), text.encode(), hashlib.sha256).digest())
+
+
+def _switch(form: dict[str, str]) -> bool | None:
+    """Read the field of `/auto`; None is neither on nor off."""
+    word = form["enable"].strip().lower()
+    return True if word in _ON else False if word in _OFF else None
 
 
 def _is_fresh(state: GatewayState, text: str) -> bool:

@@ -9,7 +9,18 @@ from collections.abc import Collection
 
 import anyio
 
-from thekeys_async.coordination.base import FAR_AHEAD, Claim, Coordinator, Lease, LeaseLostError, Pause, Wish
+from thekeys_async.coordination.base import (
+    FAR_AHEAD,
+    Claim,
+    Coordinator,
+    Lease,
+    LeaseLostError,
+    Pause,
+    Trouble,
+    TurnTimeoutError,
+    Wish,
+)
+from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.turns.timestamps import Allocator, Stamp
 
 _STILL_AT_WORK = 0.5
@@ -20,6 +31,7 @@ class CoordinatedTurn:
 
     Attributes:
         held: The turn, while it is here.
+        trouble: Why the state shared with the others can't be used, if it can't.
     """
 
     def __init__(self, coordinator: Coordinator, key: str, allocator: Allocator, *, rest: float) -> None:
@@ -32,6 +44,7 @@ class CoordinatedTurn:
             rest: Seconds of rest for the gateway if this process dies in its turn.
         """
         self.held: Lease | None = None
+        self.trouble = Trouble()
         self._coordinator = coordinator
         self._key = key
         self._allocator = allocator
@@ -62,12 +75,19 @@ class CoordinatedTurn:
         """
         stamps = self._allocator
         wish = Wish(stamps.now, stamps.last, stamps.max_lead, stamps.lead) if signed else None
-        claim = Claim(command, anyio.current_time() - since, until, self._rest, wish)
+        claim = Claim(command, anyio.current_time() - since, until, self._rest, wish, self.trouble)
         lease: Lease | None = None
         with anyio.CancelScope() as scope:
             self._waits[waiter] = scope
             try:
                 lease = await self._coordinator.acquire(self._key, claim)
+                self.trouble.clear()
+            except TurnTimeoutError:
+                self.trouble.clear()
+                raise
+            except CoordinationError as error:
+                self.trouble.note(str(error))
+                raise
             finally:
                 del self._waits[waiter]
         if lease and self.held:

@@ -15,6 +15,7 @@ import attrs
 from attrs.validators import ge, instance_of, lt
 
 from thekeys_async.coordination.base import Pause, TurnTimeoutError
+from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.timestamps import Allocator
@@ -163,7 +164,7 @@ class Turns:
                         self._wake_next()
                     await self._pause(waiter, min(delay, until - now))
                 elif now >= until:
-                    raise OutOfTime
+                    raise self._out_of_time()
                 elif self._coordinated is None or await self._reach(self._coordinated, waiter, until):
                     self._held = True
                     break
@@ -283,10 +284,15 @@ class Turns:
 
     async def _pause(self, waiter: Waiter, seconds: float) -> None:
         if seconds <= 0:
-            raise OutOfTime
+            raise self._out_of_time()
         waiter.event = anyio.Event()
         with anyio.move_on_after(None if seconds == math.inf else seconds):
             await waiter.event.wait()
+
+    def _out_of_time(self) -> Exception:
+        """Say why the turn did not come: the first ones of this process know what they have met outside."""
+        text = self._coordinated.trouble.text if self._coordinated else None
+        return CoordinationError(text) if text else OutOfTime()
 
     def _heads(self) -> list[Waiter]:
         """Who stands for this process among the others: its first command and its first read."""

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 import attrs
@@ -41,13 +42,19 @@ class Request:
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     def form(self) -> dict[str, str]:
-        """Return the fields of a form body; a bare `+` is a space, as the standard has it."""
-        try:
-            return dict(
-                parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-            )
-        except ValueError:
-            return {}
+        """Return the fields of a form body, whatever the content type says, and those in the query of a GET.
+
+        A bare `+` is a space, as the standard has it.
+        """
+        fields = _fields(self.body.decode("utf-8", "replace"))
+        return fields if self.method == "POST" else _fields(self.query) | fields
+
+
+def _fields(text: str) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+    except ValueError:
+        return {}
 
 
 class Delivery(Enum):
@@ -116,7 +123,9 @@ _HEAD = re.compile(rf"(GET|POST) ([!-~]+) HTTP/1\.1\r\n((?:{_NAME}:[ \t]*{_VALUE
 _FIELD = re.compile(rf"({_NAME}):[ \t]*({_VALUE})[ \t]*\r\n")
 _LENGTH = re.compile(r"[0-9]{1,5}")
 _UNUSUAL = frozenset({"transfer-encoding", "upgrade", "expect"})
+_ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _WITHOUT_BODY = frozenset({204, 304})
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 _CLOSE = "Connection: close\r\n"
 
 
@@ -125,10 +134,12 @@ class RequestReader:
 
     Args:
         receive: Waits for the next bytes; none is the end.
+        send: Sends the interim answer that a client may wait for before it sends its body.
     """
 
-    def __init__(self, receive: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], Awaitable[None]]) -> None:
         self._receive = receive
+        self._send = send
         self._left = b""
 
     async def next(self) -> Request | None:
@@ -137,9 +148,10 @@ class RequestReader:
         Raises:
             h11.RemoteProtocolError: What came is not HTTP, or too large; it says with which status to turn it away.
         """
-        data = self._left or await self._receive()
-        if not data:
-            return None
+        data = self._left
+        while not (data := data.lstrip(b"\r\n")):  # some clients send a line end too many after a form
+            if not (data := await self._receive()):
+                return None
         plain = _plain_head(data)
         if plain is not None:
             while len(data) < plain.end and (more := await self._receive()):
@@ -166,9 +178,15 @@ class RequestReader:
                     self._left = http.trailing_data[0]
                     return _request(head, bytes(body), keep_alive=http.their_state is not h11.MUST_CLOSE)
                 case h11.NEED_DATA:
+                    if http.they_are_waiting_for_100_continue:
+                        await self._send(_interim(http))
                     http.receive_data(await self._receive())
                 case _:
                     return None
+
+
+def _interim(http: h11.Connection) -> bytes:
+    return http.send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue")) or b""
 
 
 @attrs.frozen
@@ -181,7 +199,7 @@ class _PlainHead:
     keep_alive: bool
 
     def request(self, data: bytes) -> Request:
-        path, _, query = self.target.partition("?")
+        path, query = _path_and_query(self.target)
         return Request(self.method, path, query, self.fields, data[self.start : self.end], self.keep_alive)
 
 
@@ -202,8 +220,16 @@ def _plain_head(data: bytes) -> _PlainHead | None:
     return _PlainHead(method, target, fields, head.end(), end, connection == "keep-alive")
 
 
+def _path_and_query(target: str) -> tuple[str, str]:
+    """Take a request's target apart, which may be a whole URL."""
+    if not target.startswith("/"):
+        target = _ORIGIN.sub("", target, count=1)
+    path, _, query = target.partition("?")
+    return path or "/", query
+
+
 def _request(head: h11.Request, body: bytes, *, keep_alive: bool) -> Request:
-    path, _, query = head.target.decode("latin-1").partition("?")
+    path, query = _path_and_query(head.target.decode("latin-1"))
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
     return Request(head.method.decode("latin-1"), path, query, headers, body, keep_alive)
 
@@ -216,9 +242,10 @@ def written(response: Response, method: str = "GET", *, keep_alive: bool) -> tup
         method: Of the request; a HEAD gets no body.
         keep_alive: Whether the connection will be kept; if not, the reply says so.
     """
+    status = f"{response.status} {_REASONS.get(response.status, 'Unknown')}"
     own = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     head = (
-        f"HTTP/1.1 {response.status} \r\nContent-Type: {response.content_type}\r\n"
+        f"HTTP/1.1 {status}\r\nContent-Type: {response.content_type}\r\n"
         f"Content-Length: {len(response.body)}\r\n{own}{'' if keep_alive else _CLOSE}\r\n"
     )
     without = method == "HEAD" or response.status in _WITHOUT_BODY

@@ -159,13 +159,15 @@ class HttpServer:
 
     async def _converse(self, connection: Connection) -> None:
         """Serve one connection until either side ends it."""
-        reader = RequestReader(connection.receive)
+        reader = RequestReader(connection.receive, connection.send)
         seconds: float | None = None
         try:
             while request := await self._wait_for_request(connection, reader, seconds):
                 if not await self._answer(connection, request):
                     break
                 seconds = self._idle
+        except OSError:
+            return  # the client left while it waited for the interim answer
         except h11.RemoteProtocolError as error:
             await _turn_away(connection, error.error_status_hint)
 

@@ -1,0 +1,7 @@
+"""What is wrong with the configuration."""
+
+from thekeys_async.protocol.errors import TheKeysError
+
+
+class ConfigurationError(TheKeysError):
+    """The configuration file, or what stands in the environment, can't be used; nothing was sent."""
