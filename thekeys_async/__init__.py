@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from thekeys_async.config.errors import ConfigurationError
     from thekeys_async.config.file import load_config
     from thekeys_async.config.values import BridgeConfig, CommandPolicy, Config, GatewayConfig, LockerConfig
-    from thekeys_async.fleets.fleet import Fleet, FleetResult
+    from thekeys_async.fleets.asking import FleetResult
+    from thekeys_async.fleets.fleet import Fleet
     from thekeys_async.gateway import AsyncGateway
     from thekeys_async.locker import AsyncLocker
     from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
@@ -133,7 +134,7 @@ _HOMES = {
     "ConfigurationError": "config.errors",
     "Default": "calls.budgets",
     "Fleet": "fleets.fleet",
-    "FleetResult": "fleets.fleet",
+    "FleetResult": "fleets.asking",
     "GatewayConfig": "config.values",
     "GatewayTransport": "transport.gateway_transport",
     "GatewayUpdate": "streams.updates",

@@ -4,7 +4,7 @@ import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import assert_never, assert_type
+from typing import Any, assert_never, assert_type
 
 import httpx
 
@@ -102,12 +102,17 @@ def values(reading: LockerReading, status: LockerStatus, box: GatewayStatus, res
     assert_type(box.version, int | None)
     assert_type(box.phase, str)
     assert_type(box.synchronizing, bool)
+    assert_type(LockerReading.from_dict(reading.as_dict()), LockerReading)
+    assert_type(LockerStatus.from_dict(status.as_dict()), LockerStatus)
+    assert_type(GatewayStatus.from_dict(box.as_dict()), GatewayStatus)
+    assert_type(CommandResult.from_dict(result.as_dict()), CommandResult)
     assert_type(result.timestamp, int | None)
     assert_type(result.attempts, int)
     assert_type(result.duration, float)
 
 
 def errors(error: TheKeysError, busy: GatewayBusyError, late: RequestTimeoutError) -> TimeoutError:
+    assert_type(TheKeysError.from_dict(error.as_dict()), TheKeysError)
     assert_type(error.code, int | None)
     assert_type(error.cause, str | None)
     assert_type(error.may_have_executed, bool)
@@ -143,6 +148,8 @@ async def watching(box: AsyncGateway) -> None:
 
 
 def updates(news: LockerUpdate, gateway_news: GatewayUpdate) -> None:
+    assert_type(LockerUpdate.from_dict(news.as_dict()), LockerUpdate)
+    assert_type(GatewayUpdate.from_dict(gateway_news.as_dict()), GatewayUpdate)
     assert_type(news.gateway, str)
     assert_type(news.identifier, int)
     assert_type(news.kind, UpdateKind)
@@ -172,6 +179,7 @@ async def fleet(hall: AsyncGateway) -> None:
         assert_type(await entered.status(timeout=5, max_concurrency=2), FleetResult[GatewayStatus])
         result = await entered.each(_firmware)
         assert_type(result, FleetResult[int | None])
+        assert_type(result.as_dict(), dict[str, Any])
         assert_type(result.values, Mapping[str, int | None])
         assert_type(result.errors, Mapping[str, Exception])
         assert_type(entered.locker(45961123), AsyncLocker)

@@ -5,16 +5,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
-import attrs
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
 from thekeys_async.config.file import load_config
 from thekeys_async.coordination.base import Coordinator
+from thekeys_async.fleets.asking import FleetResult, checked_count, countdown
 from thekeys_async.fleets.failover import Route
-from thekeys_async.fleets.limits import checked_count, countdown
 from thekeys_async.fleets.watching import Merged
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.locker import AsyncLocker
@@ -29,19 +28,6 @@ if TYPE_CHECKING:
     from thekeys_async.fleets.from_cloud import Arriving
 
 _T = TypeVar("_T")
-
-
-@attrs.frozen
-class FleetResult(Generic[_T]):
-    """What came of asking all gateways. Each is in one of the two.
-
-    Attributes:
-        values: What was answered, by the gateway's name.
-        errors: Why there is no answer, by the gateway's name.
-    """
-
-    values: Mapping[str, _T]
-    errors: Mapping[str, Exception]
 
 
 class Fleet(Mapping[str, AsyncGateway]):
@@ -84,6 +70,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         *,
         share_name: str,
         seen_within: timedelta = timedelta(minutes=10),
+        allow_public: bool = False,
         timeout: float | None = 30.0,
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
@@ -101,6 +88,8 @@ class Fleet(Mapping[str, AsyncGateway]):
             cloud: The account.
             share_name: What the shares are called; whoever uses the same name has the same codes.
             seen_within: How long ago is lately.
+            allow_public: Whether to take a gateway wherever the cloud says that it is. If not, one at a public
+                address, at a name or with a port is skipped, with a warning: signed requests would go there.
             timeout: As for `Fleet`, and so the others.
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
@@ -114,7 +103,9 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         async def fetch() -> Self:
             settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}
-            gateways = await gateways_of(cloud, share_name=share_name, seen_within=seen_within, **settings)
+            gateways = await gateways_of(
+                cloud, share_name=share_name, seen_within=seen_within, allow_public=allow_public, **settings
+            )
             return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
 
         return Arriving(fetch)

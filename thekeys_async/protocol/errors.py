@@ -6,6 +6,7 @@ The same number means different things on different requests: `refusal` knows.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from thekeys_async.protocol.endpoints import UPDATE, Endpoint
 
@@ -32,6 +33,36 @@ class TheKeysError(Exception):
         self.code = code
         self.cause = cause
         self.may_have_executed = may_have_executed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Make a dictionary that `json.dumps` takes: ``error`` (the class's name), ``message``, and the attributes."""
+        return {"error": type(self).__name__, "message": str(self), **vars(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TheKeysError":
+        """Make an error of what `as_dict` has made; a class that is not known becomes `TheKeysError`.
+
+        Raises:
+            ValueError: A key is missing.
+        """
+        kind = _kinds(TheKeysError).get(values.get("error", ""), TheKeysError)
+        if not {"message", "code", "cause", "may_have_executed"} <= values.keys():
+            raise ValueError("an error has message, code, cause and may_have_executed")
+        error = kind.__new__(kind)
+        error.args = (values["message"],)
+        vars(error).update({name: values[name] for name in (*_ATTRIBUTES, "phase") if name in values})
+        return error
+
+
+_ATTRIBUTES = ("code", "cause", "may_have_executed")
+
+
+def _kinds(parent: type[TheKeysError]) -> dict[str, type[TheKeysError]]:
+    """Find a class and all below it, by name."""
+    found = {parent.__name__: parent}
+    for kind in parent.__subclasses__():
+        found |= _kinds(kind)
+    return found
 
 
 class GatewayUnreachableError(TheKeysError):

@@ -1,11 +1,13 @@
 """What callers get: frozen values with checked fields."""
 
 import enum
-from collections.abc import Callable
-from typing import Final, overload
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, overload
 
 import attrs
 from attrs.validators import instance_of, optional
+
+from thekeys_async.protocol.plain import Plain, named
 
 _EMPTY_MV = 6395
 _FULL_MV = 8204
@@ -54,7 +56,7 @@ class DoorState(enum.Enum):
 
 
 @attrs.frozen
-class LockerReading:
+class LockerReading(Plain):
     """What a gateway's scan says of one locker.
 
     Attributes:
@@ -73,7 +75,7 @@ class LockerReading:
 
 
 @attrs.frozen
-class LockerStatus:
+class LockerStatus(Plain):
     """What a locker said of itself, asked over Bluetooth.
 
     Attributes:
@@ -83,6 +85,8 @@ class LockerStatus:
         battery_mv: Battery in mV, if told.
         version: The locker's firmware, if told.
     """
+
+    _readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"state": named(DoorState)}
 
     state: DoorState = attrs.field(validator=instance_of(DoorState))
     position: int | None = attrs.field(default=None, validator=optional(instance_of(int)))
@@ -97,7 +101,7 @@ class LockerStatus:
 
 
 @attrs.frozen
-class GatewayStatus:
+class GatewayStatus(Plain):
     """What a gateway says of itself.
 
     Attributes:
@@ -116,7 +120,7 @@ class GatewayStatus:
 
 
 @attrs.frozen
-class CommandResult:
+class CommandResult(Plain):
     """A command that the gateway says it has carried out.
 
     The bolt moves about 5 s after the reply (observed): see `AsyncLocker.wait_for`.

@@ -1,13 +1,15 @@
 """What a stream hands out, and how two updates that a slow consumer has not taken become one. All pure."""
 
 import enum
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import attrs
 
 from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading, LockerStatus
+from thekeys_async.protocol.plain import Plain, moment, named
 
 READING_FIELDS: Final = ("rssi", "battery_mv", "last_log")
 STATUS: Final = "status"
@@ -29,7 +31,7 @@ class UpdateKind(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class LockerUpdate:
+class LockerUpdate(Plain):
     """News of one locker.
 
     Attributes:
@@ -47,6 +49,16 @@ class LockerUpdate:
         missed: How many older updates a slow consumer did not take in time; this one stands for them all.
     """
 
+    _readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "kind": named(UpdateKind),
+        "reading": LockerReading.from_dict,
+        "previous": LockerReading.from_dict,
+        "changed": frozenset,
+        "status": LockerStatus.from_dict,
+        "status_error": TheKeysError.from_dict,
+        "at": moment,
+    }
+
     gateway: str
     identifier: int
     kind: UpdateKind
@@ -60,7 +72,7 @@ class LockerUpdate:
 
 
 @attrs.frozen(kw_only=True)
-class GatewayUpdate:
+class GatewayUpdate(Plain):
     """A gateway was lost, or is back; or it can't be asked for want of what is shared with other processes.
 
     Attributes:
@@ -70,6 +82,8 @@ class GatewayUpdate:
         phase: What it last said that it was doing, if anybody has asked.
         at: When that was found, with a time zone.
     """
+
+    _readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"error": TheKeysError.from_dict, "at": moment}
 
     gateway: str
     reachable: bool

@@ -1,11 +1,33 @@
-"""How much at once, and for how long, when many gateways are asked."""
+"""Asking many gateways: what came of it, how many at once, and for how long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 import anyio
+import attrs
 
 from thekeys_async.calls.budgets import Default, checked
 from thekeys_async.protocol.errors import RequestTimeoutError
+from thekeys_async.protocol.plain import plain
+
+_T = TypeVar("_T")
+
+
+@attrs.frozen
+class FleetResult(Generic[_T]):
+    """What came of asking all gateways. Each is in one of the two.
+
+    Attributes:
+        values: What was answered, by the gateway's name.
+        errors: Why there is no answer, by the gateway's name.
+    """
+
+    values: Mapping[str, _T]
+    errors: Mapping[str, Exception]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Make a dictionary that `json.dumps` takes: both attributes, as far as what was answered can be written."""
+        return {"values": plain(self.values), "errors": plain(self.errors)}
 
 
 def checked_count(count: int | None) -> int | None:
