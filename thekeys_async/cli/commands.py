@@ -22,6 +22,7 @@ from thekeys_async.cli.options import (
 from thekeys_async.cli.stream_commands import plot, watch
 
 _DELAY = click.FloatRange(0, 3600)
+_SAMPLE_LOCKER = 45961123  # as on the vendor's page
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -236,9 +237,13 @@ thekeys.add_command(plot)
     "lockers",
     type=simulated_locker,
     multiple=True,
-    required=True,
     metavar="IDENTIFIER[:CODE]",
-    help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times.",
+    help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times; with --cloud there "
+    "is one without it, and the cloud makes the codes.",
+)
+@click.option("--cloud", is_flag=True, help="A simulated cloud, too, linked with the gateway; its account is printed.")
+@click.option(
+    "--cloud-port", type=click.IntRange(0, 65535), default=0, help="Where the cloud listens; else a free one."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--light", type=_DELAY, default=0.13, show_default=True, help="Seconds for a light request.")
@@ -252,21 +257,23 @@ thekeys.add_command(plot)
     help="Replies as seen in the field, with empty bodies, as on the vendor's page, or busy with HTTP status 500.",
 )
 @click.pass_context
-def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], ...], **how: Any) -> None:
+def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], ...], cloud: bool, **how: Any) -> None:
     """Run a simulated gateway until SIGINT or SIGTERM.
 
-    It prints one line, with its address, when it is ready.
+    It prints one line, with its address, when it is ready. Then it takes control lines on standard input that make
+    things happen to it; the line "help" lists them.
     """
     from thekeys_async.cli.simulate import Simulation, run_simulation  # noqa: PLC0415 - the simulator
 
     settings = Settings.of(context)
-    codes: dict[int, str] = {}
-    for identifier, own_code in lockers:
-        code = own_code or settings.code
-        if code is None:
+    codes: dict[int, str | None] = {}
+    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud else []):
+        codes[identifier] = own_code or settings.code
+        if codes[identifier] is None and not cloud:
             raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
-        codes[identifier] = code
-    run_simulation(settings, Simulation(lockers=codes, **how))
+    if not codes:
+        raise click.UsageError(f"Give a locker and its share code: --locker {_SAMPLE_LOCKER}:CODE.")
+    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, **how))
 
 
 @thekeys.command()

@@ -1,18 +1,31 @@
-"""`thekeys simulate`: a simulated gateway as a process of its own, until a signal ends it."""
+"""`thekeys simulate`: a simulated gateway, and a cloud if wanted, as a process of its own, until a signal ends it."""
 
-from collections.abc import Mapping
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import anyio
 import attrs
 import click
+from anyio.from_thread import BlockingPortal
 
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
-from thekeys_async.simulator import ReplyStyle, SimulatedGateway, SimulatedLocker
+from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
+from thekeys_async.simulator.control import obey
 
 _LOOPBACK = "127.0.0.1"
+_CHUNK = 4096
+_LONGEST_LINE = 4096
+_IN_BACKGROUND = 1.0
 
 
 @attrs.frozen
@@ -21,23 +34,27 @@ class Simulation:
 
     Attributes:
         port: Where to listen; 0 takes a free port.
-        lockers: Share codes by locker.
+        lockers: Share codes by locker; None is a locker that is not shared.
         light: Seconds that a light request takes.
         bluetooth: Seconds that a request takes that speaks to a locker.
         bolt: Seconds between the reply and the bolt's arrival.
         style: How replies are written.
+        cloud: Whether there is a cloud, too.
+        cloud_port: Where it listens; 0 takes a free port.
     """
 
     port: int
-    lockers: Mapping[int, str] = attrs.field(repr=False)
+    lockers: Mapping[int, str | None] = attrs.field(repr=False)
     light: float
     bluetooth: float
     bolt: float
     style: str
+    cloud: bool = False
+    cloud_port: int = 0
 
 
 def run_simulation(settings: Settings, simulation: Simulation) -> None:
-    """Run the gateway, print one line when it is ready, and end with the first SIGINT or SIGTERM.
+    """Run the simulation, print one line when it is ready, and end with the first SIGINT or SIGTERM.
 
     Raises:
         Failure: It can't listen there.
@@ -47,18 +64,79 @@ def run_simulation(settings: Settings, simulation: Simulation) -> None:
 
 async def _serve(settings: Settings, simulation: Simulation) -> None:
     lockers = [SimulatedLocker(identifier, share_code=code) for identifier, code in simulation.lockers.items()]
-    async with SimulatedGateway(
+    host = _LOOPBACK if settings.given_host is None else settings.given_host
+    gateway = SimulatedGateway(
         lockers,
-        host=_LOOPBACK if settings.given_host is None else settings.given_host,
+        host=host,
         port=simulation.port,
         light=simulation.light,
         bluetooth=simulation.bluetooth,
         bolt_delay=simulation.bolt,
         style=ReplyStyle(simulation.style),
-    ) as gateway:
-        if settings.json:
-            print_json({"address": gateway.address, "lockers": sorted(simulation.lockers)})
-        else:
-            numbers = ", ".join(str(identifier) for identifier in sorted(simulation.lockers))
-            click.echo(f"A simulated gateway is ready at {gateway.address} with locker {numbers}")
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(gateway)
+        cloud = SimulatedCloud([gateway], host=host, port=simulation.cloud_port) if simulation.cloud else None
+        if cloud is not None:
+            await stack.enter_async_context(cloud)
+        _say_ready(gateway, cloud, as_json=settings.json)
+        portal = await stack.enter_async_context(BlockingPortal())
+        _take_control_lines(portal, gateway, as_json=settings.json)
         await anyio.sleep_forever()
+
+
+def _say_ready(gateway: SimulatedGateway, cloud: SimulatedCloud | None, *, as_json: bool) -> None:
+    if as_json:
+        ready: dict[str, object] = {"address": gateway.address, "lockers": sorted(gateway.lockers)}
+        if cloud is not None:
+            ready |= {"cloud": cloud.url, "username": cloud.username, "password": cloud.password}
+        print_json(ready | {"control_lines": "stdin"})
+        return
+    numbers = ", ".join(str(identifier) for identifier in sorted(gateway.lockers))
+    account = f", and its cloud at {cloud.url} with the account {cloud.username} {cloud.password}" if cloud else ""
+    click.echo(
+        f"A simulated gateway is ready at {gateway.address} with locker {numbers}{account}; "
+        "it takes control lines on standard input, and help lists them"
+    )
+
+
+def _take_control_lines(portal: BlockingPortal, gateway: SimulatedGateway, *, as_json: bool) -> None:
+    """Read control lines on a thread of their own, which ends with the process; only threads can wait for any stdin."""
+    try:
+        source, answers = sys.stdin.fileno(), sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # there is no such file
+        return
+    if sys.platform != "win32":
+        # A process in the background of a terminal would be stopped for reading from it.
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+
+    def read() -> None:
+        for line in _lines(source):
+            # The portal closes when a signal ends the simulation.
+            with suppress(RuntimeError, CancelledError):
+                answer = portal.call(obey, gateway, line)
+                if answer is not None:
+                    text = json.dumps({"done": answer.done, "answer": answer.text}) if as_json else answer.text
+                    with suppress(OSError):  # nobody wants to know
+                        os.write(answers, f"{text}\n".encode())
+
+    threading.Thread(target=read, name="control lines", daemon=True).start()
+
+
+def _lines(source: int) -> Iterator[str]:
+    """Read lines, past the buffers of `sys.stdin`, which the interpreter could not close under a thread that waits."""
+    begun = b""
+    while True:
+        try:
+            data = os.read(source, _CHUNK)
+        except OSError:  # in the background, or the terminal has gone
+            time.sleep(_IN_BACKGROUND)
+            continue
+        *lines, begun = (begun + data).split(b"\n")
+        if not data and begun:
+            lines.append(begun)
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+        if not data:
+            return
+        begun = begun[:_LONGEST_LINE]

@@ -117,12 +117,17 @@ class SimulatedLocker:
         self.battery_mv = max(0, self.battery_mv - whole)
 
     def stray(self, random: Random) -> None:
-        """Let the RSSI wander by one step at most."""
+        """Let the RSSI wander by one step at most, around where it was last put."""
         if self.wander:
+            if abs(self.rssi - self._usual_rssi) > self.wander:
+                self._usual_rssi = self.rssi
             step = self.rssi + random.choice((-1, 0, 1))
             self.rssi = min(max(step, self._usual_rssi - self.wander), self._usual_rssi + self.wander)
 
-    def take_firmware(self) -> None:
-        """Install new firmware: it boots, and does not know where its bolt is until it is turned."""
-        self.version += 1
+    def take_firmware(self, version: int | None = None) -> None:
+        """Install firmware, the next version if none is given.
+
+        It boots, and does not know where its bolt is until it is turned.
+        """
+        self.version = self.version + 1 if version is None else version
         self.state = Bolt.UNKNOWN
