@@ -58,6 +58,18 @@ def test_setup_writes_what_every_command_needs(run, setup, simulated_home, file)
     assert simulated_home.gateway.lockers[NUMBER].state == "open"
 
 
+def test_a_gateway_outside_of_private_networks_is_left_out_unless_told(setup, simulated_home, file):
+    (row,) = simulated_home.cloud.accessories.values()
+    row.address = "gateway.example"
+    result = setup()
+    assert result.exit_code == ExitCode.UNREACHABLE
+    assert "--allow-public" in result.stderr
+    assert not file.exists()
+    assert not simulated_home.cloud.shares
+    assert setup("--allow-public").exit_code == 0
+    assert tomllib.loads(file.read_text())["gateways"]["gateway-1"]["host"] == "gateway.example"
+
+
 def test_nobody_else_can_read_the_file(setup, file):
     assert setup().exit_code == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -45,6 +45,9 @@ _WHEN = "A day, '2026-08-01 16:00', or 16:00 for every day."
 @coordination_options
 @click.option("--share-name", default="thekeys", show_default=True, help="What the shares are called in the cloud.")
 @click.option("--synchronize", is_flag=True, help="Synchronise gateways and lockers too; may install firmware.")
+@click.option(
+    "--allow-public", is_flag=True, help="Take a gateway wherever the cloud says it is, not only on a private network."
+)
 @click.pass_context
 def setup(
     context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any

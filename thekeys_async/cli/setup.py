@@ -29,6 +29,7 @@ from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _SILENT = "none of its gateways has reported to the cloud lately"
+_ELSEWHERE = "the cloud puts its gateway outside of private networks; --allow-public takes it all the same"
 _SWITCHED_OFF = "its share is switched off or has run out; switch it on in the vendor's app, or give --share-name"
 
 
@@ -47,7 +48,7 @@ class LeftOut:
     reason: str
 
 
-def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize: bool) -> None:
+def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize: bool, allow_public: bool) -> None:
     """Find lockers, share them, write the file, and say what to do next.
 
     Raises:
@@ -56,7 +57,11 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
     path = path_of(settings)
     configuration, text = read(settings, path)
     with _waiting(settings, "asking the vendor's cloud ..."):
-        wired, left_out = run(settings, Effect.SHARE, partial(_share, login, settings, configuration, share_name))
+        wired, left_out = run(
+            settings,
+            Effect.SHARE,
+            partial(_share, login, settings, configuration, share_name, allow_public=allow_public),
+        )
     if not wired:
         reasons = "; ".join(f"{each.name or each.identifier}: {each.reason}" for each in left_out)
         sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
@@ -66,8 +71,8 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
     if synchronize:
         with _waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
-            work = partial(_synchronize, coordinator, entries)
-            run(settings, Effect.GATEWAY, partial(within, coordinator, work))
+            synchronization = partial(_synchronize, coordinator, entries)
+            run(settings, Effect.GATEWAY, partial(within, coordinator, synchronization))
     with output.said(Effect.SHARE, as_json=settings.json):
         _report(settings, path, entries, left_out, synchronized=synchronize)
 
@@ -77,15 +82,15 @@ def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
 
 
 async def _share(
-    login: Login, settings: Settings, configuration: Config, share_name: str
+    login: Login, settings: Settings, configuration: Config, share_name: str, *, allow_public: bool
 ) -> tuple[list[Wired], list[LeftOut]]:
     async with login.cloud(settings) as cloud:
-        found = [_through_one(each, configuration) for each in await discover(cloud)]
+        found = [_through_one(each, configuration) for each in await discover(cloud, allow_public=allow_public)]
         with flags_checked():
             wired = await ensure_shares(cloud, found, share_name=share_name)
     now = datetime.now(UTC)
     usable = [each for each in wired if each.share.usable(now)]
-    silent = [(each.locker, _SILENT) for each in found if not each.gateways]
+    silent = [(each.locker, _ELSEWHERE if each.skipped else _SILENT) for each in found if not each.gateways]
     switched_off = [(each.locker, _SWITCHED_OFF) for each in wired if each not in usable]
     return usable, [LeftOut(locker.name, locker.identifier, reason) for locker, reason in silent + switched_off]
 

@@ -10,8 +10,8 @@ from thekeys_async.cloud.errors import CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.http import Request
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.session import Session
+from thekeys_async.protocol.secrets import Secret
 
 _ROOT = "/fr/api/v2"
 _OK = 200
@@ -40,8 +40,8 @@ class Api:
         """Read what a gateway last told; that the cloud knows no more of it is no error."""
         request = Request("read a gateway", f"{_ROOT}/accessoire/get/{known.id}")
         data: Fields | None = None
-        with suppress(NotFoundError):
-            data = await self._data(request, call)
+        with suppress(NotFoundError):  # also as HTTP 404
+            data = (await self.session.ask(request, call)).fields("data", "the answer's data")
         return vocabulary.gateway(known, data, self._zone)
 
     async def shares(self, locker: Locker, call: Call) -> tuple[Share, ...]:
@@ -69,10 +69,9 @@ class Api:
         answer = await self.session.ask(request, call)
         if not answer.has("data"):
             raise CloudProtocolError(f"{request.what}: the answer holds no data")
-        data = answer.fields("data", "the answer's data")
-        if data is None:
-            raise NotFoundError(f"{request.what}: the cloud does not know it", code=_OK)
-        return data
+        if "data" in answer:
+            return answer.required("data", lambda value: Fields.of(value, "the answer's data"))
+        raise NotFoundError(f"{request.what}: the cloud does not know it", code=_OK)
 
     async def _done(self, request: Request, call: Call) -> None:
         answer = await self.session.ask(request, call)

@@ -19,9 +19,9 @@ from thekeys_async.cloud.http import Wire
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
 from thekeys_async.cloud.moments import check_order, rounded
 from thekeys_async.cloud.phone import international
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.cloud.session import Session
 from thekeys_async.cloud.together import for_each
+from thekeys_async.protocol.secrets import Secret
 
 _T = TypeVar("_T")
 
@@ -92,6 +92,11 @@ class Cloud:
     async def aclose(self) -> None:
         """Close the connections; a client of the caller's stays open."""
         await self._wire.aclose()
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the cloud is on this machine, as a simulated one is."""
+        return self._wire.on_loopback
 
     async def account(self) -> Account:
         """Read the account and its lockers.

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from thekeys_async.cloud.models import Share
 from thekeys_async.cloud.moments import split
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 
 Form = Mapping[str, "str | Secret"]
 

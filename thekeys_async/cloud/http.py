@@ -6,19 +6,24 @@ traceback: failures come out as values.
 
 import ipaddress
 import ssl
+from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 import httpx
 
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.forms import Form, encoded
-from thekeys_async.cloud.secret import Secret, blot
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.secrets import Secret
+from thekeys_async.protocol.text import mask, printable
 
 MAX_BODY: Final = 1_000_000
 """The longest answer that is read, in bytes."""
 
-_LAST_PORT = 65535
+_LONGEST_WORDS = 300
+_ENCODED = 3  # characters for one, percent-encoded
 _SILENCE = 10.0
 # A change on a kept connection that the server is just closing would end with nobody knowing whether it was made.
 _LIMITS = httpx.Limits(max_keepalive_connections=0)
@@ -82,14 +87,15 @@ class Wire:
         base_url: Where it is; https, or http on the loopback.
         client: The caller's, which stays open; None makes one.
 
+    Attributes:
+        on_loopback: Whether it is on this machine.
+
     Raises:
         ValueError: The URL is not one to send a password to.
     """
 
     def __init__(self, base_url: str, client: httpx.AsyncClient | None) -> None:
-        url = _checked(base_url)
-        self._base = str(url).rstrip("/")
-        self._on_loopback = _is_loopback(url)
+        self._base, self.on_loopback = _checked(base_url)
         self._client = client
         self._owned = client is None
         self._closed = False
@@ -122,7 +128,7 @@ class Wire:
             ) as response:
                 return await _read(response)
         except httpx.ConnectError as error:
-            words = blot(_said(error), [*request.secrets, *([token] if token else [])])
+            words = said_safely(_said(error), [*request.secrets, *([token] if token else [])])
             return NoAnswer(f"no connection ({words})", sent=False)
         except _FAILED as error:
             return NoAnswer(
@@ -134,32 +140,56 @@ class Wire:
             raise error.with_traceback(None) from None
 
     def _make_client(self) -> httpx.AsyncClient:
-        if self._base.startswith("http:"):
+        if self._base.lower().startswith("http:"):
             # Only ever on the loopback: nothing to encrypt, and loading all the authorities takes a while.
             return httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
-        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self._on_loopback)
+        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self.on_loopback)
 
 
-def _checked(base_url: str) -> httpx.URL:
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in {"https", "http"} or not url.host or not 0 < (url.port or 443) <= _LAST_PORT:
+def _checked(base_url: str) -> tuple[str, bool]:
+    """Return the URL without a slash at its end, and whether it is on the loopback.
+
+    Raises:
+        ValueError: It is not one to send a password to.
+    """
+    # Looked at as it was written: parsers drop line ends, decode a host, and take an empty query for none.
+    written: object = base_url
+    if not isinstance(written, str) or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        raise ValueError("the base URL is ASCII text without blanks or control characters: https://host")
+    if "\\" in base_url:
+        raise ValueError("the base URL holds no backslash")
+    scheme, separator, rest = base_url.partition("://")
+    authority, _, path = rest.partition("/")
+    if not separator or scheme.lower() not in {"https", "http"} or not authority:
         raise ValueError("the base URL is https://host")
-    if url.userinfo or url.query or url.fragment:
+    if "@" in rest or "?" in rest or "#" in rest:
         raise ValueError("the base URL holds no user name, query or fragment")
-    if url.scheme == "http" and not _is_loopback(url):
+    if "%" in authority:
+        raise ValueError("the host of the base URL is written as it is, not percent-encoded")
+    if "%" in path or {".", ".."} & set(path.split("/")):
+        raise ValueError("the path of the base URL is plain: not percent-encoded, and without dots")
+    host = _host(authority)
+    if scheme.lower() == "http" and not _is_loopback(host):
         raise ValueError("the base URL has to be https: a password is sent there")
-    return url
+    return base_url.rstrip("/"), _is_loopback(host)
 
 
-def _is_loopback(url: httpx.URL) -> bool:
+def _host(authority: str) -> str:
     try:
-        return ipaddress.ip_address(url.host).is_loopback
+        address, port = Address.parse(authority), urlsplit(f"//{authority}").port
     except ValueError:
-        return url.host == "localhost"
+        address, port = None, None
+    if address is None or port == 0 or authority.endswith(":") or (":" in address.host and "[" not in authority):
+        raise ValueError("the base URL has a host name or an IP address, and a port from 1 to 65535 if any")
+    return address.host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _headers(request: Request, token: Secret | None) -> dict[str, str]:
@@ -170,6 +200,23 @@ def _headers(request: Request, token: Secret | None) -> dict[str, str]:
         **({"Content-Type": "application/x-www-form-urlencoded"} if request.form is not None else {}),
         **({"Authorization": f"Bearer {token.reveal()}"} if token else {}),
     }
+
+
+def said_safely(words: str, secrets: Iterable[Secret]) -> str:
+    """Make somebody else's words fit for people: without our secrets, printable and short.
+
+    They are cut twice, since masking takes time: at first so far behind the end that no secret is cut through.
+
+    Args:
+        words: What was said.
+        secrets: What may be repeated in it.
+    """
+    known = list(secrets)
+    longest = max((len(secret.reveal()) for secret in known), default=0)
+    words = words[: _LONGEST_WORDS + _ENCODED * longest]
+    for secret in known:
+        words = mask(words, secret.reveal())
+    return printable(words)[:_LONGEST_WORDS]
 
 
 def _said(error: BaseException) -> str:

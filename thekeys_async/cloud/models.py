@@ -4,6 +4,8 @@ from datetime import date, datetime, time, tzinfo
 
 import attrs
 
+from thekeys_async.protocol.secrets import Secret
+
 GATEWAY = 1
 """The accessory type of gateways; 3 is a remote, other numbers are not known here (observed)."""
 
@@ -86,6 +88,10 @@ class Account:
     lockers: tuple[Locker, ...]
 
 
+def _hidden(code: str | None) -> Secret | None:
+    return Secret.of(code)
+
+
 @attrs.frozen
 class Share:
     """A right to open one locker through one accessory.
@@ -98,7 +104,7 @@ class Share:
         accessory: What it is shared with; None if that is gone.
         name: What it is called.
         code: The share code: for a gateway the key of the hash, for a keypad the PIN. None if the cloud keeps it.
-            In no repr.
+            In no repr, and in no field.
         active: Whether it is switched on.
         starts: From when it holds; None for always.
         ends: Until when it holds; None for ever.
@@ -110,12 +116,17 @@ class Share:
     locker_id: int
     accessory: Accessory | None
     name: str
-    code: str | None = attrs.field(repr=False)
+    _code: Secret | None = attrs.field(repr=False, alias="code", converter=_hidden)
     active: bool
     starts: Moment | None
     ends: Moment | None
     description: str
     timezone: tzinfo
+
+    @property
+    def code(self) -> str | None:
+        """The share code, in plain text."""
+        return self._code.reveal() if self._code else None
 
     def usable(self, at: datetime) -> bool:
         """Whether it is switched on and has not run out; its time may still be to come, or be certain hours.

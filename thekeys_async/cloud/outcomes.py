@@ -11,8 +11,8 @@ from thekeys_async.cloud.errors import (
     ShareRejectedError,
 )
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import Answer, NoAnswer, Request
-from thekeys_async.cloud.secret import Secret, blot
+from thekeys_async.cloud.http import Answer, NoAnswer, Request, said_safely
+from thekeys_async.protocol.secrets import Secret
 
 _OK = 200
 _REDIRECT = 300
@@ -26,7 +26,7 @@ _MEANINGS: Mapping[int, tuple[type[CloudError], str]] = {
 }
 _TOO_MANY = 429
 _OUT_OF_ORDER = 500
-_LONGEST_MESSAGE = 300
+_MOST_MESSAGES = 20
 
 
 def refuses_token(outcome: Answer | NoAnswer) -> bool:
@@ -100,6 +100,6 @@ def _rejected(request: Request, answer: Answer, secrets: list[Secret]) -> ShareR
     if not request.changes or not (form or answer.status in _BAD_FORM):
         return None
     words = form + messages.words("global")
-    said = tuple(blot(word, secrets)[:_LONGEST_MESSAGE] for word in words)
+    said = tuple(said_safely(word, secrets) for word in words[:_MOST_MESSAGES])
     text = "; ".join(said) or "no reason given"
     return ShareRejectedError(f"{request.what}: refused: {text}", code=answer.status, cause=text, messages=said)

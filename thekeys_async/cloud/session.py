@@ -14,7 +14,7 @@ from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.flight import Flight
 from thekeys_async.cloud.http import Answer, NoAnswer, Request, Wire
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +105,6 @@ class Session:
 
 def _token_in(fields: Fields) -> Secret:
     for name in ("access_token", "token"):
-        if name in fields:
-            return fields.required(name, values.token)
+        if token := fields.optional(name, values.token):
+            return token
     raise CloudProtocolError("log in: the answer holds no token")

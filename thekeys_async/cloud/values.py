@@ -5,13 +5,15 @@ from datetime import date, datetime, time, tzinfo
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.protocol.secrets import Secret
 
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
-_TOKEN = re.compile(r"[!-~]+")
+_TOKEN = re.compile(r"[!-~]{1,8192}")
 _LARGEST = 2**63
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?![0-9])")
 _TIME = re.compile(r"(?:^|[T ])([0-9]{1,2}):([0-9]{2})(?::[0-9]{2}|$)")
+_FIRST_YEAR = 1971
+_LAST_YEAR = 9998
 _TRUE = frozenset({"1", "true"})
 _FALSE = frozenset({"0", "false", ""})
 
@@ -94,6 +96,7 @@ def moment(value: Any, zone: tzinfo) -> datetime:
         if name and not zone_named(name):
             value = f"{value}{name}"  # an offset, such as +02:00, is the other thing that PHP writes there
     read = datetime.fromisoformat(text(value))
+    _check_year(read)
     return read if read.tzinfo else read.replace(tzinfo=zone)
 
 
@@ -101,7 +104,15 @@ def day(value: Any) -> date:
     """Read a date on the wall calendar, from a date, a moment, or an object of PHP's."""
     if not (match := _DATE.match(_written(value))):
         raise ValueError("not a date")
-    return date(int(match[1]), int(match[2]), int(match[3]))
+    read = date(int(match[1]), int(match[2]), int(match[3]))
+    _check_year(read)
+    return read
+
+
+def _check_year(day: date) -> None:
+    """Refuse what databases write for "never": 0000-00-00, 0001-01-01, -0001-11-30, 1970-01-01, 9999-12-31."""
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ValueError("not a date of a share")
 
 
 def hour(value: Any) -> time:
@@ -116,6 +127,13 @@ def hour(value: Any) -> time:
 
 def _written(value: Any) -> str:
     return text(cast("dict[str, Any]", value)["date"] if isinstance(value, dict) else value)
+
+
+def zone(name: Any) -> tzinfo:
+    """Read the name of a time zone that this machine knows."""
+    if (found := zone_named(name)) is None:
+        raise ValueError("not a time zone")
+    return found
 
 
 def zone_named(name: Any) -> tzinfo | None:

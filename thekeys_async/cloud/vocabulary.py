@@ -3,6 +3,7 @@
 All raise `CloudProtocolError` where an answer can't be understood.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import tzinfo
 from functools import partial
@@ -14,8 +15,10 @@ from thekeys_async.cloud.errors import CloudProtocolError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
 from thekeys_async.cloud.moments import joined
-from thekeys_async.cloud.secret import Secret
 from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.secrets import Secret
+
+_log = logging.getLogger(__name__)
 
 
 def account(data: Fields, username: str, zone: tzinfo) -> Account:
@@ -31,22 +34,32 @@ def account(data: Fields, username: str, zone: tzinfo) -> Account:
     return Account(
         id=data.optional("id", values.natural),
         username=data.optional("username", values.text) or username,
-        lockers=tuple(_locker(item, zone) for item in data.each("serrures", "a locker")),
+        lockers=data.each("serrures", "a locker", partial(_locker, zone=zone)),
     )
 
 
 def _locker(data: Fields, zone: tzinfo) -> Locker:
-    accessories = (item.fields("accessoire", "an accessory") for item in data.each("accessoires", "an accessory"))
-    name = data.optional("timezone", values.text)
     return Locker(
         id=data.required("id", values.natural),
         identifier=data.required("id_serrure", values.natural),
         name=data.optional("nom", values.text) or "",
         battery_mv=data.optional("battery", values.natural),
         version=data.optional("version", values.natural),
-        accessories=tuple(_accessory(item) for item in accessories if item is not None),
-        timezone=(values.zone_named(name) if name else None) or zone,
+        accessories=_accessories(data),
+        timezone=data.optional("timezone", values.zone) or zone,
     )
+
+
+def _accessories(locker: Fields) -> tuple[Accessory, ...]:
+    try:
+        return locker.each("accessoires", "an accessory", _accessory_of_locker)
+    except CloudProtocolError as error:
+        _log.warning("%s: it is taken for one without accessories", error)
+        return ()
+
+
+def _accessory_of_locker(data: Fields) -> Accessory:
+    return _accessory(data.fields("accessoire", "an accessory") or data)
 
 
 def _accessory(data: Fields) -> Accessory:
@@ -88,18 +101,17 @@ def shares(data: Fields, locker: Locker) -> tuple[Share, ...]:
     """Read the shares of a locker with accessories; those with people are the app's business."""
     if not data.has("partages_accessoire"):
         raise CloudProtocolError("the answer has no list of shares")
-    return tuple(_share(item, locker) for item in data.each("partages_accessoire", "a share"))
+    return data.each("partages_accessoire", "a share", partial(_share, locker=locker))
 
 
 def _share(data: Fields, locker: Locker) -> Share:
-    accessory = data.fields("accessoire", "a share's accessory")
     start = data.optional("date_debut", values.day), data.optional("heure_debut", values.hour)
     end = data.optional("date_fin", values.day), data.optional("heure_fin", values.hour)
     active = data.optional("actif", values.flag)
     return Share(
         id=data.required("id", values.natural),
         locker_id=locker.id,
-        accessory=_accessory(accessory) if accessory else None,
+        accessory=data.optional("accessoire", _accessory_of_share),
         name=data.optional("nom", values.text) or "",
         code=data.optional("code", values.code),
         active=active is not False,
@@ -108,6 +120,13 @@ def _share(data: Fields, locker: Locker) -> Share:
         description=data.optional("description", values.text) or "",
         timezone=locker.timezone,
     )
+
+
+def _accessory_of_share(value: object) -> Accessory:
+    try:
+        return _accessory(Fields.of(value, "a share's accessory"))
+    except CloudProtocolError:
+        raise ValueError("not an accessory") from None
 
 
 def created(draft: Share, data: Fields, code: Secret | None) -> Share:
@@ -121,11 +140,12 @@ def created(draft: Share, data: Fields, code: Secret | None) -> Share:
 def of_accessory(found: Iterable[Share], accessory: Accessory, name: str) -> list[Share]:
     """Pick the shares with one accessory under one name; the one to use comes first.
 
-    Two programs that see the same shares choose the same one: an active one before others, then the oldest.
+    Two programs that see the same shares choose the same one: an active one before others, then one whose code is
+    told, then the oldest.
     """
     matching = (
         share
         for share in found
         if share.name == name and share.accessory and share.accessory.identifier == accessory.identifier
     )
-    return sorted(matching, key=lambda share: (not share.active, share.id))
+    return sorted(matching, key=lambda share: (not share.active, share.code is None, share.id))

@@ -74,7 +74,9 @@ def accessory(row: CloudAccessory, now: datetime) -> dict[str, Any]:
         **_short(row),
         "version": row.gateway.version if row.gateway else None,
         "updated_at": _php_date(now),
-        "info": {"ip": row.gateway.address, "last_seen": last_seen.isoformat()} if row.gateway and heard else None,
+        "info": {"ip": row.address or row.gateway.address, "last_seen": last_seen.isoformat()}
+        if row.gateway and heard
+        else None,
     }
 
 

@@ -27,6 +27,7 @@ class CloudAccessory:
         belongs_to: The identifiers of the lockers that a keypad or a remote belongs to.
         reports: Whether the cloud has ever heard of it; if not, its `info` is null.
         silent_for: How long ago it last reported.
+        address: What the cloud says of where it is; None is where the linked gateway is.
         issued: The codes that it has been handed, by the locker's identifier.
     """
 
@@ -38,7 +39,13 @@ class CloudAccessory:
     belongs_to: frozenset[int] = frozenset()
     reports: bool = True
     silent_for: timedelta = timedelta(0)
+    address: str | None = None
     issued: dict[int, frozenset[str]] = attrs.field(factory=dict[int, "frozenset[str]"], repr=False)
+
+    @property
+    def told_address(self) -> str:
+        """Where the cloud says that it is."""
+        return self.address or (self.gateway.address if self.gateway else "")
 
     @property
     def lockers(self) -> frozenset[int]:
