@@ -228,11 +228,11 @@ def test_a_share_has_a_name(setup):
 
 
 def test_lockers_of_one_name_are_told_apart():
-    from thekeys_async.cli.naming import _fresh  # noqa: PLC0415 - no simulated cloud has two lockers of one name
+    from thekeys_async.cli.naming import fresh_name  # noqa: PLC0415 - no simulated cloud has two lockers of one name
 
-    assert _fresh("Porte d'entrée", "1", "locker", ()) == "porte-d-entree"
-    assert _fresh("Porte d'entrée", "2", "locker", {"porte-d-entree"}) == "porte-d-entree-2"
-    assert _fresh("门", "TK/1", "gateway", ()) == "gateway-tk-1"
+    assert fresh_name("Porte d'entrée", "1", "locker", ()) == "porte-d-entree"
+    assert fresh_name("Porte d'entrée", "2", "locker", {"porte-d-entree"}) == "porte-d-entree-2"
+    assert fresh_name("门", "TK/1", "gateway", ()) == "gateway-tk-1"
 
 
 def test_a_link_to_the_file_stays_a_link(setup, file, tmp_path):

@@ -10,7 +10,15 @@ _COMMAND = re.compile(
     r"^\s*(\$ |>>> |import |from \w+ import |await |async |thekeys |pip |python3? |nox |curl )", re.MULTILINE
 )
 _STRANGER = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|https?://[^\s\"'/]+|\b[\w-]+\.(?:local|lan|home)\b")
-_KNOWN = {"192.168.0.2", "192.168.0.26", "192.168.0.27", "http://192.168.0.26", "127.0.0.1", "http://192.168.0.26:80"}
+_KNOWN = {
+    "192.168.0.0",
+    "192.168.0.2",
+    "192.168.0.26",
+    "192.168.0.27",
+    "http://192.168.0.26",
+    "127.0.0.1",
+    "http://192.168.0.26:80",
+}
 
 
 def test_every_fence_is_found(page, blocks, root):

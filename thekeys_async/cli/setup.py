@@ -1,6 +1,6 @@
 """`thekeys setup`: from an account to names that every command takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -19,13 +19,10 @@ from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
-from thekeys_async.cli.targets import path_of, read
+from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
-from thekeys_async.config.errors import ConfigurationError
-from thekeys_async.config.file import save
 from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator
-from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _SILENT = "none of its gateways has reported to the cloud lately"
@@ -67,7 +64,7 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
         sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
         raise other_failure("NothingFound", sentence, ExitCode.UNREACHABLE, as_json=settings.json)
     entries = named(configuration, wired)
-    _save(settings, path, partial(written, text, entries))
+    save_text(settings, path, written(text, entries), after="The shares are there, but ")
     if synchronize:
         with _waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
@@ -104,16 +101,6 @@ def _through_one(found: Discovered, configuration: Config) -> Discovered:
     }
     gateways = sorted(found.gateways, key=lambda gateway: gateway.identifier not in chosen)
     return attrs.evolve(found, gateways=tuple(gateways[:1]))
-
-
-def _save(settings: Settings, path: Path, write: Callable[[], Secret]) -> None:
-    try:
-        save(path, write())
-    except ConfigurationError as error:
-        problem = printable(f"The shares are there, but {error}")
-    else:
-        return
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
 
 
 async def _synchronize(coordinator: Coordinator | None, entries: Sequence[Named]) -> None:

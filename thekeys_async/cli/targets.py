@@ -11,7 +11,7 @@ from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.config.errors import ConfigurationError
-from thekeys_async.config.file import load, missing
+from thekeys_async.config.file import load, missing, save
 from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config, LockerConfig
 from thekeys_async.protocol.secrets import Secret
@@ -159,6 +159,27 @@ def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:
         return load(path) or (Config(), None)
     except ConfigurationError as error:
         problem = printable(str(error))
+    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+
+
+def save_text(settings: Settings, path: Path, text: Secret, *, after: str = "") -> None:
+    """Write the file.
+
+    Args:
+        settings: The flags.
+        path: Where it is.
+        text: What it shall say.
+        after: What has been done before, as the beginning of a sentence.
+
+    Raises:
+        Failure: It can't be written.
+    """
+    try:
+        save(path, text)
+    except ConfigurationError as error:
+        problem = printable(f"{after}{error}")
+    else:
+        return
     raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
 
 

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T", bound=AbstractAsyncContextManager[Any])
 
 
-class Arriving(Generic[_T]):
+class AwaitableContext(Generic[_T]):
     """Something that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
 
     Args:
