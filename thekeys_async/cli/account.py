@@ -11,7 +11,7 @@ import click
 
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import Cloud
-from thekeys_async.cloud.phone import international
+from thekeys_async.cloud.models import international
 from thekeys_async.protocol.secrets import Secret
 
 _UNATTENDED = "Nobody is there to be asked: give --username, or THEKEYS_USERNAME, and THEKEYS_PASSWORD."

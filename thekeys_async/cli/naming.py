@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import tomlkit
 
-from thekeys_async.cloud.wiring import Wired
+from thekeys_async.cloud.discovery import Wired
 from thekeys_async.config.values import Config
 from thekeys_async.protocol.secrets import Secret
 
