@@ -96,7 +96,6 @@ def test_who_is_not_known_is_asked_and_the_password_is_neither_echoed_nor_stored
     answers = f"{cloud.username}\n{cloud.password}\n"
     result = run("setup", "--cloud-url", cloud.url, input=answers)
     assert result.exit_code == 0
-    assert "Password" in result.stderr
     assert cloud.password not in result.output
     assert cloud.password not in file.read_text()
     assert cloud.username not in file.read_text()
@@ -105,8 +104,25 @@ def test_who_is_not_known_is_asked_and_the_password_is_neither_echoed_nor_stored
 def test_nobody_is_there_to_be_asked(run, simulated_home):
     result = run("setup", "--cloud-url", simulated_home.cloud.url, THEKEYS_USERNAME="+33612345678")
     assert result.exit_code == ExitCode.USAGE
-    assert "THEKEYS_PASSWORD" in result.stderr
+    assert result.stderr == "Error: Nobody is there to be asked for the log-in: give THEKEYS_PASSWORD.\n"
+    result = run("shares", "list", "--cloud-url", simulated_home.cloud.url)
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == (
+        "Error: Nobody is there to be asked for the log-in: "
+        "give --username (or THEKEYS_USERNAME) and THEKEYS_PASSWORD.\n"
+    )
     assert not simulated_home.cloud.requests
+
+
+def test_without_a_terminal_one_sentence_is_all_that_is_said(start):
+    for flags in ((), ("--username", "+33612345678")):
+        process = start("setup", *flags)
+        stdout, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stdout) == (ExitCode.USAGE, "")
+        assert stderr.startswith("Error: Nobody is there")
+        assert stderr.count("\n") == 1
+    process = start("setup", "--json")
+    assert json.loads(process.communicate(timeout=30)[1])["exit_code"] == ExitCode.USAGE
 
 
 def test_a_flag_overrides_the_environment(setup, simulated_home):

@@ -68,7 +68,8 @@ def setup(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
     from thekeys_async.cli.setup import run_setup  # noqa: PLC0415 - rich
 
-    run_setup(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    run_setup(settings, log_in(settings, username, country, cloud_url), **how)
 
 
 @click.command()
@@ -100,8 +101,9 @@ def discover(
 
     if sum(each.num_addresses for each in how["networks"]) > MOST_ADDRESSES:
         raise click.UsageError(f"--network: at most {MOST_ADDRESSES} addresses are asked.")
-    login = log_in(username, country, cloud_url) if username else None
-    run_discover(Settings.of(context), Wanted(login=login, **how))
+    settings = Settings.of(context)
+    login = log_in(settings, username, country, cloud_url) if username else None
+    run_discover(settings, Wanted(login=login, **how))
 
 
 @click.group()
@@ -124,7 +126,8 @@ def list_shares(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.show(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    work.show(settings, log_in(settings, username, country, cloud_url), **how)
 
 
 @shares.command("create")
@@ -151,7 +154,8 @@ def create_share(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
     wanted = work.Wanted(**how)
-    work.create(Settings.of(context), log_in(username, country, cloud_url), wanted)
+    settings = Settings.of(context)
+    work.create(settings, log_in(settings, username, country, cloud_url), wanted)
 
 
 @shares.command("revoke")
@@ -165,4 +169,5 @@ def revoke_share(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.revoke(Settings.of(context), log_in(username, country, cloud_url), number)
+    settings = Settings.of(context)
+    work.revoke(settings, log_in(settings, username, country, cloud_url), number)
