@@ -1,7 +1,9 @@
 """`thekeys setup`: what it asks, what it writes, and that the names work afterwards."""
 
 import json
+import os
 import stat
+import time
 import tomllib
 from datetime import timedelta
 
@@ -68,6 +70,39 @@ def test_a_gateway_outside_of_private_networks_is_left_out_unless_told(setup, si
     assert not simulated_home.cloud.shares
     assert setup("--allow-public").exit_code == 0
     assert tomllib.loads(file.read_text())["gateways"]["gateway-1"]["host"] == "gateway.example"
+
+
+def test_the_next_steps_name_each_gateway_with_its_lockers(run, setup, simulated_home, simulated_gateway_factory):
+    annex = simulated_gateway_factory([SimulatedLocker(2), SimulatedLocker(3)])
+    simulated_home.cloud.add_gateway(annex, name="Annex")
+    shown = setup().stdout
+    assert "'thekeys setup --synchronize'" in shown
+    steps = [line.strip() for line in shown.splitlines() if line.startswith("  thekeys")]
+    assert sorted(steps) == [
+        "thekeys synchronize annex && thekeys synchronize_locker porte-2 && thekeys synchronize_locker porte-3",
+        f"thekeys synchronize gateway-1 && thekeys synchronize_locker {NAME}",
+    ]
+    for step in steps:
+        for command in step.split(" && "):
+            assert run(*command.split()[1:]).exit_code == 0
+    for name in ("porte-2", "porte-3", NAME):
+        assert run("open", name).exit_code == 0
+
+
+def test_a_refusal_right_after_it_asks_first_whether_all_is_synchronised(run, setup, simulated_home, file):
+    assert setup("--synchronize").exit_code == 0
+    share = file.read_text()
+    file.write_text(share.replace(codes_of(simulated_home)[0], "another"))  # as one that the gateway has not yet
+    result = run("open", NAME)
+    assert result.exit_code == ExitCode.REFUSED
+    first = f"Not synchronised yet? Run 'thekeys synchronize gateway-1' and 'thekeys synchronize_locker {NAME}'"
+    assert first in result.stderr
+    assert result.stderr.index(first) < result.stderr.index("check the share code")
+    # A code of the command line is not of the file, and an old file has been synchronised long ago.
+    assert "Not synchronised" not in run("open", NAME, "-c", "third").stderr
+    long_ago = time.time() - 3 * 24 * 3600
+    os.utime(file, (long_ago, long_ago))
+    assert "Not synchronised" not in run("open", NAME).stderr
 
 
 def test_nobody_else_can_read_the_file(setup, file):
