@@ -195,7 +195,8 @@ class Call(Generic[_T]):
             if self._endpoint.command and tried.sent:
                 self._shared.count_command(self._request.identifier)
             if self._observer:
-                tried.tell_end(retried=tried.error is not None and not self._ends_with(tried))
+                again = tried.error is not None and not self._ends_with(tried)
+                tried.tell_end(retried=again and tried.ended < budget.send_by)
         return tried
 
     def _ends_with(self, tried: CallAttempt) -> bool:

@@ -57,6 +57,8 @@ class GatewayTracker:
         told = self._told
         if told is None:
             told = _Told(answers=not first_is_news, version=version)
+        if told.version is None and not first_is_news:
+            told = attrs.evolve(told, version=version)  # that somebody has asked for it is no change
         self._told = now
         return None if now == told else self._update(None, phase, version, at)
 
