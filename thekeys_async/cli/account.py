@@ -54,7 +54,7 @@ def log_in(username: str | None, country: str | None, cloud_url: str | None) -> 
     """
     try:
         given = username or click.prompt("Phone number of the account", err=True)
-        number = _checked(given, country)
+        number = phone_number(given, country)
         password = Secret.of(os.environ.get("THEKEYS_PASSWORD")) or Secret.of(
             click.prompt("Password", hide_input=True, err=True)
         )
@@ -67,11 +67,21 @@ def log_in(username: str | None, country: str | None, cloud_url: str | None) -> 
     return Login(number, password, cloud_url)
 
 
-def _checked(number: str, country: str | None) -> str:
+def phone_number(number: str, country: str | None, what: str = "The account's user name") -> str:
+    """Read a phone number.
+
+    Args:
+        number: As it was typed.
+        country: Whose national numbers are understood.
+        what: What it is, for the message.
+
+    Raises:
+        click.UsageError: It is none.
+    """
     try:
         return international(number, country)
     except ValueError:
-        words = "The account's user name is a phone number, written internationally: +33612345678."
+        words = f"{what} is a phone number, written internationally: +33612345678."
         raise click.UsageError(f"{words} '--country FR' allows 0612345678.") from None
 
 
