@@ -69,7 +69,8 @@ def setup(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
     from thekeys_async.cli.setup import run_setup  # noqa: PLC0415 - rich
 
-    run_setup(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    run_setup(settings, log_in(settings, username, country, cloud_url), **how)
 
 
 @click.command()
@@ -101,8 +102,9 @@ def discover(
 
     if sum(each.num_addresses for each in how["networks"]) > MOST_ADDRESSES:
         raise click.UsageError(f"--network: at most {MOST_ADDRESSES} addresses are asked.")
-    login = log_in(username, country, cloud_url) if username else None
-    run_discover(Settings.of(context), Wanted(login=login, **how))
+    settings = Settings.of(context)
+    login = log_in(settings, username, country, cloud_url) if username else None
+    run_discover(settings, Wanted(login=login, **how))
 
 
 @click.group()
@@ -125,7 +127,8 @@ def list_shares(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.show(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    work.show(settings, log_in(settings, username, country, cloud_url), **how)
 
 
 @shares.command("create")
@@ -152,7 +155,8 @@ def create_share(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
     wanted = work.Wanted(**how)
-    work.create(Settings.of(context), log_in(username, country, cloud_url), wanted)
+    settings = Settings.of(context)
+    work.create(settings, log_in(settings, username, country, cloud_url), wanted)
 
 
 @shares.command("revoke")
@@ -166,7 +170,8 @@ def revoke_share(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.revoke(Settings.of(context), log_in(username, country, cloud_url), number)
+    settings = Settings.of(context)
+    work.revoke(settings, log_in(settings, username, country, cloud_url), number)
 
 
 @shares.command("invite")
@@ -188,7 +193,8 @@ def invite(
     from thekeys_async.cli.account import log_in, phone_number  # noqa: PLC0415 - httpx
 
     phone = phone_number(how.pop("phone"), country, "Whom to share with")
-    work.invite(Settings.of(context), log_in(username, country, cloud_url), phone=phone, **how)
+    settings = Settings.of(context)
+    work.invite(settings, log_in(settings, username, country, cloud_url), phone=phone, **how)
 
 
 def _switch(word: str, *, active: bool, does: str) -> None:
@@ -203,7 +209,8 @@ def _switch(word: str, *, active: bool, does: str) -> None:
         from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
         from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-        work.switch(Settings.of(context), log_in(username, country, cloud_url), active=active, **how)
+        settings = Settings.of(context)
+        work.switch(settings, log_in(settings, username, country, cloud_url), active=active, **how)
 
     del switch
 
@@ -228,7 +235,8 @@ def reboot(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
     from thekeys_async.cli.reboot import run_reboot  # noqa: PLC0415 - rich
 
-    if not how["yes"] and sys.stdin.isatty():
+    if not how["yes"] and sys.stdin is not None and sys.stdin.isatty():
         question = "Reboot the gateway: it is away for some seconds, and drops what it does. Go on?"
         click.confirm(question, abort=True, err=True)
-    run_reboot(Settings.of(context), log_in(username, country, cloud_url), how["gateway"])
+    settings = Settings.of(context)
+    run_reboot(settings, log_in(settings, username, country, cloud_url), how["gateway"])

@@ -42,6 +42,7 @@ class Settings:
         config: What `--config` says, or None.
         state_dir: What `--state-dir` says, or None.
         no_coordination: Whether turns and timestamps are shared with no other process.
+        first_advice: What to say first where the gateway refuses the share code.
     """
 
     typed: str | None = None
@@ -56,6 +57,7 @@ class Settings:
     config: str | None = None
     state_dir: str | None = None
     no_coordination: bool = False
+    first_advice: str = ""
 
     @property
     def given_host(self) -> str | None:

@@ -1,5 +1,6 @@
 """`thekeys setup`: from an account to names that every command takes."""
 
+import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -133,14 +134,31 @@ def _report(
     table = fitted(fields, rows, output.console())
     output.print_rich(table, f"Written to {printable(str(path))}; nobody but you can read it.")
     if not synchronized:
-        gateways = sorted({each.gateway for each in entries})
         output.print_rich(
-            f"A new share works once its gateway and locker have been synchronised, which happens by itself or with "
-            f"'thekeys synchronize {gateways[0]}' and 'thekeys synchronize_locker {entries[0].locker}'."
+            "A new share works once its gateway and locker have been synchronised. That happens by itself, with "
+            "'thekeys setup --synchronize', or gateway by gateway:",
+            *_synchronizations(entries),
         )
-    output.print_rich(f"Then: thekeys open {entries[0].locker}")
+    output.print_rich(f"Then: thekeys open {printable(shlex.quote(entries[0].locker))}")
     for other in left_out:
         click.echo(f"Left out: {printable(other.name)} ({other.identifier}): {other.reason}.", err=True)
+
+
+def _synchronizations(entries: Sequence[Named]) -> list[str]:
+    """Write for each gateway the line that synchronises it and its lockers."""
+    lockers: dict[str, list[str]] = {}
+    for each in entries:
+        lockers.setdefault(each.gateway, []).append(each.locker)
+    return [
+        "  "
+        + " && ".join(
+            [
+                f"thekeys synchronize {printable(shlex.quote(gateway))}",
+                *(f"thekeys synchronize_locker {printable(shlex.quote(name))}" for name in names),
+            ]
+        )
+        for gateway, names in lockers.items()
+    ]
 
 
 def _as_json(path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut]) -> object:
