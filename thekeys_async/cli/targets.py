@@ -18,6 +18,10 @@ from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 
+def _hidden(codes: Mapping[int, str]) -> dict[int, Secret]:
+    return {identifier: Secret(code) for identifier, code in codes.items()}
+
+
 @attrs.frozen
 class Watched:
     """A gateway to be watched.
@@ -25,12 +29,16 @@ class Watched:
     Attributes:
         host: Its address.
         name: What the file calls it, or None.
-        codes: The share codes for its lockers, by their numbers.
     """
 
     host: str
     name: str | None = None
-    codes: Mapping[int, str] = attrs.field(factory=dict[int, str], repr=False)
+    _codes: Mapping[int, Secret] = attrs.field(factory=dict[int, str], converter=_hidden)
+
+    @property
+    def codes(self) -> dict[int, str]:
+        """The share codes for its lockers, by their numbers."""
+        return {identifier: code.reveal() for identifier, code in self._codes.items()}
 
 
 def gateway_named(settings: Settings) -> Settings:
