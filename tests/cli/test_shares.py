@@ -57,6 +57,14 @@ def test_from_nothing_to_a_guest_and_back(shares, keypad, simulated_home):
     assert simulated_home.cloud.shares == ()
 
 
+def test_a_keypad_wants_digits(shares, keypad, simulated_home):
+    result = shares("create", LOCKER, "--with", "pad", "--name", "Ada")
+    assert result.exit_code == ExitCode.USAGE
+    assert "A keypad wants digits: give them with --pin" in result.stderr
+    assert not simulated_home.cloud.shares
+    assert shares("create", LOCKER, "--with", "pad", "--name", "Ada", "--pin", PIN).exit_code == 0
+
+
 def test_a_table_shows_no_code_unless_it_is_asked_for(shares, keypad, simulated_home):
     created = shares("create", LOCKER, "--with", "TK-KP-7", "--name", "Ada", THEKEYS_PIN=PIN)
     assert created.exit_code == 0
@@ -112,8 +120,8 @@ def test_a_name_of_the_configuration_file(shares, simulated_home, tmp_path):
     ("arguments", "says"),
     [
         (("create", LOCKER), "--name"),
-        (("create", LOCKER, "--with", "TK-KP-7", "--name", ""), "has a name"),
-        (("create", LOCKER, "--with", "TK-KP-7", "--name", "\udcff"), "can't be sent"),
+        (("create", LOCKER, "--with", "TK-KP-7", "--name", "", "--pin", PIN), "has a name"),
+        (("create", LOCKER, "--with", "TK-KP-7", "--name", "\udcff", "--pin", PIN), "can't be sent"),
         (("create", LOCKER, "--name", "a", "--with", "Pad"), "TK-KP-7 (Pad), TK-KP-8 (Pad)"),
         (("create", LOCKER, "--name", "a"), "Say through what"),
         (("create", "7", "--name", "a"), "Say which locker"),

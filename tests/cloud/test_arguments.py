@@ -10,7 +10,7 @@ from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSListener
 
 from thekeys_async.cloud import Clock, Cloud, CloudUnreachableError
-from thekeys_async.cloud.phone import international
+from thekeys_async.cloud.models import international
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from thekeys_async.cloud import Accessory, Clock, Cloud, CloudError, Locker, Share, discover
-from thekeys_async.cloud.values import zone_named
+from thekeys_async.cloud.fields import zone_named
 
 PARIS = zone_named("Europe/Paris")
 GATEWAY = Accessory(9, "G", "gateway", 1)

@@ -64,12 +64,19 @@ class Budget:
     slept: float | None = None
 
     @classmethod
-    def start(cls, timeout: float | None, *, command: bool) -> "Budget":
-        """Start the time of a call."""
+    def start(cls, timeout: float | None, *, command: bool, send_within: float | None = None) -> "Budget":
+        """Start the time of a call.
+
+        Args:
+            timeout: All of it, in seconds; None for no limit.
+            command: Whether an answer that could not be awaited must not be caused.
+            send_within: Seconds after which nothing is sent any more, where the caller says so.
+        """
         seconds = math.inf if timeout is None else timeout
         now = anyio.current_time()
         reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
-        return cls(seconds, now, now + seconds, now + seconds - reserve, seconds_slept() if command else None)
+        to_send = seconds - reserve if send_within is None else min(seconds - reserve, send_within)
+        return cls(seconds, now, now + seconds, now + to_send, seconds_slept() if command else None)
 
     def for_recovery(self, endpoint: Endpoint, now: float) -> "Budget":
         """What is left of a call's budget for the synchronisation that its turn needs.

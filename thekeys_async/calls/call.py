@@ -1,7 +1,8 @@
-"""One call to a gateway from beginning to end: wait for the turn, send, understand, try again where that is right."""
+"""One call to a gateway from beginning to end: wait for the turn, send, parse_reply, try again where that is right."""
 
 import logging
 import math
+import sys
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
@@ -9,6 +10,7 @@ import anyio
 import attrs
 
 from thekeys_async.calls.budgets import Budget
+from thekeys_async.calls.observing import CallObserver
 from thekeys_async.calls.open_calls import OpenCalls
 from thekeys_async.calls.retries import Step, next_step
 from thekeys_async.protocol import replies
@@ -24,11 +26,11 @@ from thekeys_async.protocol.errors import (
     unusable,
 )
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import Outgoing, Question
+from thekeys_async.protocol.requests import Request, SignedRequest
 from thekeys_async.protocol.secrets import Signed
 from thekeys_async.transport.wire import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
-from thekeys_async.turns.shared import Lane
+from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
 
 _log = logging.getLogger("thekeys_async")
@@ -36,7 +38,7 @@ _T = TypeVar("_T")
 _CLOCK_STAYS_SET = 300.0
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
-Understand = Callable[[Endpoint, Reply], _T]
+ParseReply = Callable[[Endpoint, Reply], _T]
 """Makes a value of a reply, or raises what the reply means."""
 
 
@@ -63,9 +65,11 @@ class Answer(Generic[_T]):
 class _Try(Attempt):
     """One attempt and how it went: without an error, its value was understood."""
 
-    lane: Lane = attrs.field(kw_only=True)
+    shared: SharedGateway = attrs.field(kw_only=True)
     waiter: Waiter = attrs.field(kw_only=True)
-    question: Question = attrs.field(kw_only=True)
+    observer: CallObserver | None = attrs.field(kw_only=True, default=None)
+    number: int = attrs.field(kw_only=True, default=0)
+    request: Request = attrs.field(kw_only=True)
     budget: Budget = attrs.field(kw_only=True)
     began: float = attrs.field(kw_only=True)
     ended: float = 0.0
@@ -82,7 +86,7 @@ class _Try(Attempt):
         """Whether trying again takes long; a connection that broke is worth another try at once."""
         return self.step is Step.BACK_OFF or self.hung
 
-    def prepare(self) -> Outgoing:
+    def prepare(self) -> SignedRequest:
         """Take a timestamp and sign, at the last moment.
 
         Raises:
@@ -93,8 +97,12 @@ class _Try(Attempt):
             raise Dismissed
         if self.budget.is_too_late:
             raise OutOfTime
-        self.stamp = self.lane.stamp(signed=self.question.endpoint.signed)
-        return self.question.sign(self.stamp.value if self.stamp else None)
+        self.stamp = self.shared.stamp(signed=self.request.endpoint.signed)
+        timestamp = self.stamp.value if self.stamp else None
+        signed = self.request.sign(timestamp)
+        if self.observer:
+            self.observer.sent(self.number, timestamp)
+        return signed
 
 
 class Call(Generic[_T]):
@@ -102,68 +110,88 @@ class Call(Generic[_T]):
 
     def __init__(
         self,
-        lane: Lane,
+        shared: SharedGateway,
         wire: Wire,
-        question: Question,
-        understand: Understand[_T],
+        request: Request,
+        parse_reply: ParseReply[_T],
         *,
         open_calls: OpenCalls,
-        recover_clock: bool = True,
+        recover_clock: bool,
+        observer: CallObserver | None,
     ) -> None:
         self._open_calls = open_calls
-        self._lane = lane
+        self._observer = observer
+        self._shared = shared
         self._wire = wire
-        self._question = question
-        self._endpoint = question.endpoint
-        self._understand = understand
+        self._request = request
+        self._endpoint = request.endpoint
+        self._parse_reply = parse_reply
         self._recover_clock = recover_clock
         self._taken: tuple[Step, ...] = ()
         self._attempts = 0
-        self._insist = True
+        self._wait_if_busy = True
 
-    async def run(self, timeout: float | None, *, shares: bool = False, insist: bool = True) -> Answer[_T]:
+    async def run(
+        self,
+        timeout: float | None,
+        *,
+        send_within: float | None = None,
+        coalesce: bool = False,
+        wait_if_busy: bool = True,
+    ) -> Answer[_T]:
         """Make the call.
 
         Args:
             timeout: The time budget in seconds; None for no limit.
-            shares: Whether another call's answer to the same question serves as well.
-            insist: Whether it is asked again when the gateway is busy, hangs or is not there; a poll is not, as the
-                next one comes anyway.
+            send_within: Seconds after which it is not sent any more; None if its time budget alone says so.
+            coalesce: Whether another call's answer to the same request serves as well.
+            wait_if_busy: Whether it is asked again when the gateway is busy, hangs or is not there; a poll is not, as
+                the next one comes anyway.
 
         Raises:
             TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
         """
-        budget = Budget.start(timeout, command=self._endpoint.command)
-        self._insist = insist
-        self._lane.enter()
+        budget = Budget.start(timeout, command=self._endpoint.command, send_within=send_within)
+        self._wait_if_busy = wait_if_busy
+        self._shared.enter()
         try:
-            return await self._until_answered(budget, self._endpoint.name if shares else None)
+            answer = await self._until_answered(budget, self._endpoint.name if coalesce else None)
+        except BaseException as error:
+            if self._observer:
+                self._observer.over(self._attempts, error, anyio.current_time() - budget.started)
+            raise
+        else:
+            if self._observer:
+                self._observer.over(self._attempts, None, answer.duration)
+            return answer
         finally:
-            self._lane.leave()
+            self._shared.leave()
 
-    async def _until_answered(self, budget: Budget, shares: str | None) -> Answer[_T]:
-        turns = self._lane.turns
+    async def _until_answered(self, budget: Budget, coalesce: str | None) -> Answer[_T]:
+        turns = self._shared.turns
         endpoint = self._endpoint
-        waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, shares=shares)
+        waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, coalesce=coalesce)
         self._open_calls.add(waiter, turns)
         try:
-            return await self._with_retries(waiter, budget, shares)
+            return await self._with_retries(waiter, budget, coalesce)
         except Dismissed:
             raise GatewayClosedError(f"{endpoint.name} was not sent: the gateway object was closed meanwhile") from None
         finally:
             self._open_calls.remove(waiter)
 
-    async def _with_retries(self, waiter: Waiter, budget: Budget, shares: str | None) -> Answer[_T]:
-        turns = self._lane.turns
+    async def _with_retries(self, waiter: Waiter, budget: Budget, coalesce: str | None) -> Answer[_T]:
+        turns = self._shared.turns
         endpoint = self._endpoint
         last: TheKeysError | None = None
-        now = budget.started
+        now = since = budget.started
         while True:
             try:
                 now = await turns.acquire(waiter, now, budget.send_by)
-                if waiter.gift is not None:
-                    return self._answer(self._understand(endpoint, waiter.gift), None, budget, now)
-                tried = await self._take_turn(waiter, budget, shares, now)
+                if waiter.shared_reply is not None:
+                    return self._answer(self._parse_reply(endpoint, waiter.shared_reply), None, budget, now)
+                if self._observer:
+                    self._observer.waited(self._attempts + 1, now - since)
+                tried = await self._take_turn(waiter, budget, coalesce, now)
             except TooFarAheadError:
                 now = anyio.current_time()
                 continue
@@ -171,9 +199,10 @@ class Call(Generic[_T]):
                 raise last or self._not_sent(budget) from None
             if tried.error is None:
                 return self._answer(cast("_T", tried.value), tried.stamp, budget, tried.ended)
-            if tried.step is Step.FAIL or (tried.would_wait and not self._insist):
+            if tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy):
                 raise tried.error
             last, now = tried.error, tried.ended
+            since = now
             waiter.catch_up = tried.step is Step.CATCH_UP
             if waiter.catch_up:
                 last = self._out_of_time_for_the_clock(tried.error)
@@ -181,40 +210,59 @@ class Call(Generic[_T]):
     def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
         return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
 
-    async def _take_turn(self, waiter: Waiter, budget: Budget, shares: str | None, now: float) -> _Try:
+    async def _take_turn(self, waiter: Waiter, budget: Budget, coalesce: str | None, now: float) -> _Try:
         """Send the request once, and give the turn back however that ends."""
-        arrivals = self._lane.turns.arrivals
+        arrivals = self._shared.turns.arrivals
         tried = _Try(
-            lane=self._lane, waiter=waiter, question=self._question, budget=budget, began=now, send_by=budget.send_by
+            shared=self._shared,
+            waiter=waiter,
+            request=self._request,
+            budget=budget,
+            began=now,
+            send_by=budget.send_by,
+            observer=self._observer,
+            number=self._attempts + 1,
         )
         try:
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
                 raise OutOfTime
-            await self._exchange(tried, self._understand)
+            await self._exchange(tried, self._parse_reply)
             self._attempts += tried.sent
             self._learn(tried)
             if tried.error:
                 tried.step = await self._decide(tried, tried.error, budget)
-            elif shares and tried.reply:
-                self._lane.turns.share(shares, tried.reply, arrivals)
+            elif coalesce and tried.reply:
+                self._shared.turns.answer_waiting(coalesce, tried.reply, arrivals)
         finally:
             failed = tried.step in _PASSING
             tried.ended = anyio.current_time()
             if failed or tried.sent:
-                self._lane.trouble = tried.error if failed else None
-            self._lane.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed, refused=tried.refused)
+                self._shared.trouble = tried.error if failed else None
+            self._shared.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed, refused=tried.refused)
             if self._endpoint.command and tried.sent:
-                self._lane.count_command(self._question.identifier)
+                self._shared.count_command(self._request.identifier)
+            if self._observer:
+                self._tell_end(self._observer, tried)
         return tried
+
+    def _tell_end(self, observer: CallObserver, tried: _Try) -> None:
+        """Tell the observer what came of an attempt; of one that came to nothing before it was begun, nothing."""
+        raised = sys.exception()
+        if tried.error is None and not tried.sent:
+            return
+        retried = tried.error is not None and tried.step is not Step.FAIL and raised is None
+        retried = retried and (self._wait_if_busy or not tried.would_wait)
+        seconds = tried.ended - tried.began
+        observer.ended(tried.number, raised or tried.error, sent=tried.sent, retried=retried, seconds=seconds)
 
     def _learn(self, tried: _Try) -> None:
         """Remember whether the gateway has refused the timestamp: then it binds nobody."""
         if not tried.stamp or not tried.sent:
             return
         tried.refused = isinstance(tried.error, InvalidHmacError)
-        allocator = self._lane.allocator
+        allocator = self._shared.allocator
         if not tried.error:
-            self._lane.accepted += 1
+            self._shared.accepted += 1
         if not tried.refused:
             allocator.may_be_accepted(tried.stamp)
         elif Step.CATCH_UP in self._taken:
@@ -237,8 +285,8 @@ class Call(Generic[_T]):
         if step is Step.SET_CLOCK:
             return await self._set_clock(tried, budget)
         if step is Step.JUMP_AHEAD:
-            self._lane.allocator.jump_ahead()
-        elif step is Step.CATCH_UP and self._lane.allocator.wait(careful=True) > budget.left_to_send:
+            self._shared.allocator.jump_ahead()
+        elif step is Step.CATCH_UP and self._shared.allocator.wait(careful=True) > budget.left_to_send:
             tried.error = self._out_of_time_for_the_clock(error)
             return Step.FAIL
         return step
@@ -250,16 +298,16 @@ class Call(Generic[_T]):
 
     async def _set_clock(self, tried: _Try, budget: Budget) -> Step:
         """Synchronise the gateway because its clock is not set, once for all who meet that, inside this turn."""
-        lane = self._lane
-        if not self._recover_clock or anyio.current_time() - lane.clock_set_at < _CLOCK_STAYS_SET:
+        shared = self._shared
+        if not self._recover_clock or anyio.current_time() - shared.clock_set_at < _CLOCK_STAYS_SET:
             return Step.FAIL
-        _log.warning("%s: the clock is not set; synchronising the gateway", lane.key)
-        await anyio.sleep(lane.settings.pacing.bluetooth)
+        _log.warning("%s: the clock is not set; synchronising the gateway", shared.key)
+        await anyio.sleep(shared.settings.pacing.bluetooth)
         now = anyio.current_time()
         allowed = budget.for_recovery(self._endpoint, now)
-        question = Question(SYNCHRONIZE)
+        request = Request(SYNCHRONIZE)
         synchronization = _Try(
-            lane=lane, waiter=tried.waiter, question=question, budget=allowed, began=now, send_by=allowed.send_by
+            shared=shared, waiter=tried.waiter, request=request, budget=allowed, began=now, send_by=allowed.send_by
         )
         try:
             await self._exchange(synchronization, replies.check_done)
@@ -270,51 +318,51 @@ class Call(Generic[_T]):
             tried.error = synchronization.error
             return Step.BACK_OFF
         # Also if its answer was lost: it may have worked, and asking every caller's own would be no better.
-        lane.clock_set_at = anyio.current_time()
+        shared.clock_set_at = anyio.current_time()
         return Step.ONCE_MORE
 
-    async def _exchange(self, tried: _Try, understand: Understand[object]) -> None:
+    async def _exchange(self, tried: _Try, parse_reply: ParseReply[object]) -> None:
         """Send a request and understand the answer, all that can be known of it going into `tried`.
 
         Raises:
             OutOfTime: Nothing was sent, because too little of the budget was left.
             Dismissed: Nothing was sent, because the gateway object was closed.
         """
-        endpoint, budget = tried.question.endpoint, tried.budget
+        endpoint, budget = tried.request.endpoint, tried.budget
         scope = anyio.CancelScope(deadline=budget.attempt_ends(endpoint, tried.began))
         try:
             with scope:
-                self._lane.use(self._wire)
+                self._shared.use(self._wire)
                 tried.reply = await self._wire.exchange(tried.prepare, tried, fresh=endpoint.command)
-                if tried.stamp and tried.question.code:
-                    tried.reply = attrs.evolve(tried.reply, signed=Signed(tried.question.code, tried.stamp.value))
-                tried.value = understand(endpoint, tried.reply)
+                if tried.stamp and tried.request.code:
+                    tried.reply = attrs.evolve(tried.reply, signed=Signed(tried.request.code, tried.stamp.value))
+                tried.value = parse_reply(endpoint, tried.reply)
         except ExchangeError as error:
             tried.error = _failure(endpoint, error)
         except TheKeysError as error:
             tried.error = error
         except BaseException:
-            self._warn_of_loose_end(tried)
+            self._warn_if_command_was_sent(tried)
             raise
         if scope.cancelled_caught:
             tried.hung = True
             tried.error = _given_up(endpoint, budget, sent=tried.sent)
         if isinstance(tried.error, GatewayBusyError):
-            tried.error.phase = self._lane.phase
-        _log.debug("%s %s: %s", self._lane.key, endpoint.name, tried.error or "answered")
+            tried.error.phase = self._shared.phase
+        _log.debug("%s %s: %s", self._shared.key, endpoint.name, tried.error or "answered")
 
-    def _warn_of_loose_end(self, tried: _Try) -> None:
-        endpoint = tried.question.endpoint
+    def _warn_if_command_was_sent(self, tried: _Try) -> None:
+        endpoint = tried.request.endpoint
         if tried.sent and endpoint.command:
             what = "the door may have moved" if endpoint.door else "it may have been carried out"
-            _log.warning("%s %s was cancelled after it had been sent: %s", self._lane.key, endpoint.name, what)
+            _log.warning("%s %s was cancelled after it had been sent: %s", self._shared.key, endpoint.name, what)
 
     def _not_sent(self, budget: Budget) -> TheKeysError:
         """Why a call has spent its time in the queue."""
         text = f"{self._endpoint.name} was not sent within its time budget of {budget.seconds:g} s"
-        match self._lane.trouble:
+        match self._shared.trouble:
             case GatewayBusyError() as busy:
-                return GatewayBusyError(f"{text}: {busy}", code=busy.code, cause=busy.cause, phase=self._lane.phase)
+                return GatewayBusyError(f"{text}: {busy}", code=busy.code, cause=busy.cause, phase=self._shared.phase)
             case GatewayUnreachableError() as unreachable:
                 return GatewayUnreachableError(f"{text}: {unreachable}")
             case _:

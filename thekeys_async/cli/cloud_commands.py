@@ -7,7 +7,14 @@ from typing import Any
 import click
 
 from thekeys_async.cli import completion
-from thekeys_async.cli.options import Settings, cloud_options, coordination_options
+from thekeys_async.cli.options import (
+    MOST_ADDRESSES,
+    Settings,
+    cloud_options,
+    coordination_options,
+    discover_options,
+    network,
+)
 from thekeys_async.protocol.secrets import Secret
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -61,7 +68,42 @@ def setup(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
     from thekeys_async.cli.setup import run_setup  # noqa: PLC0415 - rich
 
-    run_setup(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    run_setup(settings, log_in(settings, username, country, cloud_url), **how)
+
+
+@click.command()
+@discover_options
+@click.option(
+    "--network",
+    "networks",
+    type=network,
+    multiple=True,
+    metavar="NETWORK",
+    help="Ask all addresses of a network of yours, for example 192.168.0.0/24. May be given several times.",
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=80, show_default=True, help="The port that --network asks."
+)
+@click.option("--save", is_flag=True, help="Write what was found into the configuration file.")
+@click.pass_context
+def discover(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Find gateways, without an account.
+
+    It asks thekeys.local, the gateways of the configuration file and, where an account is given, those that reported to
+    the cloud lately. With --network it asks every address there, 64 at a time and half a second each: only for status
+    and lockers.
+    """
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+    from thekeys_async.cli.discover import Wanted, run_discover  # noqa: PLC0415 - rich and the client
+
+    if sum(each.num_addresses for each in how["networks"]) > MOST_ADDRESSES:
+        raise click.UsageError(f"--network: at most {MOST_ADDRESSES} addresses are asked.")
+    settings = Settings.of(context)
+    login = log_in(settings, username, country, cloud_url) if username else None
+    run_discover(settings, Wanted(login=login, **how))
 
 
 @click.group()
@@ -84,7 +126,8 @@ def list_shares(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.show(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    work.show(settings, log_in(settings, username, country, cloud_url), **how)
 
 
 @shares.command("create")
@@ -111,7 +154,8 @@ def create_share(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
     wanted = work.Wanted(**how)
-    work.create(Settings.of(context), log_in(username, country, cloud_url), wanted)
+    settings = Settings.of(context)
+    work.create(settings, log_in(settings, username, country, cloud_url), wanted)
 
 
 @shares.command("revoke")
@@ -125,4 +169,5 @@ def revoke_share(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.revoke(Settings.of(context), log_in(username, country, cloud_url), number)
+    settings = Settings.of(context)
+    work.revoke(settings, log_in(settings, username, country, cloud_url), number)

@@ -1,10 +1,11 @@
 """The flags that all actions share. They count before the action and after it; what stands after it wins."""
 
+import ipaddress
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import click
@@ -12,6 +13,11 @@ import click
 from thekeys_async.protocol.secrets import Secret
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MOST_ADDRESSES = 1024
+"""How many addresses of networks are asked at most."""
+
 _META = "thekeys_async.cli."
 
 LONGEST_NUMBER = 18
@@ -41,6 +47,7 @@ class Settings:
         config: What `--config` says, or None.
         state_dir: What `--state-dir` says, or None.
         no_coordination: Whether turns and timestamps are shared with no other process.
+        first_advice: What to say first where the gateway refuses the share code.
     """
 
     typed: str | None = None
@@ -55,6 +62,7 @@ class Settings:
     config: str | None = None
     state_dir: str | None = None
     no_coordination: bool = False
+    first_advice: str = ""
 
     @property
     def code(self) -> str | None:
@@ -118,6 +126,19 @@ def simulated_locker(text: str) -> tuple[int, Secret | None]:
     return locker_number(identifier), code if colon else None
 
 
+def network(text: str) -> Network:
+    """Read a network of the user's own."""
+    try:
+        found = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise click.BadParameter("a network is written as 192.168.0.0/24") from None
+    if found.num_addresses > MOST_ADDRESSES:
+        raise click.BadParameter(f"at most {MOST_ADDRESSES} addresses are asked, as in 192.168.0.0/22")
+    if found.is_global or found.is_multicast:
+        raise click.BadParameter("only the addresses of a network of your own are asked, such as 192.168.0.0/24")
+    return found
+
+
 def seconds(text: str) -> float:
     """Read a length of time."""
     try:
@@ -175,6 +196,12 @@ _CLOUD_TIMEOUT = _shared(
     type=seconds,
     metavar="SECONDS",
     help="Time for each question to the cloud, with log-in and retries. Default 30.",
+)
+_DISCOVER_TIMEOUT = _shared(
+    "--timeout",
+    type=seconds,
+    metavar="SECONDS",
+    help="Time for each request to a gateway that is known, and for each question to the cloud. Default 5, and 30.",
 )
 _CONFIG = _shared(
     "--config", metavar="FILE", help="The file with names for gateways and lockers. Or THEKEYS_CONFIG; see the docs."
@@ -245,6 +272,22 @@ def target_argument(kind: str, complete: Callable[..., Any]) -> Callable[[_F], _
 def cloud_options(function: _F) -> _F:
     """Give a command that asks the vendor's cloud the flags that say whose account, and where."""
     return _USERNAME(_COUNTRY(_CLOUD_URL(_CLOUD_TIMEOUT(_CONFIG(output_options(function))))))
+
+
+def discover_options(function: _F) -> _F:
+    """Give `discover` the flags that say which account, and how gateways are asked."""
+    output_and_more = _CONFIG(coordination_options(output_options(function)))
+    account = click.option(
+        "--username",
+        envvar="THEKEYS_USERNAME",
+        metavar="PHONE",
+        help="The account's phone number: only then is the cloud asked, too. Or THEKEYS_USERNAME. The password comes "
+        "from THEKEYS_PASSWORD, else you are asked.",
+    )
+    host = _shared(
+        "--host", "given_hosts", multiple=True, metavar="HOST", help="Ask this address, too. Or THEKEYS_HOST."
+    )
+    return host(account(_COUNTRY(_CLOUD_URL(_DISCOVER_TIMEOUT(output_and_more)))))
 
 
 def simulate_options(function: _F) -> _F:

@@ -22,6 +22,9 @@ from thekeys_async.protocol.text import printable
 
 _T = TypeVar("_T")
 
+_KEYPAD = 2
+"""The accessory type of keypads (observed)."""
+
 _LATER = (
     "It takes effect once the gateway and the locker have been synchronised, which happens by itself "
     "or with 'thekeys synchronize' and 'thekeys synchronize_locker'."
@@ -121,6 +124,8 @@ async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tu
 async def _create(wanted: Wanted, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
     locker = _chosen(await cloud.lockers(), wanted.locker, number)
     accessory = _accessory(locker, wanted.accessory)
+    if accessory.type == _KEYPAD and wanted.pin is None:
+        raise click.UsageError("A keypad wants digits: give them with --pin, or in THEKEYS_PIN. Nothing was created.")
     with flags_checked():
         share = await cloud.create_share(
             locker,
@@ -152,7 +157,7 @@ def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locke
 
 def _accessory(locker: Locker, wanted: str | None) -> Accessory:
     found = [each for each in locker.accessories if wanted in {None, each.identifier}]
-    found = found or [each for each in locker.accessories if each.name == wanted]
+    found = found or [each for each in locker.accessories if each.name.casefold() == (wanted or "").casefold()]
     if len(found) == 1:
         return found[0]
     there = _listed(f"{each.identifier} ({each.name})" for each in locker.accessories)

@@ -1,12 +1,12 @@
-"""The vendor's web calls, one method for each: paths and forms out, values in."""
+"""The vendor's web calls, one method for each: paths and forms out, values in; and one share under one name."""
 
 from contextlib import suppress
 from datetime import tzinfo
 from urllib.parse import quote
 
-from thekeys_async.cloud import forms, vocabulary
+from thekeys_async.cloud import vocabulary
 from thekeys_async.cloud.calls import Call
-from thekeys_async.cloud.errors import CloudProtocolError, NotFoundError
+from thekeys_async.cloud.errors import CloudError, CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.http import Request
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
@@ -15,6 +15,7 @@ from thekeys_async.protocol.secrets import Secret
 
 _ROOT = "/fr/api/v2"
 _OK = 200
+_CREATIONS = 3
 
 
 class Api:
@@ -52,13 +53,13 @@ class Api:
     async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: Call) -> Share:
         """Create a share. The path takes the accessory's text identifier, never its number (observed)."""
         path = f"{_ROOT}/partage/create/{draft.locker_id}/accessoire/{_segment(accessory.identifier)}"
-        request = Request("create a share", path, forms.creation(draft, code), changes=True)
+        request = Request("create a share", path, vocabulary.creation_form(draft, code), changes=True)
         return vocabulary.created(draft, await self._data(request, call), code)
 
     async def update(self, share: Share, code: Secret | None, call: Call) -> None:
         """Change a share."""
         path = f"{_ROOT}/partage/accessoire/update/{share.id}"
-        await self._done(Request("change a share", path, forms.change(share, code), changes=True), call)
+        await self._done(Request("change a share", path, vocabulary.change_form(share, code), changes=True), call)
 
     async def delete(self, number: int, call: Call) -> None:
         """Delete a share."""
@@ -81,3 +82,43 @@ class Api:
 
 def _segment(text: str) -> str:
     return quote(text, safe="")
+
+
+async def ensured(api: Api, locker: Locker, accessory: Accessory, draft: Share, call: Call) -> Share:
+    """Find the share like `draft`, or create it.
+
+    A creation with unknown outcome is looked for before it is tried again.
+
+    Raises:
+        CloudError: It could not be found or created.
+    """
+    with call.marked():  # here, and not only at the caller's: the error goes to everybody who waits for this
+        for attempt in range(1, _CREATIONS + 1):
+            found = vocabulary.of_accessory(await api.shares(locker, call), accessory, draft.name)
+            if found:
+                return _usable(found[0])
+            try:
+                made = await api.create(draft, accessory, None, call)
+            except CloudError:
+                if attempt == _CREATIONS or not call.may_have_executed:
+                    raise
+                await api.session.pause(attempt)
+            else:
+                return await _the_one(api, locker, accessory, made, call)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def _the_one(api: Api, locker: Locker, accessory: Accessory, made: Share, call: Call) -> Share:
+    """Keep one share where another program has created the same at the same time: all choose the same one."""
+    rivals = vocabulary.of_accessory(await api.shares(locker, call), accessory, made.name)
+    if not rivals or rivals[0].id == made.id:
+        return made
+    with suppress(NotFoundError):
+        await api.delete(made.id, call)
+    return _usable(rivals[0])
+
+
+def _usable(share: Share) -> Share:
+    if share.code is None:
+        raise CloudProtocolError("the share is there, but the cloud does not tell its code")
+    return share

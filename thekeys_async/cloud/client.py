@@ -10,17 +10,21 @@ from zoneinfo import ZoneInfo
 import attrs
 import httpx
 
-from thekeys_async.cloud.api import Api
-from thekeys_async.cloud.calls import Call
-from thekeys_async.cloud.clock import Clock
-from thekeys_async.cloud.ensuring import ensured
-from thekeys_async.cloud.flight import Flight
+from thekeys_async.cloud.api import Api, ensured
+from thekeys_async.cloud.calls import Call, Clock, SingleFlight, gather_limited
 from thekeys_async.cloud.http import Wire
-from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
-from thekeys_async.cloud.moments import check_order, rounded
-from thekeys_async.cloud.phone import international
+from thekeys_async.cloud.models import (
+    Accessory,
+    Account,
+    Gateway,
+    Locker,
+    Moment,
+    Share,
+    check_order,
+    international,
+    rounded,
+)
 from thekeys_async.cloud.session import Session
-from thekeys_async.cloud.together import for_each
 from thekeys_async.protocol.secrets import Secret
 
 _T = TypeVar("_T")
@@ -79,7 +83,7 @@ class Cloud:
         self._timeout = timeout
         self._wire = Wire(base_url, client)
         self._api = Api(Session(self._wire, number, secret, clock or Clock()), number, zone)
-        self._ensuring: WeakValueDictionary[tuple[int, str, str], Flight[Share]] = WeakValueDictionary()
+        self._ensuring: WeakValueDictionary[tuple[int, str, str], SingleFlight[Share]] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
         return self
@@ -127,7 +131,7 @@ class Cloud:
             account = await self._api.account(call)
             known = {accessory.id: accessory for locker in account.lockers for accessory in locker.accessories}
             gateways = [accessory for accessory in known.values() if accessory.is_gateway]
-            return tuple(await for_each(lambda gateway: self._api.gateway(gateway, call), gateways))
+            return tuple(await gather_limited(lambda gateway: self._api.gateway(gateway, call), gateways))
 
     async def shares(self, locker: Locker) -> tuple[Share, ...]:
         """Read a locker's shares with accessories, codes included.
@@ -187,7 +191,7 @@ class Cloud:
         """
         draft = _checked(_draft(locker, gateway, name))
         key = (locker.id, gateway.identifier, name)
-        flight = self._ensuring.setdefault(key, Flight())
+        flight = self._ensuring.setdefault(key, SingleFlight())
         call = Call()
         with call.within(self._timeout):
             return await flight.join(lambda: ensured(self._api, locker, gateway, draft, call))

@@ -1,14 +1,15 @@
-"""What there is to open: each locker of an account, with the gateways that can reach it."""
+"""What there is to open: each locker of an account, the gateways that can reach it, and a share for each pair."""
 
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import attrs
 
+from thekeys_async.cloud.calls import gather_limited
 from thekeys_async.cloud.client import Cloud
-from thekeys_async.cloud.models import Gateway, Locker
+from thekeys_async.cloud.models import Gateway, Locker, Share
 
 _log = logging.getLogger(__name__)
 
@@ -126,3 +127,38 @@ def _warn_of_address(gateway: Gateway) -> None:
         gateway.name or gateway.identifier,
         gateway.address,
     )
+
+
+@attrs.frozen
+class Wired:
+    """A locker, a gateway that reaches it, and the share between the two.
+
+    Attributes:
+        locker: The locker.
+        gateway: The gateway.
+        share: The share. Somebody may have switched it off, or it has run out: `Share.usable` tells.
+    """
+
+    locker: Locker
+    gateway: Gateway
+    share: Share
+
+
+async def ensure_shares(cloud: Cloud, found: Iterable[Discovered], *, share_name: str) -> tuple[Wired, ...]:
+    """Find or create the share of that name between each locker and each of its gateways. Safe to repeat.
+
+    Args:
+        cloud: The account.
+        found: What `discover` has found, or a part of it.
+        share_name: What the shares are called.
+
+    Raises:
+        CloudError: One could not be found or created; repeating this finds those that were.
+        ValueError: No name.
+    """
+
+    async def ensure(pair: tuple[Locker, Gateway]) -> Wired:
+        return Wired(*pair, await cloud.ensure_share(*pair, name=share_name))
+
+    pairs = ((each.locker, gateway) for each in found for gateway in each.gateways)
+    return tuple(await gather_limited(ensure, pairs))

@@ -6,18 +6,20 @@ traceback: failures come out as values.
 
 import ipaddress
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import attrs
 import httpx
 
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.forms import Form, encoded
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import mask, printable
+
+Form = Mapping[str, "str | Secret"]
+"""The fields of a form; secrets stay wrapped until they are sent."""
 
 MAX_BODY: Final = 1_000_000
 """The longest answer that is read, in bytes."""
@@ -119,7 +121,7 @@ class Wire:
             async with client.stream(
                 "GET" if request.form is None else "POST",
                 self._base + request.path,
-                content=None if request.form is None else encoded(request.form),
+                content=None if request.form is None else _encoded(request.form),
                 headers=_headers(request, token),
                 auth=None,
                 follow_redirects=False,
@@ -190,6 +192,12 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _encoded(form: Form) -> bytes:
+    """Write a form as a body; this is where secrets come out of their wrapping."""
+    plain = ((name, value.reveal() if isinstance(value, Secret) else value) for name, value in form.items())
+    return urlencode(list(plain)).encode("ascii")
 
 
 def _headers(request: Request, token: Secret | None) -> dict[str, str]:

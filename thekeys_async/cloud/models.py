@@ -1,10 +1,18 @@
-"""What the cloud knows of an account, as frozen values with English names."""
+"""What the cloud knows of an account, as frozen values with English names.
 
+A share's start and end are one moment for callers, and a date and an hour for the cloud: `joined` and `split`.
+"""
+
+import re
 from datetime import date, datetime, time, tzinfo
 
 import attrs
 
 from thekeys_async.protocol.secrets import Secret
+
+_SEPARATORS = re.compile(r"[\s.\-/()]")
+_INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}")
+_FRENCH = re.compile(r"(?:0|0033|\+33)([1-9][0-9]{8})")
 
 GATEWAY = 1
 """The accessory type of gateways; 3 is a remote, other numbers are not known here (observed)."""
@@ -139,3 +147,81 @@ class Share:
         else:
             ended = isinstance(self.ends, date) and at.astimezone(self.timezone).date() > self.ends
         return self.active and not ended
+
+
+def joined(day: date | None, hour: time | None, zone: tzinfo) -> Moment | None:
+    """Make one moment of the cloud's date and hour."""
+    if day is None or hour is None:
+        return hour if day is None else day
+    return datetime.combine(day, hour, zone)
+
+
+def split(moment: Moment | None, zone: tzinfo) -> tuple[date | None, time | None]:
+    """Make the cloud's date and hour of a moment, to the minute.
+
+    Raises:
+        ValueError: A datetime has no zone, or a time has one.
+    """
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError("a share starts and ends at an aware datetime, a date, or a time of day")
+        local = moment.astimezone(zone)
+        return local.date(), time(local.hour, local.minute)
+    if isinstance(moment, time):
+        if moment.tzinfo is not None:
+            raise ValueError("a time of day is the locker's own, without a zone")
+        return None, time(moment.hour, moment.minute)
+    return moment, None
+
+
+def rounded(moment: Moment | None, zone: tzinfo) -> Moment | None:
+    """Bring a moment into the form in which the cloud hands it back.
+
+    Raises:
+        ValueError: As `split`.
+    """
+    return joined(*split(moment, zone), zone)
+
+
+def check_order(starts: Moment | None, ends: Moment | None) -> None:
+    """Refuse a share that ends before it starts.
+
+    Hours of the day are not compared: from 22:00 to 06:00 is a night.
+
+    Raises:
+        ValueError: It does.
+    """
+    if isinstance(starts, datetime) and isinstance(ends, datetime):
+        wrong = ends <= starts
+    elif isinstance(starts, date) and isinstance(ends, date):
+        wrong = _day(ends) < _day(starts)
+    else:
+        wrong = False
+    if wrong:
+        raise ValueError("the share would end before it starts")
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def international(number: str, country: str | None = None) -> str:
+    """Write a phone number as the cloud wants it: ``+33612345678``.
+
+    Args:
+        number: Spaces, dots, dashes and brackets are allowed.
+        country: ``"FR"`` lets national numbers through: ``06 12 34 56 78``.
+
+    Raises:
+        ValueError: It is not international, and no country says what it is.
+    """
+    if country not in {None, "FR"}:
+        raise ValueError('country is None or "FR"')
+    plain = _SEPARATORS.sub("", number)
+    if country == "FR" and (french := _FRENCH.fullmatch(plain)):
+        return f"+33{french[1]}"
+    if not _INTERNATIONAL.fullmatch(plain):
+        raise ValueError(
+            'the user name is a phone number, written internationally: +33612345678 (or 0612345678 with country="FR")'
+        )
+    return plain

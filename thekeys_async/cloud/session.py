@@ -7,12 +7,10 @@ from typing import Final
 
 import attrs
 
-from thekeys_async.cloud import forms, outcomes, values
-from thekeys_async.cloud.calls import Call
-from thekeys_async.cloud.clock import Clock
+from thekeys_async.cloud import fields, outcomes, vocabulary
+from thekeys_async.cloud.calls import Call, Clock, SingleFlight
 from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.flight import Flight
 from thekeys_async.cloud.http import Answer, NoAnswer, Request, Wire
 from thekeys_async.protocol.secrets import Secret
 
@@ -46,7 +44,7 @@ class Session:
         self._password = password
         self._clock = clock
         self._token: _Token | None = None
-        self._login: Flight[_Token] = Flight()
+        self._login: SingleFlight[_Token] = SingleFlight()
 
     async def ask(self, request: Request, call: Call) -> Fields:
         """Ask, and return the fields of the answer.
@@ -94,17 +92,17 @@ class Session:
         return await self._login.join(self._log_in)
 
     async def _log_in(self) -> _Token:
-        request = Request("log in", "/api/login_check", forms.login(self._username, self._password))
+        request = Request("log in", "/api/login_check", vocabulary.login_form(self._username, self._password))
         started = self._clock.monotonic()
         outcome = await self._deliver(request, None, Call())
-        fields = outcomes.logged_in(request, outcome)
-        life = fields.optional("expires_in", values.seconds) or _TOKEN_LIFE
-        self._token = _Token(_token_in(fields), started + life - min(_MARGIN, life / 2))
+        answer = outcomes.logged_in(request, outcome)
+        life = answer.optional("expires_in", fields.seconds) or _TOKEN_LIFE
+        self._token = _Token(_token_in(answer), started + life - min(_MARGIN, life / 2))
         return self._token
 
 
-def _token_in(fields: Fields) -> Secret:
+def _token_in(answer: Fields) -> Secret:
     for name in ("access_token", "token"):
-        if token := fields.optional(name, values.token):
+        if token := answer.optional(name, fields.token):
             return token
     raise CloudProtocolError("log in: the answer holds no token")

@@ -1,20 +1,20 @@
-"""From the cloud's answers to values: the vendor's French names are read here, and nowhere else.
+"""The vendor's French names, which stand here and nowhere else: from answers to values, and from values to forms.
 
-All raise `CloudProtocolError` where an answer can't be understood.
+What reads raises `CloudProtocolError` where an answer can't be understood.
 """
 
 import logging
 from collections.abc import Iterable
-from datetime import tzinfo
+from datetime import date, time, tzinfo
 from functools import partial
 
 import attrs
 
-from thekeys_async.cloud import values
+from thekeys_async.cloud import fields
 from thekeys_async.cloud.errors import CloudProtocolError
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
-from thekeys_async.cloud.moments import joined
+from thekeys_async.cloud.http import Form
+from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share, joined, split
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import Secret
 
@@ -32,21 +32,21 @@ def account(data: Fields, username: str, zone: tzinfo) -> Account:
     if not data.has("serrures"):
         raise CloudProtocolError("the account has no list of lockers")
     return Account(
-        id=data.optional("id", values.natural),
-        username=data.optional("username", values.text) or username,
+        id=data.optional("id", fields.natural),
+        username=data.optional("username", fields.text) or username,
         lockers=data.each("serrures", "a locker", partial(_locker, zone=zone)),
     )
 
 
 def _locker(data: Fields, zone: tzinfo) -> Locker:
     return Locker(
-        id=data.required("id", values.natural),
-        identifier=data.required("id_serrure", values.natural),
-        name=data.optional("nom", values.text) or "",
-        battery_mv=data.optional("battery", values.natural),
-        version=data.optional("version", values.natural),
+        id=data.required("id", fields.natural),
+        identifier=data.required("id_serrure", fields.natural),
+        name=data.optional("nom", fields.text) or "",
+        battery_mv=data.optional("battery", fields.natural),
+        version=data.optional("version", fields.natural),
         accessories=_accessories(data),
-        timezone=data.optional("timezone", values.zone) or zone,
+        timezone=data.optional("timezone", fields.zone) or zone,
     )
 
 
@@ -64,10 +64,10 @@ def _accessory_of_locker(data: Fields) -> Accessory:
 
 def _accessory(data: Fields) -> Accessory:
     return Accessory(
-        id=data.required("id", values.natural),
-        identifier=data.required("id_accessoire", values.path_segment),
-        name=data.optional("nom", values.text) or "",
-        type=data.optional("type", values.whole),
+        id=data.required("id", fields.natural),
+        identifier=data.required("id_accessoire", fields.path_segment),
+        name=data.optional("nom", fields.text) or "",
+        type=data.optional("type", fields.whole),
     )
 
 
@@ -86,13 +86,13 @@ def gateway(known: Accessory, data: Fields | None, zone: tzinfo) -> Gateway:
         name=known.name,
         type=known.type,
         address=info.optional("ip", _address) if info else None,
-        last_seen=info.optional("last_seen", partial(values.moment, zone=zone)) if info else None,
-        version=data.optional("version", values.natural) if data else None,
+        last_seen=info.optional("last_seen", partial(fields.moment, zone=zone)) if info else None,
+        version=data.optional("version", fields.natural) if data else None,
     )
 
 
 def _address(value: object) -> str:
-    address = values.filled(value)
+    address = fields.filled(value)
     Address.parse(address)
     return address
 
@@ -105,19 +105,19 @@ def shares(data: Fields, locker: Locker) -> tuple[Share, ...]:
 
 
 def _share(data: Fields, locker: Locker) -> Share:
-    start = data.optional("date_debut", values.day), data.optional("heure_debut", values.hour)
-    end = data.optional("date_fin", values.day), data.optional("heure_fin", values.hour)
-    active = data.optional("actif", values.flag)
+    start = data.optional("date_debut", fields.day), data.optional("heure_debut", fields.hour)
+    end = data.optional("date_fin", fields.day), data.optional("heure_fin", fields.hour)
+    active = data.optional("actif", fields.flag)
     return Share(
-        id=data.required("id", values.natural),
+        id=data.required("id", fields.natural),
         locker_id=locker.id,
         accessory=data.optional("accessoire", _accessory_of_share),
-        name=data.optional("nom", values.text) or "",
-        code=data.optional("code", values.code),
+        name=data.optional("nom", fields.text) or "",
+        code=data.optional("code", fields.code),
         active=active is not False,
         starts=joined(*start, locker.timezone),
         ends=joined(*end, locker.timezone),
-        description=data.optional("description", values.text) or "",
+        description=data.optional("description", fields.text) or "",
         timezone=locker.timezone,
     )
 
@@ -131,9 +131,9 @@ def _accessory_of_share(value: object) -> Accessory:
 
 def created(draft: Share, data: Fields, code: Secret | None) -> Share:
     """Read the answer to a creation: the number and the code of the share that was asked for."""
-    number = data.required("id", values.natural)
+    number = data.required("id", fields.natural)
     if "code" in data or code is None:
-        return attrs.evolve(draft, id=number, code=data.required("code", values.code))
+        return attrs.evolve(draft, id=number, code=data.required("code", fields.code))
     return attrs.evolve(draft, id=number, code=code.reveal())
 
 
@@ -149,3 +149,46 @@ def of_accessory(found: Iterable[Share], accessory: Accessory, name: str) -> lis
         if share.name == name and share.accessory and share.accessory.identifier == accessory.identifier
     )
     return sorted(matching, key=lambda share: (not share.active, share.code is None, share.id))
+
+
+def login_form(username: str, password: Secret) -> Form:
+    """Make the form of a log-in."""
+    return {"_username": username, "_password": password}
+
+
+def creation_form(share: Share, code: Secret | None) -> Form:
+    """Make the form of a new share, with the fields that working clients send; nothing for what is not wanted."""
+    return {name: value for name, value in _share_form(share, code).items() if value or name == _name("description")}
+
+
+def change_form(share: Share, code: Secret | None) -> Form:
+    """Make the form of a changed share: all of it, with empty fields for what is to go.
+
+    A share that is switched off has no ``actif`` field, as with a check box; that is what a client in use sends.
+    """
+    return _share_form(share, code)
+
+
+def _share_form(share: Share, code: Secret | None) -> Form:
+    start_day, start_hour = split(share.starts, share.timezone)
+    end_day, end_hour = split(share.ends, share.timezone)
+    return {
+        _name("nom"): share.name,
+        _name("description"): share.description,
+        **({_name("actif"): "1"} if share.active else {}),
+        **({_name("code"): code} if code else {}),
+        **_when("debut", start_day, start_hour),
+        **_when("fin", end_day, end_hour),
+    }
+
+
+def _when(which: str, day: date | None, hour: time | None) -> Form:
+    return {
+        _name(f"date_{which}"): day.isoformat() if day else "",
+        _name(f"heure_{which}", "hour"): str(hour.hour) if hour else "",
+        _name(f"heure_{which}", "minute"): str(hour.minute) if hour else "",
+    }
+
+
+def _name(*path: str) -> str:
+    return "partage_accessoire" + "".join(f"[{name}]" for name in path)

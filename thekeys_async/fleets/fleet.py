@@ -14,18 +14,18 @@ from thekeys_async.config.file import load_config
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.asking import FleetResult, checked_count, countdown
 from thekeys_async.fleets.failover import Route
-from thekeys_async.fleets.watching import Merged
-from thekeys_async.gateway import AsyncGateway
+from thekeys_async.fleets.watching import FleetSubscription
+from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
-from thekeys_async.streams.changes import Wishes
+from thekeys_async.streams.changes import WatchOptions
 from thekeys_async.streams.watcher import Watcher
 from thekeys_async.turns.queue import Pacing
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
     from thekeys_async.cloud import Cloud
-    from thekeys_async.fleets.from_cloud import Arriving
+    from thekeys_async.fleets.from_cloud import AwaitableContext
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         self._coordinator = coordinator
         self._max_concurrency = checked_count(max_concurrency)
         self._gateways: dict[str, AsyncGateway] = {}
-        self._watching: set[Merged] = set()
+        self._watching: set[FleetSubscription] = set()
         self._open = False
         self._names: Mapping[str, int] = {}
         self._own_coordinator: Coordinator | None = None
@@ -76,7 +76,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
         coordinator: Coordinator | None = None,
         max_concurrency: int | None = None,
-    ) -> "Arriving[Self]":
+    ) -> "AwaitableContext[Self]":
         """Make a fleet of an account: ``async with Fleet.from_cloud(cloud, share_name="home") as fleet: ...``.
 
         It has the gateways that reported to the cloud lately, under the names that their owner gave them, and a share
@@ -99,7 +99,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         Raises:
             CloudError: The cloud could not be asked, or a share could not be created; this may be repeated.
         """
-        from thekeys_async.fleets.from_cloud import Arriving, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
+        from thekeys_async.fleets.from_cloud import AwaitableContext, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
 
         async def fetch() -> Self:
             settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}
@@ -108,7 +108,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             )
             return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
 
-        return Arriving(fetch)
+        return AwaitableContext(fetch)
 
     @classmethod
     def from_config(
@@ -197,8 +197,8 @@ class Fleet(Mapping[str, AsyncGateway]):
     async def aclose(self) -> None:
         """Close all gateways, also if one of them can't be closed well. Watchers that still run are told."""
         self._open = False
-        for merged in tuple(self._watching):
-            merged.close()
+        for subscription in tuple(self._watching):
+            subscription.close()
         async with AsyncExitStack() as stack:
             if self._own_coordinator:
                 stack.push_async_exit(self._own_coordinator)
@@ -217,8 +217,8 @@ class Fleet(Mapping[str, AsyncGateway]):
         if self._open:
             await added.__aenter__()
         self._gateways[name] = added
-        for merged in tuple(self._watching):
-            merged.add(name, added)
+        for subscription in tuple(self._watching):
+            subscription.add(name, added)
         return added
 
     async def remove(self, name: str) -> None:
@@ -228,14 +228,17 @@ class Fleet(Mapping[str, AsyncGateway]):
             KeyError: There is none of this name.
         """
         gateway = self._gateways.pop(name)
-        for merged in tuple(self._watching):
-            merged.remove(name)
+        for subscription in tuple(self._watching):
+            subscription.remove(name)
         await gateway.aclose()
 
     async def each(
         self, function: Callable[[AsyncGateway], Awaitable[_T]], *, max_concurrency: int | None = None
     ) -> FleetResult[_T]:
         """Run an async function on every gateway, concurrently. What fails on one of them is its own affair.
+
+        The result comes with the last answer: a dead gateway holds up no other, but costs all the time that the
+        function gives it, and with ``max_concurrency`` keeps a place for so long.
 
         Args:
             function: Called with each `AsyncGateway`.
@@ -263,6 +266,9 @@ class Fleet(Mapping[str, AsyncGateway]):
     ) -> FleetResult[tuple[LockerReading, ...]]:
         """List the lockers that each gateway sees.
 
+        A dead gateway costs the whole time budget, 30 s if nothing else is said: it is asked again until then, as it
+        may be restarting. A list takes a tenth of a second, so a ``timeout`` of 5 s suits a fleet of live gateways.
+
         Args:
             timeout: Seconds for all together; if not given, each gateway has its own time budget.
             max_concurrency: As for `each`.
@@ -273,7 +279,7 @@ class Fleet(Mapping[str, AsyncGateway]):
     async def status(
         self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
     ) -> FleetResult[GatewayStatus]:
-        """Ask each gateway for its status. Arguments as for `lockers`."""
+        """Ask each gateway for its status. Arguments, and what a dead gateway costs, as for `lockers`."""
         left = countdown(timeout)
         return await self.each(lambda gateway: gateway.status(timeout=left()), max_concurrency=max_concurrency)
 
@@ -282,7 +288,8 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         That is, of the gateways with a share code for it, the one with the strongest signal in a recent list; those
         without one are asked first. When it was not reached, or refused with nothing done, the next one is asked:
-        never after a request whose outcome is unknown. The time budget covers all of that.
+        never after a request whose outcome is unknown. The time budget covers all of that. A dead gateway costs such a
+        call 3 s at most to look for the locker, and that once a minute; one that dies between costs 16 s.
 
         Args:
             identifier: The locker's number; or its name, where the fleet was made by `from_config`.
@@ -291,7 +298,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             KeyError: The configuration file has no locker of this name.
         """
         identifier = self._number(identifier) if isinstance(identifier, str) else identifier
-        codes = (gateway.share_code(identifier) for gateway in self.values())
+        codes = (driver_of(gateway).share_code(identifier) for gateway in self.values())
         return AsyncLocker(
             Route(self, identifier, self._timeout), identifier, next((code for code in codes if code), None)
         )
@@ -311,9 +318,10 @@ class Fleet(Mapping[str, AsyncGateway]):
         """Follow all lockers of all gateways in one iterator; arguments as for `AsyncGateway.watch`.
 
         Polls are spread over the interval, so that a thousand gateways are not asked at once: the first news of one
-        may take that long. Gateways may be added and removed meanwhile.
+        may take that long. Gateways may be added and removed meanwhile. A dead gateway delays nobody's news: it is told
+        of once, and asked less and less often, once a minute at least.
         """
-        wishes = Wishes(
+        options = WatchOptions(
             interval=interval,
             every_poll=every_poll,
             min_rssi_change=min_rssi_change,
@@ -323,7 +331,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             door_interval=door_interval,
             lost_after=lost_after,
         )
-        return Watcher(lambda: Merged(self, wishes, self._watching))
+        return Watcher(lambda: FleetSubscription(self, options, self._watching))
 
     def _number(self, name: str) -> int:
         if name not in self._names:

@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from thekeys_async.cloud.client import Cloud
-from thekeys_async.cloud.discovery import discover
+from thekeys_async.cloud.discovery import Wired, discover, ensure_shares
 from thekeys_async.cloud.models import Gateway
-from thekeys_async.cloud.wiring import Wired, ensure_shares
 from thekeys_async.gateway import AsyncGateway
 
 _log = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T", bound=AbstractAsyncContextManager[Any])
 
 
-class Arriving(Generic[_T]):
+class AwaitableContext(Generic[_T]):
     """Something that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
 
     Args:

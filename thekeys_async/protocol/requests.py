@@ -10,7 +10,7 @@ from thekeys_async.protocol.secrets import ShareCode
 
 
 @attrs.frozen
-class Outgoing:
+class SignedRequest:
     """A request ready to be sent. Its body may hold a hash, so no repr shows it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Outgoing:
 
 
 @attrs.frozen
-class Question:
+class Request:
     """What is asked of a gateway, as yet without a timestamp.
 
     Attributes:
@@ -48,7 +48,7 @@ class Question:
     identifier: int | None = None
     code: ShareCode | None = None
 
-    def sign(self, timestamp: int | None) -> Outgoing:
+    def sign(self, timestamp: int | None) -> SignedRequest:
         """Write the request down, signed with a timestamp where one is needed."""
         if self.identifier is None and self.code is None:
             return _without_fields(self.endpoint.method, self.endpoint.path)
@@ -58,10 +58,10 @@ class Question:
         if self.code is not None and timestamp is not None:
             fields["ts"] = str(timestamp)
             fields["hash"] = self.code.sign(timestamp)
-        return Outgoing(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
+        return SignedRequest(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
 
 
 @functools.cache
-def _without_fields(method: str, path: str) -> Outgoing:
+def _without_fields(method: str, path: str) -> SignedRequest:
     """Write a request without fields, once for each endpoint."""
-    return Outgoing(method, path)
+    return SignedRequest(method, path)

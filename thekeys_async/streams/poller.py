@@ -14,6 +14,7 @@ from typing import Protocol
 import anyio
 import attrs
 
+from thekeys_async.calls.driver import Driver
 from thekeys_async.protocol.errors import (
     CoordinationError,
     GatewayBusyError,
@@ -23,27 +24,14 @@ from thekeys_async.protocol.errors import (
 )
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.streams.changes import Door
-from thekeys_async.streams.doors import Asks, Doors, Follower
-from thekeys_async.turns.shared import Lane
+from thekeys_async.streams.doors import Doors, Follower
+from thekeys_async.turns.shared import SharedGateway
 
 _log = logging.getLogger("thekeys_async.streams")
 
 _BUDGET = 60.0
 _LONGEST_PAUSE = 60.0
 _MOST_DOUBLINGS = 16
-
-
-class Scans(Asks, Protocol):
-    """What is needed of a gateway to poll it."""
-
-    @property
-    def name(self) -> str:
-        """How it is called in messages."""
-        ...
-
-    async def scan(self, timeout: float | None, *, insist: bool) -> tuple[LockerReading, ...]:
-        """Ask which lockers it sees."""
-        ...
 
 
 class Listener(Follower, Protocol):
@@ -100,8 +88,8 @@ class Rhythm:
 class Poller:
     """Polls one gateway at one address as long as anybody listens."""
 
-    def __init__(self, lane: Lane, address: str, delay: float) -> None:
-        self._lane = lane
+    def __init__(self, shared: SharedGateway, address: str, delay: float) -> None:
+        self._shared = shared
         self._address = address
         self._listeners: dict[Listener, None] = {}
         self._doors: Doors | None = None
@@ -112,21 +100,21 @@ class Poller:
         self._error: TheKeysError | None = None
         self._lost_at = datetime.now(UTC)
         self._interval = _LONGEST_PAUSE
-        self._baton = anyio.Lock(fast_acquire=True)
+        self._poll_lock = anyio.Lock(fast_acquire=True)
 
     @classmethod
-    def join(cls, lane: Lane, address: str, listener: Listener, delay: float) -> "Poller":
+    def join(cls, shared: SharedGateway, address: str, listener: Listener, delay: float) -> "Poller":
         """Listen to the poller of a gateway; it tells at once what is known.
 
         Args:
-            lane: The way to the gateway.
+            shared: The way to the gateway.
             address: Where the listener looks for it; another address that is dead is no news here.
             listener: Who listens.
             delay: Seconds until the first poll, if there was none yet.
         """
-        poller = lane.pollers.get(address)
+        poller = shared.pollers.get(address)
         if not isinstance(poller, Poller):
-            poller = lane.pollers[address] = cls(lane, address, delay)
+            poller = shared.pollers[address] = cls(shared, address, delay)
         poller._add(listener, delay)
         return poller
 
@@ -134,14 +122,14 @@ class Poller:
         """Listen no more; after the last one, nothing is remembered."""
         self._listeners.pop(listener, None)
         self._set_interval()
-        if not self._listeners and self._lane.pollers.get(self._address) is self:
-            del self._lane.pollers[self._address]
+        if not self._listeners and self._shared.pollers.get(self._address) is self:
+            del self._shared.pollers[self._address]
 
     @property
     def doors(self) -> Doors:
         """The doors that they follow; there is nothing to remember before the first of them does."""
         if self._doors is None:
-            self._doors = Doors(self._lane, self._listeners)
+            self._doors = Doors(self._shared, self._listeners)
         return self._doors
 
     @property
@@ -149,9 +137,9 @@ class Poller:
         """When the next poll is due, in the event loop's time."""
         return self._rhythm.due(self._interval)
 
-    async def poll(self, gateway: Scans) -> None:
+    async def poll(self, gateway: Driver) -> None:
         """Poll for all, if that is due when the watchers that came before have done so, or have left."""
-        async with self._baton:
+        async with self._poll_lock:
             if self.due <= anyio.current_time():
                 await self._poll(gateway)
 
@@ -171,10 +159,10 @@ class Poller:
         if self._error:
             listener.reachable(self._error, self._lost_at)
 
-    async def _poll(self, gateway: Scans) -> None:
+    async def _poll(self, gateway: Driver) -> None:
         due = self.due
         try:
-            readings = await gateway.scan(_BUDGET, insist=False)
+            readings = await gateway.scan(_BUDGET, wait_if_busy=False)
         except GatewayBusyError:
             self._answered(gateway)
         except GatewayClosedError:
@@ -200,14 +188,14 @@ class Poller:
         if self._doors:
             self._doors.listed(readings)
 
-    def _answered(self, gateway: Scans) -> None:
+    def _answered(self, gateway: Driver) -> None:
         if self._error:
             _log.info("%s: the gateway answers again", gateway.name)
             self._error = None
             for listener in self._listeners:
                 listener.reachable(None, datetime.now(UTC))
 
-    def _lost(self, gateway: Scans, error: TheKeysError) -> None:
+    def _lost(self, gateway: Driver, error: TheKeysError) -> None:
         if not self._error:
             hindered = isinstance(error, CoordinationError)
             what = "the gateway can't be asked" if hindered else "the gateway is lost"
