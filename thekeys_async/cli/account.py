@@ -62,7 +62,7 @@ def log_in(settings: Settings, username: str | None, country: str | None, cloud_
     number = Secret.of(username) or _asked("Phone number of the account", hidden=False)
     if number is None:
         raise _unattended(settings, missing)
-    checked = _checked(number.reveal(), country)
+    checked = phone_number(number.reveal(), country)
     password = Secret.of(os.environ.get(_PASSWORD)) or _asked("Password", hidden=True)
     if password is None:
         raise _unattended(settings, missing)
@@ -81,11 +81,21 @@ def _unattended(settings: Settings, missing: str) -> Failure:
     return other_failure("UsageError", sentence, ExitCode.USAGE, as_json=settings.json)
 
 
-def _checked(number: str, country: str | None) -> str:
+def phone_number(number: str, country: str | None, what: str = "The account's user name") -> str:
+    """Read a phone number.
+
+    Args:
+        number: As it was typed.
+        country: Whose national numbers are understood.
+        what: What it is, for the message.
+
+    Raises:
+        click.UsageError: It is none.
+    """
     try:
         return international(number, country)
     except ValueError:
-        words = "The account's user name is a phone number, written internationally: +33612345678."
+        words = f"{what} is a phone number, written internationally: +33612345678."
         raise click.UsageError(f"{words} '--country FR' allows 0612345678.") from None
 
 

@@ -1,6 +1,7 @@
 """The commands that ask the vendor's cloud: `setup`, and `shares` with its three."""
 
 import re
+import sys
 from datetime import date, datetime, time
 from typing import Any
 
@@ -108,7 +109,7 @@ def discover(
 
 @click.group()
 def shares() -> None:
-    """List, create and revoke shares in the vendor's cloud."""
+    """List, create, switch and revoke shares."""
 
 
 @shares.command("list")
@@ -119,7 +120,7 @@ def shares() -> None:
 def list_shares(
     context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
 ) -> None:
-    """List the shares of a locker, or of all.
+    """List the shares of a locker, or of all, those with people too.
 
     LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
     """
@@ -171,3 +172,71 @@ def revoke_share(
 
     settings = Settings.of(context)
     work.revoke(settings, log_in(settings, username, country, cloud_url), number)
+
+
+@shares.command("invite")
+@cloud_options
+@click.argument("locker", shell_complete=completion.lockers)
+@click.argument("phone")
+@click.option("--name", required=True, help="What the share is called.")
+@click.option("--description", default="", help="Free text.")
+@click.pass_context
+def invite(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Share a locker with a person, who opens it with the vendor's app.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number; PHONE is the
+    person's phone number. They are asked, and accept it in the app.
+    """
+    from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+    from thekeys_async.cli.account import log_in, phone_number  # noqa: PLC0415 - httpx
+
+    phone = phone_number(how.pop("phone"), country, "Whom to share with")
+    settings = Settings.of(context)
+    work.invite(settings, log_in(settings, username, country, cloud_url), phone=phone, **how)
+
+
+def _switch(word: str, *, active: bool, does: str) -> None:
+    @shares.command(word, help=f"{does}, by its number in 'thekeys shares list'; the rest of it stays.")
+    @cloud_options
+    @click.argument("number", type=click.IntRange(0))
+    @click.option("--person", is_flag=True, help="It is a share with a person, if another has the same number.")
+    @click.pass_context
+    def switch(
+        context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+    ) -> None:
+        from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+        from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+
+        settings = Settings.of(context)
+        work.switch(settings, log_in(settings, username, country, cloud_url), active=active, **how)
+
+    del switch
+
+
+_switch("on", active=True, does="Switch a share on")
+_switch("off", active=False, does="Switch a share off")
+
+
+@click.command()
+@cloud_options
+@click.argument("gateway", shell_complete=completion.gateways)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def reboot(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Reboot a gateway that hangs.
+
+    The account's web pages do it. GATEWAY is a name of the configuration file, a name of the vendor's app, or the
+    gateway's identifier. At a terminal you are asked first.
+    """
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+    from thekeys_async.cli.reboot import run_reboot  # noqa: PLC0415 - rich
+
+    if not how["yes"] and sys.stdin is not None and sys.stdin.isatty():
+        question = "Reboot the gateway: it is away for some seconds, and drops what it does. Go on?"
+        click.confirm(question, abort=True, err=True)
+    settings = Settings.of(context)
+    run_reboot(settings, log_in(settings, username, country, cloud_url), how["gateway"])

@@ -28,6 +28,7 @@ class Effect(enum.Enum):
     LOCKER = ("no door moved and the locker was left as it was", "no door moved, but the locker may be changed")
     GATEWAY = ("no door moved and the gateway was left as it was", "no door moved, but the gateway may have begun")
     SHARES_READ = ("no share was changed", "no share was changed")
+    REBOOT = ("no gateway was rebooted", "the gateway may be rebooting")
     SHARE = ("no share was changed", "a share may have been created, changed or deleted")
 
     @property
@@ -68,6 +69,7 @@ _LOOK: Mapping[Effect, str] = {
     Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
     Effect.GATEWAY: "Ask 'thekeys status' before you repeat it.",
     Effect.SHARES_READ: "Try again.",
+    Effect.REBOOT: "Ask 'thekeys status' before you repeat it.",
     Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
 _REQUESTS = "|".join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))

@@ -15,7 +15,7 @@ from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import load, missing, save
 from thekeys_async.config.sharing import default_config_path
-from thekeys_async.config.values import Config, LockerConfig
+from thekeys_async.config.values import Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
@@ -161,6 +161,17 @@ def locker_number(settings: Settings, name: str) -> int | None:
     lockers = _configuration(settings)[1].lockers
     known = found(lockers, name)
     return None if known is None else lockers[known].identifier
+
+
+def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:
+    """Find a gateway that the file names; None if it names none so.
+
+    Raises:
+        Failure: The file can't be used.
+    """
+    gateways = _configuration(settings)[1].gateways
+    known = found(gateways, name)
+    return None if known is None else gateways[known]
 
 
 def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:

@@ -18,9 +18,19 @@ from thekeys_async.cloud.errors import (
 
 if TYPE_CHECKING:
     from thekeys_async.cloud.calls import Clock
-    from thekeys_async.cloud.client import KEEP, Cloud
+    from thekeys_async.cloud.client import Cloud
     from thekeys_async.cloud.discovery import Discovered, Wired, discover, ensure_shares
-    from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
+    from thekeys_async.cloud.drafts import KEEP
+    from thekeys_async.cloud.models import (
+        Accessory,
+        Account,
+        Gateway,
+        Locker,
+        LockerEvent,
+        Moment,
+        PersonShare,
+        Share,
+    )
 
 __all__ = [
     "KEEP",
@@ -35,8 +45,10 @@ __all__ = [
     "Discovered",
     "Gateway",
     "Locker",
+    "LockerEvent",
     "Moment",
     "NotFoundError",
+    "PersonShare",
     "Share",
     "ShareRejectedError",
     "Wired",
@@ -45,7 +57,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "KEEP": "client",
+    "KEEP": "drafts",
     "Accessory": "models",
     "Account": "models",
     "Clock": "calls",
@@ -53,7 +65,9 @@ _HOMES = {
     "Discovered": "discovery",
     "Gateway": "models",
     "Locker": "models",
+    "LockerEvent": "models",
     "Moment": "models",
+    "PersonShare": "models",
     "Share": "models",
     "Wired": "discovery",
     "discover": "discovery",

@@ -9,7 +9,7 @@ from thekeys_async.cloud.calls import Call
 from thekeys_async.cloud.errors import CloudError, CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.http import Request
-from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
+from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, PersonShare, Share
 from thekeys_async.cloud.session import Session
 from thekeys_async.protocol.secrets import Secret
 
@@ -49,6 +49,30 @@ class Api:
         """Read a locker's shares."""
         request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
         return vocabulary.shares(await self._data(request, call), locker)
+
+    async def people(self, locker: Locker, call: Call) -> tuple[PersonShare, ...]:
+        """Read a locker's shares with people."""
+        request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
+        return vocabulary.people(await self._data(request, call), locker)
+
+    async def create_for_person(self, draft: PersonShare, locker: Locker, call: Call) -> PersonShare:
+        """Create a share with a person. Its number stands in the answer, or else in the list."""
+        path = f"{_ROOT}/partage/create/{draft.locker_id}/{_segment(draft.phone)}"
+        request = Request("share with a person", path, vocabulary.person_form(draft), changes=True)
+        number = (await self._data(request, call)).number("id")
+        found = [
+            share
+            for share in await self.people(locker, call)
+            if share.id == number or (number is None and (share.phone, share.name) == (draft.phone, draft.name))
+        ]
+        if not found:
+            raise CloudProtocolError(f"{request.what}: it was created, the cloud says, but it is not in the list")
+        return max(found, key=lambda share: share.id)
+
+    async def update_for_person(self, share: PersonShare, call: Call) -> None:
+        """Change a share with a person."""
+        path = f"{_ROOT}/partage/update/{share.id}"
+        await self._done(Request("change a share", path, vocabulary.person_form(share), changes=True), call)
 
     async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: Call) -> Share:
         """Create a share. The path takes the accessory's text identifier, never its number (observed)."""

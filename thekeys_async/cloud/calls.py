@@ -42,9 +42,11 @@ class Call:
     """What is known of one call of the user's while it is under way.
 
     Attributes:
-        may_have_executed: Whether something that it sent may have created, changed or deleted a share.
+        effect: What it does, for the warning when it is cancelled.
+        may_have_executed: Whether something that it sent may have done that.
     """
 
+    effect: str = "a share may have been created, changed or deleted"
     may_have_executed: bool = False
 
     @contextmanager
@@ -59,7 +61,7 @@ class Call:
                 yield
         except anyio.get_cancelled_exc_class():
             if self.may_have_executed:
-                _log.warning("a call to the cloud was cancelled: a share may have been created, changed or deleted")
+                _log.warning("a call to the cloud was cancelled: %s", self.effect)
             raise
         if scope.cancelled_caught:
             raise CloudUnreachableError(

@@ -194,6 +194,11 @@ def text(value: Any) -> str:
     return value
 
 
+def word(value: Any) -> str:
+    """Read a word that may also be a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
+
+
 def filled(value: Any) -> str:
     """Read text that is not empty."""
     if not text(value):

@@ -5,8 +5,10 @@ traceback: failures come out as values.
 """
 
 import ipaddress
+import re
 import ssl
 from collections.abc import Iterable, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -26,6 +28,7 @@ MAX_BODY: Final = 1_000_000
 
 _LONGEST_WORDS = 300
 _ENCODED = 3  # characters for one, percent-encoded
+_COOKIE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100})=([!#-+./0-:<-\[\]-~-]{1,4000})\s*(?:;|$)")
 _SILENCE = 10.0
 # A change on a kept connection that the server is just closing would end with nobody knowing whether it was made.
 _LIMITS = httpx.Limits(max_keepalive_connections=0)
@@ -42,6 +45,7 @@ class Request:
         what: What it is for, for messages: ``"create a share"``.
         path: The path, percent-encoded.
         form: The form to post; None asks with GET.
+        cookies: What a browser would send along.
         changes: Whether it creates, changes or deletes something, so that it can't just be repeated.
     """
 
@@ -49,11 +53,12 @@ class Request:
     path: str
     form: Form | None = attrs.field(default=None, repr=False)
     changes: bool = False
+    cookies: Mapping[str, Secret] = attrs.field(factory=dict[str, Secret], repr=False)
 
     @property
     def secrets(self) -> list[Secret]:
-        """The secrets in the form."""
-        return [value for value in (self.form or {}).values() if isinstance(value, Secret)]
+        """The secrets in the form and the cookies."""
+        return [value for value in (*(self.form or {}).values(), *self.cookies.values()) if isinstance(value, Secret)]
 
 
 @attrs.frozen
@@ -63,10 +68,14 @@ class Answer:
     Attributes:
         status: The HTTP status, or the worse one inside the body.
         fields: The JSON object; None if the body is none, or is too long.
+        location: The path to which a browser is sent; empty if it is sent nowhere.
+        cookies: What a browser would remember.
     """
 
     status: int
     fields: Fields | None
+    location: str = attrs.field(default="", repr=False)
+    cookies: Mapping[str, Secret] = attrs.field(factory=dict[str, Secret], repr=False)
 
 
 @attrs.frozen
@@ -144,9 +153,13 @@ class Wire:
     def _make_client(self) -> httpx.AsyncClient:
         if self._base.lower().startswith("http:"):
             # Only ever on the loopback: nothing to encrypt, and loading all the authorities takes a while.
-            return httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-        # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
-        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self.on_loopback)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            client = httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=context)
+        else:
+            # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
+            client = httpx.AsyncClient(limits=_LIMITS, trust_env=not self.on_loopback)
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a session is for its one call
+        return client
 
 
 def _checked(base_url: str) -> tuple[str, bool]:
@@ -201,12 +214,14 @@ def _encoded(form: Form) -> bytes:
 
 
 def _headers(request: Request, token: Secret | None) -> dict[str, str]:
+    cookies = request.cookies
     return {
         "Accept": "application/json",
         # A short body can unpack to a very long one: ask for none packed, and read none.
         "Accept-Encoding": "identity",
         **({"Content-Type": "application/x-www-form-urlencoded"} if request.form is not None else {}),
         **({"Authorization": f"Bearer {token.reveal()}"} if token else {}),
+        **({"Cookie": "; ".join(f"{name}={value.reveal()}" for name, value in cookies.items())} if cookies else {}),
     }
 
 
@@ -238,7 +253,20 @@ async def _read(response: httpx.Response) -> Answer:
         return Answer(response.status_code, None)
     body = await _body(response)
     fields = None if body is None else Fields.parse(body)
-    return Answer(_worse(response.status_code, fields), fields)
+    return Answer(_worse(response.status_code, fields), fields, _location(response.headers), _cookies(response.headers))
+
+
+def _location(headers: httpx.Headers) -> str:
+    """Read the path of a redirection."""
+    try:
+        return str(urlsplit(headers.get("location", "")).path)
+    except ValueError:
+        return ""
+
+
+def _cookies(headers: httpx.Headers) -> dict[str, Secret]:
+    """Read the cookies that an answer sets; one that is emptied is taken away."""
+    return {found[1]: Secret(found[2]) for line in headers.get_list("set-cookie") if (found := _COOKIE.match(line))}
 
 
 async def _body(response: httpx.Response) -> bytes | None:

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, tzinfo
 
 import attrs
 
+from thekeys_async.protocol.models import DoorState
 from thekeys_async.protocol.secrets import Secret
 
 _SEPARATORS = re.compile(r"[\s.\-/()]")
@@ -15,7 +16,10 @@ _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}")
 _FRENCH = re.compile(r"(?:0|0033|\+33)([1-9][0-9]{8})")
 
 GATEWAY = 1
-"""The accessory type of gateways; 3 is a remote, other numbers are not known here (observed)."""
+"""The accessory type of gateways (observed)."""
+
+KEYPAD = 2
+"""The accessory type of keypads (observed); 3 is a remote, other numbers are not known here."""
 
 Moment = datetime | date | time
 """When a share starts or ends: a moment (an aware datetime), a whole day, or an hour of every day."""
@@ -29,7 +33,7 @@ class Accessory:
         id: The cloud's number for it.
         identifier: Its text identifier, as printed on it.
         name: What its owner calls it.
-        type: The vendor's number for its kind, if told: 1 is a gateway, 3 a remote (observed).
+        type: The vendor's number for its kind, if told: 1 is a gateway, 2 a keypad, 3 a remote (observed).
     """
 
     id: int
@@ -41,6 +45,11 @@ class Accessory:
     def is_gateway(self) -> bool:
         """Whether it is a gateway."""
         return self.type == GATEWAY
+
+    @property
+    def is_keypad(self) -> bool:
+        """Whether it is a keypad: the code of its shares is the PIN that a guest types."""
+        return self.type == KEYPAD
 
 
 @attrs.frozen
@@ -59,6 +68,33 @@ class Gateway(Accessory):
 
 
 @attrs.frozen
+class LockerEvent:
+    """Something that happened at a locker, as the cloud tells it; its words are the vendor's and are not known here.
+
+    Attributes:
+        at: When.
+        action: What, in the vendor's word.
+        by: Who: a name, empty where the cloud tells none.
+        id: The cloud's number for it, if told.
+        status: The vendor's number for how it ended, if told.
+        share_id: The share with a person that was used, if told.
+        accessory_share_id: The share with an accessory that was used, if told.
+        user_id: The cloud's number of the person, if told.
+        accessory_id: The accessory that it went through, if told (`Accessory.id`).
+    """
+
+    at: datetime
+    action: str
+    by: str = ""
+    id: int | None = None
+    status: int | None = None
+    share_id: int | None = None
+    accessory_share_id: int | None = None
+    user_id: int | None = None
+    accessory_id: int | None = None
+
+
+@attrs.frozen
 class Locker:
     """A locker of the account.
 
@@ -70,6 +106,10 @@ class Locker:
         version: Its firmware, if told.
         accessories: What belongs to it: gateways, keypads, remotes.
         timezone: The zone of the locker's clock, in which the hours of its shares are written.
+        state: The cloud's last word on the bolt, if there is one: what it was when the cloud last heard of the locker.
+            Ask the gateway for what it is.
+        state_at: When the cloud last heard of the locker, if told: at its newest event, or at its battery's date.
+        events: Its newest events, the newest first, where the cloud sends them.
     """
 
     id: int
@@ -79,6 +119,9 @@ class Locker:
     version: int | None
     accessories: tuple[Accessory, ...]
     timezone: tzinfo
+    state: DoorState | None = None
+    state_at: datetime | None = None
+    events: tuple[LockerEvent, ...] = ()
 
 
 @attrs.frozen
@@ -118,6 +161,8 @@ class Share:
         ends: Until when it holds; None for ever.
         description: Free text.
         timezone: The zone in which the cloud writes its hours: the locker's.
+        iddesc: What its maker says that it is, ``"remote"`` for example; empty where the cloud tells nothing.
+        notification_enabled: Whether its use is told to the owner's phone; None where the cloud tells nothing.
     """
 
     id: int
@@ -130,6 +175,8 @@ class Share:
     ends: Moment | None
     description: str
     timezone: tzinfo
+    iddesc: str = ""
+    notification_enabled: bool | None = None
 
     @property
     def code(self) -> str | None:
@@ -142,11 +189,56 @@ class Share:
         Args:
             at: When, an aware datetime.
         """
-        if isinstance(self.ends, datetime):
-            ended = at > self.ends
-        else:
-            ended = isinstance(self.ends, date) and at.astimezone(self.timezone).date() > self.ends
-        return self.active and not ended
+        return self.active and not _has_ended(self.ends, self.timezone, at)
+
+
+@attrs.frozen
+class PersonShare:
+    """A right of a person to open one locker with the vendor's app and an account of their own.
+
+    Attributes:
+        id: The cloud's number for it; shares with accessories are numbered apart.
+        locker_id: The cloud's number for the locker (`Locker.id`).
+        phone: The person's phone number.
+        name: What the share is called.
+        active: Whether it is switched on.
+        accepted: Whether the person has accepted it; until then it is asked for.
+        description: Free text.
+        person: The person's name, where the cloud tells it.
+        role: What the person may do, in the vendor's words, where the cloud tells it.
+        starts: From when it holds; None for always.
+        ends: Until when it holds; None for ever.
+        notification_enabled: Whether its use is told to the owner's phone; None where the cloud tells nothing.
+        timezone: The zone in which the cloud writes its hours: the locker's.
+    """
+
+    id: int
+    locker_id: int
+    phone: str
+    name: str
+    active: bool
+    accepted: bool
+    description: str
+    person: str
+    role: str
+    starts: Moment | None
+    ends: Moment | None
+    notification_enabled: bool | None
+    timezone: tzinfo
+
+    def usable(self, at: datetime) -> bool:
+        """Whether it is accepted, switched on and has not run out.
+
+        Args:
+            at: When, an aware datetime.
+        """
+        return self.accepted and self.active and not _has_ended(self.ends, self.timezone, at)
+
+
+def _has_ended(ends: Moment | None, zone: tzinfo, at: datetime) -> bool:
+    if isinstance(ends, datetime):
+        return at > ends
+    return isinstance(ends, date) and at.astimezone(zone).date() > ends
 
 
 def joined(day: date | None, hour: time | None, zone: tzinfo) -> Moment | None:

@@ -59,7 +59,7 @@ def understood(request: Request, outcome: Answer | NoAnswer, secrets: list[Secre
     Raises:
         CloudError: The answer is no success.
     """
-    error = _failure(request, outcome, secrets)
+    error = failure(request, outcome, secrets)
     if error is None and isinstance(outcome, Answer) and outcome.fields is not None:
         return outcome.fields
     raise error or CloudProtocolError(f"{request.what}: the answer is not a JSON object, or is too long")
@@ -79,7 +79,14 @@ def logged_in(request: Request, outcome: Answer | NoAnswer) -> Fields:
     return understood(request, outcome, [])
 
 
-def _failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
+def failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
+    """Return the error that an outcome means; None for a success, whatever its body says.
+
+    Args:
+        request: What was asked.
+        outcome: What came of it.
+        secrets: What must not come out in the server's words.
+    """
     if isinstance(outcome, NoAnswer):
         return CloudUnreachableError(f"{request.what}: {outcome.reason}")
     status, what = outcome.status, f"{request.what}: HTTP {outcome.status}"
