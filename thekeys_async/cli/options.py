@@ -27,8 +27,8 @@ DEFAULT_HOST = "thekeys.local"
 """The name gateways have on a LAN (observed, and in the vendor's own clients)."""
 
 
-def _hidden(text: str | None) -> Secret | None:
-    return None if text is None else Secret(text)
+def _hidden(text: "str | Secret | None") -> Secret | None:
+    return Secret(text) if isinstance(text, str) else text
 
 
 @attrs.frozen

@@ -23,8 +23,8 @@ _NEW = 24 * 3600
 """Seconds since the file was written, in which a share of `thekeys setup` may not have been synchronised yet."""
 
 
-def _hidden(codes: Mapping[int, str]) -> dict[int, Secret]:
-    return {identifier: Secret(code) for identifier, code in codes.items()}
+def _hidden(codes: "Mapping[int, str | Secret]") -> dict[int, Secret]:
+    return {identifier: Secret(code) if isinstance(code, str) else code for identifier, code in codes.items()}
 
 
 @attrs.frozen
