@@ -55,10 +55,10 @@ def _entry(path: str, hidden: list[str]) -> Iterator[str]:
 
 
 def _call(value: Any) -> str:
-    if not callable(value):
-        return ""
-    if not isinstance(value, type):
+    if inspect.isfunction(value):
         return _signature(_function(value))
+    if not isinstance(value, type):
+        return ""
     if issubclass(value, BaseException | enum.Enum) or value.__name__ in _HANDED_OUT or _is_protocol(value):
         return ""
     own = _class(value)
@@ -173,7 +173,7 @@ def _class(kind: type) -> ast.ClassDef:
 
 
 def _summary(value: Any) -> str:
-    if isinstance(value, type) or callable(value):
+    if isinstance(value, type) or inspect.isfunction(value):
         return _first_line(inspect.getdoc(value))
     return ""
 
