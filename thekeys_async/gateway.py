@@ -1,34 +1,23 @@
 """`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
-
-import anyio
+from typing import TYPE_CHECKING, Self
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
-from thekeys_async.calls.call import Answer, Call, Understand
-from thekeys_async.calls.open_calls import OpenCalls
+from thekeys_async.calls.driver import Driver, result_of
+from thekeys_async.calls.observing import Observer
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.errors import (
-    GatewayClosedError,
-    GatewayUnreachableError,
-    ProtocolError,
-    RequestTimeoutError,
-)
-from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
-from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading, check_identifier
+from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.transport.wire import Wire
-from thekeys_async.turns import shared
 from thekeys_async.turns.queue import Pacing
-from thekeys_async.turns.shared import Lane, Scan, Settings
+from thekeys_async.turns.shared import SharedSettings
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
@@ -36,10 +25,7 @@ if TYPE_CHECKING:
 
     from thekeys_async.streams.watcher import Watcher
 
-_log = logging.getLogger("thekeys_async")
-_T = TypeVar("_T")
 _MINUTES = 300.0
-_LOCKERS = Question(endpoints.LOCKERS)
 
 
 class AsyncGateway:
@@ -65,6 +51,7 @@ class AsyncGateway:
         key: What identifies the gateway among several addresses of it; its normalised address if not given.
         recover_clock: Whether a gateway that says that its clock is not set is synchronised, which may install
             firmware.
+        observer: Called with a plain value at each wait, request, call and poll: for metrics and recordings.
 
     Raises:
         ValueError: An argument makes no sense, or others use the gateway in this event loop with another pacing,
@@ -85,32 +72,36 @@ class AsyncGateway:
         transport: "httpx.AsyncBaseTransport | None" = None,
         key: str | None = None,
         recover_clock: bool = True,
+        observer: Observer | None = None,
     ) -> None:
         try:
-            self._codes = {_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
+            codes = {check_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
         except (TypeError, ValueError) as error:
             raise error.with_traceback(None) from None
         finally:
             share_codes = None  # an error that is shown with its local variables must not show them
         if client is not None and transport is not None:
             raise ValueError("give a client or a transport, not both")
-        self._address = Address.parse(host)
-        self._key = key or str(self._address)
-        self._name = name or str(self._address)
-        self._timeout = checked(timeout)
-        self._settings = Settings(pacing, timestamps, coordinator)
+        address = Address.parse(host)
         self._transport = transport
-        self._own_wire = _through_httpx(self._address, client, transport)
-        self._recover_clock = recover_clock
-        self._lane: Lane | None = None
-        self._calls = OpenCalls()
-        shared.check_if_in_use(self._key, self._settings)
+        self._driver = Driver(
+            name=name or str(address),
+            address=address,
+            key=key or str(address),
+            observer=observer,
+            settings=SharedSettings(pacing, timestamps, coordinator),
+            timeout=checked(timeout),
+            codes=codes,
+            own_wire=_through_httpx(address, client, transport),
+            recover_clock=recover_clock,
+        )
 
     def __repr__(self) -> str:
-        return f"<AsyncGateway {getattr(self, '_name', '')!r} at {getattr(self, '_address', None)}>"
+        driver: Driver | None = getattr(self, "_driver", None)  # also when its making has failed
+        return f"<AsyncGateway {driver.name!r} at {driver.address}>" if driver else "<AsyncGateway>"
 
     async def __aenter__(self) -> Self:
-        self.lane()
+        self._driver.shared()
         return self
 
     async def __aexit__(
@@ -124,34 +115,31 @@ class AsyncGateway:
         Requests of other tasks that are on the wire end as they would have, and a `transport` is closed after the
         last of them. What was still queued is not sent, and ends in `GatewayClosedError`, as new calls do.
         """
-        self._calls.close()
-        lane, self._lane = self._lane, None
-        if lane:
-            lane.leave()
+        self._driver.close()
         if self._transport:
             try:
-                await self._calls.wait_until_over()
+                await self._driver.wait_until_over()
             finally:
                 await self._transport.aclose()
 
     @property
     def name(self) -> str:
         """How it is called in messages and updates; a fleet calls it by its key."""
-        return self._name
+        return self._driver.name
 
     @name.setter
     def name(self, name: str) -> None:
-        self._name = name
+        self._driver.name = name
 
     @property
     def address(self) -> str:
         """Where it is, as ``host:port``."""
-        return str(self._address)
+        return str(self._driver.address)
 
     @property
     def closed(self) -> bool:
         """Whether it is closed, and takes no more calls."""
-        return self._calls.closed
+        return self._driver.closed
 
     async def lockers(self, *, timeout: float | Default | None = DEFAULT) -> tuple[LockerReading, ...]:
         """List the lockers that the gateway's Bluetooth scan sees; about 0.13 s (observed).
@@ -162,22 +150,7 @@ class AsyncGateway:
         Raises:
             ProtocolError: The answer can't be understood.
         """
-        return await self.scan(self.seconds(timeout))
-
-    async def scan(self, timeout: float | None, *, insist: bool = True) -> tuple[LockerReading, ...]:
-        """Do what `lockers` does, and remember what came of it for all objects of this gateway."""
-        lane = self.lane()
-        try:
-            answer = await self._call(lane, _LOCKERS, replies.lockers).run(timeout, shares=True, insist=insist)
-        except (GatewayUnreachableError, ProtocolError):
-            lane.scan = Scan(anyio.current_time(), None)
-            raise
-        scanned = answer.value
-        if scanned.left_out and not lane.warned_of_odd_devices:
-            lane.warned_of_odd_devices = True
-            _log.warning("%s: left out %d devices without a usable identifier", self._name, scanned.left_out)
-        lane.scan = Scan(answer.at, scanned.readings)
-        return scanned.readings
+        return await self._driver.scan(self._driver.seconds(timeout))
 
     async def status(self, *, timeout: float | Default | None = DEFAULT) -> GatewayStatus:
         """Ask for the firmware's version and what the gateway is doing.
@@ -187,17 +160,7 @@ class AsyncGateway:
         Raises:
             ProtocolError: The answer can't be understood.
         """
-        seconds, lane = self.seconds(timeout), self.lane()
-        first = await self.ask(Question(endpoints.STATUS), _status_if_known, seconds, shares=True)
-        status = first.value
-        if status is None:
-            left = None if seconds is None else seconds - first.duration
-            if left is not None and left <= 0:
-                raise RequestTimeoutError(f"status: no answer within {seconds:g} s")
-            question = Question(endpoints.ROOT_STATUS)
-            status = (await self.ask(question, replies.gateway_status, left, shares=True)).value
-        lane.phase = status.phase
-        return status
+        return await self._driver.status(self._driver.seconds(timeout))
 
     async def synchronize(self, *, timeout: float | None = _MINUTES) -> CommandResult:
         """Let the gateway fetch shares, events and settings from the vendor's cloud.
@@ -216,6 +179,21 @@ class AsyncGateway:
         """
         return await self._command(endpoints.UPDATE, timeout)
 
+    async def automatic_synchronization(
+        self,
+        enabled: bool,  # noqa: FBT001 - on or off is all that it says
+        *,
+        timeout: float | Default | None = DEFAULT,
+    ) -> CommandResult:
+        """Let the gateway synchronise by itself, or not (observed in the vendor's own clients, not on its page).
+
+        Args:
+            enabled: Whether it does from now on.
+            timeout: Seconds, as everywhere.
+        """
+        seconds = self._driver.seconds(timeout)
+        return result_of(await self._driver.ask(Request(endpoints.AUTO, enable=enabled), replies.check_done, seconds))
+
     def locker(self, identifier: int, *, share_code: str | None = None) -> AsyncLocker:
         """Get one of its lockers. Nothing is sent.
 
@@ -224,16 +202,13 @@ class AsyncGateway:
             share_code: Its share code; the one given to the gateway if not given here.
         """
         try:
-            code = self.share_code(_identifier(identifier)) if share_code is None else ShareCode(share_code)
+            check_identifier(identifier)
+            code = self._driver.share_code(identifier) if share_code is None else ShareCode(share_code)
         except (TypeError, ValueError) as error:
             raise error.with_traceback(None) from None
         finally:
             share_code = None  # as in `__init__`
-        return AsyncLocker(self, identifier, code)
-
-    def share_code(self, identifier: int) -> ShareCode | None:
-        """Get the share code that it was given for a locker, wrapped so that nothing shows it."""
-        return self._codes.get(identifier)
+        return AsyncLocker(self._driver, identifier, code)
 
     def watch(
         self,
@@ -246,6 +221,7 @@ class AsyncGateway:
         follow_doors: bool = False,
         door_interval: float = 300.0,
         lost_after: int = 3,
+        status_interval: float | None = None,
     ) -> "Watcher":
         """Follow all its lockers: ``async with gateway.watch() as updates: async for update in updates: ...``.
 
@@ -263,13 +239,16 @@ class AsyncGateway:
                 lockers' batteries: when first seen, when `LockerReading.last_log` has grown, and after a command.
             door_interval: Seconds between reads of a door whose locker does not tell its `last_log`.
             lost_after: Polls in a row without a locker that make it lost.
+            status_interval: Seconds between requests for the gateway's own status, so that its firmware and what it
+                does are in its updates. If not given, it is asked only when it is busy, once a minute at most: a
+                synchronisation that hangs is news all the same.
 
         Raises:
             ValueError: An argument makes no sense.
         """
-        from thekeys_async.streams import Following, Watcher, Wishes  # noqa: PLC0415 - most programs watch nothing
+        from thekeys_async.streams import Subscription, Watcher, WatchOptions  # noqa: PLC0415 - most programs watch nothing
 
-        wishes = Wishes(
+        options = WatchOptions(
             interval=interval,
             every_poll=every_poll,
             min_rssi_change=min_rssi_change,
@@ -278,75 +257,30 @@ class AsyncGateway:
             follow_doors=follow_doors,
             door_interval=door_interval,
             lost_after=lost_after,
+            status_interval=status_interval,
         )
-        return Watcher(lambda: Following(self, wishes))
+        return Watcher(lambda: Subscription(self._driver, options))
 
-    def seconds(self, timeout: float | Default | None) -> float | None:
-        """Put the gateway's own time budget in the place of the default.
+    def read_now(self, identifier: int) -> None:
+        """Have a locker's bolt read at once for all watchers that follow it; what it says comes through them.
 
-        Raises:
-            ValueError: The budget is not positive.
-        """
-        return self._timeout if isinstance(timeout, Default) else checked(timeout)
-
-    async def ask(
-        self,
-        question: Question,
-        understand: Understand[_T],
-        timeout: float | None,
-        *,
-        shares: bool = False,
-        insist: bool = True,
-    ) -> Answer[_T]:
-        """Make one call; the methods with names are what a caller wants.
+        Returns at once. Nothing happens if nobody follows that door through this gateway in this event loop.
 
         Args:
-            question: What to ask.
-            understand: Makes a value of the reply.
-            timeout: The time budget in seconds, or None.
-            shares: Whether another call's answer to the same question serves as well.
-            insist: Whether it is asked again when the gateway is busy, hangs or is not there.
+            identifier: The locker's number.
         """
-        return await self._call(self.lane(), question, understand).run(timeout, shares=shares, insist=insist)
+        from thekeys_async.streams.poller import read_now  # noqa: PLC0415 - as in `watch`
 
-    def lane(self) -> Lane:
-        """Get what all objects of this gateway share in this event loop; for the library's own modules.
-
-        Raises:
-            GatewayClosedError: This object is closed.
-        """
-        if self._calls.closed:
-            raise GatewayClosedError(f"nothing was sent: {self!r} is closed")
-        if self._lane is None or shared.find(self._key) is not self._lane:
-            if self._lane:
-                self._lane.close()
-            self._lane = shared.join(self._key, self._settings)
-        return self._lane
-
-    def _call(self, lane: Lane, question: Question, understand: Understand[_T]) -> Call[_T]:
-        wire = self._own_wire or lane.wire(self._address)
-        return Call(lane, wire, question, understand, open_calls=self._calls, recover_clock=self._recover_clock)
+        read_now(self._driver.shared(), check_identifier(identifier))
 
     async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
-        answer = await self.ask(Question(endpoint), replies.check_done, checked(timeout))
-        return CommandResult(answer.timestamp, answer.attempts, answer.duration)
+        answer = await self._driver.ask(Request(endpoint), replies.check_done, checked(timeout))
+        return result_of(answer)
 
 
-def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
-    try:
-        return replies.gateway_status(endpoint, reply)
-    except ProtocolError:
-        if replies.has_no_such_request(reply):
-            return None
-        raise
-
-
-def _identifier(identifier: int) -> int:
-    if isinstance(identifier, bool) or not isinstance(identifier, int):
-        raise TypeError("a locker's identifier is a whole number")
-    if identifier < 0:
-        raise ValueError("a locker's identifier is not negative")
-    return identifier
+def driver_of(gateway: AsyncGateway) -> Driver:
+    """Get what a gateway makes its calls through; fleets go there, too."""
+    return gateway._driver  # noqa: SLF001 - this module's own
 
 
 def _through_httpx(

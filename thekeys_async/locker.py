@@ -1,11 +1,9 @@
 """`AsyncLocker`: one door, seen through one gateway."""
 
-from typing import Protocol, TypeVar
-
 import anyio
 
-from thekeys_async.calls.budgets import DEFAULT, Default
-from thekeys_async.calls.call import Answer, Understand
+from thekeys_async.calls.budgets import DEFAULT, Default, checked
+from thekeys_async.calls.driver import Caller, result_of
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import (
@@ -19,29 +17,11 @@ from thekeys_async.protocol.errors import (
     RequestTimeoutError,
 )
 from thekeys_async.protocol.models import CommandResult, DoorState, LockerStatus
-from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
 
-_T = TypeVar("_T")
 _ASK_EVERY = 2.0
 _PASSING = (GatewayBusyError, GatewayUnreachableError, LockerFaultError, LockerNotDetectedError, ProtocolError)
-
-
-class Gateway(Protocol):
-    """What a locker needs of its gateway."""
-
-    @property
-    def name(self) -> str:
-        """How the gateway is called in messages."""
-        ...
-
-    def seconds(self, timeout: float | Default | None) -> float | None:
-        """Put the gateway's own time budget in the place of the default; ValueError if it is not positive."""
-        ...
-
-    async def ask(self, question: Question, understand: Understand[_T], timeout: float | None) -> Answer[_T]:
-        """Make one call."""
-        ...
 
 
 class AsyncLocker:
@@ -54,36 +34,51 @@ class AsyncLocker:
     `MissingParameterError`. ``error.may_have_executed`` says whether the door may have moved.
     """
 
-    def __init__(self, gateway: Gateway, identifier: int, code: ShareCode | None) -> None:
-        self._gateway = gateway
+    def __init__(self, caller: Caller, identifier: int, code: ShareCode | None) -> None:
+        self._caller = caller
         self._identifier = identifier
         self._code = code
 
     def __repr__(self) -> str:
-        return f"<AsyncLocker {self._identifier} at {self._gateway.name}>"
+        return f"<AsyncLocker {self._identifier} at {self._caller.name}>"
 
     @property
     def identifier(self) -> int:
         """The locker's number, as printed on it."""
         return self._identifier
 
-    async def open(self, *, timeout: float | Default | None = DEFAULT) -> CommandResult:
+    async def open(
+        self, *, timeout: float | Default | None = DEFAULT, send_within: float | None = None
+    ) -> CommandResult:
         """Draw the bolt back.
 
         The reply comes after about 3 s and before the bolt has moved, about 5 s (observed): see `wait_for`.
 
+        Args:
+            timeout: Seconds, as everywhere.
+            send_within: Seconds after which it does not leave any more, nor is sent again, however much of the time
+                budget is left: for an order that has an age. It then ends as if its time budget were spent.
+
         Raises:
             OutcomeUnknownError: It was sent and no usable answer came. It was not sent again.
+            ValueError: `timeout` or `send_within` is not positive.
         """
-        return await self._command(endpoints.OPEN, timeout)
+        return await self._command(endpoints.OPEN, timeout, send_within)
 
-    async def close(self, *, timeout: float | Default | None = DEFAULT) -> CommandResult:
+    async def close(
+        self, *, timeout: float | Default | None = DEFAULT, send_within: float | None = None
+    ) -> CommandResult:
         """Put the bolt out. See `open`."""
-        return await self._command(endpoints.CLOSE, timeout)
+        return await self._command(endpoints.CLOSE, timeout, send_within)
 
-    async def calibrate(self, *, timeout: float | Default | None = DEFAULT) -> CommandResult:
-        """Let the locker learn its end positions anew (observed, not on the vendor's page). It moves the bolt."""
-        return await self._command(endpoints.CALIBRATE, timeout)
+    async def calibrate(
+        self, *, timeout: float | Default | None = DEFAULT, send_within: float | None = None
+    ) -> CommandResult:
+        """Let the locker learn its end positions anew (observed, not on the vendor's page). It moves the bolt.
+
+        Arguments as for `open`.
+        """
+        return await self._command(endpoints.CALIBRATE, timeout, send_within)
 
     async def status(self, *, timeout: float | Default | None = DEFAULT) -> LockerStatus:
         """Ask the locker over Bluetooth where its bolt is; about 3 s (observed), and some of its battery.
@@ -91,9 +86,9 @@ class AsyncLocker:
         Raises:
             ProtocolError: The answer can't be understood.
         """
-        seconds = self._gateway.seconds(timeout)
-        question = self._signed(endpoints.LOCKER_STATUS)
-        return (await self._gateway.ask(question, replies.locker_status, seconds)).value
+        seconds = self._caller.seconds(timeout)
+        request = self._signed(endpoints.LOCKER_STATUS)
+        return (await self._caller.ask(request, replies.locker_status, seconds)).value
 
     async def wait_for(self, state: DoorState, *, timeout: float | Default | None = DEFAULT) -> LockerStatus:
         """Ask, every 2 s at most, until the bolt is in a state. Faults that often pass by themselves are waited out.
@@ -105,7 +100,7 @@ class AsyncLocker:
         Raises:
             RequestTimeoutError: It was not there in time.
         """
-        seconds = self._gateway.seconds(timeout)
+        seconds = self._caller.seconds(timeout)
         deadline = None if seconds is None else anyio.current_time() + seconds
         seen = "nothing was heard of it"
         while True:
@@ -144,13 +139,15 @@ class AsyncLocker:
         """Let the gateway install the locker's newest firmware; minutes. Raises as `synchronize` does."""
         return await self._command(endpoints.UPDATE_LOCKER, timeout)
 
-    async def _command(self, endpoint: Endpoint, timeout: float | Default | None) -> CommandResult:
-        seconds = self._gateway.seconds(timeout)
-        question = self._signed(endpoint) if endpoint.signed else Question(endpoint, self._identifier)
-        answer = await self._gateway.ask(question, replies.check_done, seconds)
-        return CommandResult(answer.timestamp, answer.attempts, answer.duration)
+    async def _command(
+        self, endpoint: Endpoint, timeout: float | Default | None, send_within: float | None = None
+    ) -> CommandResult:
+        seconds = self._caller.seconds(timeout)
+        request = self._signed(endpoint) if endpoint.signed else Request(endpoint, self._identifier)
+        answer = await self._caller.ask(request, replies.check_done, seconds, send_within=checked(send_within))
+        return result_of(answer)
 
-    def _signed(self, endpoint: Endpoint) -> Question:
+    def _signed(self, endpoint: Endpoint) -> Request:
         if self._code is None:
             raise MissingShareCodeError(f"no share code is known for locker {self._identifier}; nothing was sent")
-        return Question(endpoint, self._identifier, self._code)
+        return Request(endpoint, self._identifier, self._code)

@@ -9,7 +9,7 @@ import pytest
 import trio.testing
 
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.protocol.requests import SignedRequest
 from thekeys_async.transport.wire import Attempt, Prepare
 
 
@@ -56,7 +56,7 @@ class ScriptedWire:
         return [sent.path for sent in self.sent]
 
 
-def _as_sent(outgoing: Outgoing) -> Sent:
+def _as_sent(outgoing: SignedRequest) -> Sent:
     timestamps = parse_qs(outgoing.body.decode()).get("ts")
     return Sent(outgoing.path, int(timestamps[0]) if timestamps else None, anyio.current_time())
 

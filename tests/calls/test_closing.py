@@ -18,6 +18,7 @@ from thekeys_async import (
     TheKeysError,
 )
 from thekeys_async.coordination import FileCoordinator
+from thekeys_async.gateway import driver_of
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
@@ -115,7 +116,7 @@ async def test_a_command_whose_connection_is_still_being_opened_is_not_sent(scri
 
     wire, ended = scripted_wire(never_asked, connecting=0.02), _Ended()
     gateway = _gateway("closed-while-connecting.test")
-    gateway._own_wire = wire
+    driver_of(gateway)._own_wire = wire
     async with anyio.create_task_group() as group:
         group.start_soon(ended.run, gateway.locker(1).open)
         await anyio.wait_all_tasks_blocked()
@@ -131,7 +132,7 @@ async def test_the_recovery_of_the_gateways_clock_is_not_begun_once_the_object_i
 
     wire, ended = scripted_wire(close_meanwhile), _Ended()
     gateway = _gateway("closed-before-recovery.test")
-    gateway._own_wire = wire
+    driver_of(gateway)._own_wire = wire
     await ended.run(gateway.locker(1).open)
     assert [type(error) for error in ended.errors] == [GatewayClockError]
     assert wire.paths() == ["/open"]

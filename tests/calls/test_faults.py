@@ -24,6 +24,7 @@ from thekeys_async import (
     RequestTimeoutError,
     TheKeysError,
 )
+from thekeys_async.gateway import driver_of
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
@@ -201,8 +202,8 @@ async def test_a_command_is_not_sent_again_after_an_answer_that_contradicts_itse
     ):
         error = await _expect(OutcomeUnknownError, gateway.locker(1).open, may=True, timeout=5)
         assert error.code == number
-        first = gateway.lane().allocator.last
-        assert gateway.lane().allocator.take().value > first  # it may have been accepted
+        first = driver_of(gateway).shared().allocator.last
+        assert driver_of(gateway).shared().allocator.take().value > first  # it may have been accepted
         assert len(seen.requests) == 1
 
 
@@ -267,7 +268,7 @@ async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogC
                 sim.clear_faults()
     text = "\n".join(shown) + caplog.text
     assert "OutcomeUnknownError" in text
-    assert "Question(" in text
+    assert "Request(" in text
     assert _CODE not in text
     assert "hash=" not in text
 
@@ -352,7 +353,7 @@ async def test_one_gateway_under_two_addresses_has_one_connection(transport: typ
             AsyncGateway(f"localhost:{port}", key="g", pacing=_FAST) as other,
         ):
             await one.lockers()
-            kept = (own._wire if own else one.lane().wire(one._address))._kept
+            kept = (own._wire if own else driver_of(one).shared().wire(driver_of(one).address))._kept
             assert kept
             await other.lockers()
             assert kept._socket.fileno() == -1

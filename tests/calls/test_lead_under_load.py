@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from thekeys_async import AsyncGateway, InvalidHmacError, Pacing, TheKeysError
+from thekeys_async.gateway import driver_of
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ async def test_about_one_signed_call_a_second_goes_on_and_each_is_refused_once_a
     monkeypatch.setattr(time, "time", wall)
     checking = _Checking(wall, 5)
     gateway = AsyncGateway("under-load.test", share_codes={1: "code"}, pacing=Pacing(0, 0))
-    gateway._own_wire = scripted_wire(checking.answer)
+    driver_of(gateway)._own_wire = scripted_wire(checking.answer)
     attempts: list[int] = []
     errors: list[TheKeysError] = []
 

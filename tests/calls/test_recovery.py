@@ -8,6 +8,7 @@ import pytest
 import trio.testing
 
 from thekeys_async import AsyncGateway, GatewayClockError, Pacing
+from thekeys_async.gateway import driver_of
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ def anyio_backend(in_virtual_time: tuple[str, dict]) -> tuple[str, dict]:
 
 def _gateway(wire: Any, name: str) -> AsyncGateway:
     gateway = AsyncGateway(f"{name}.test", share_codes={1: "code"}, pacing=Pacing(0, 0), timeout=None)
-    gateway._own_wire = wire
+    driver_of(gateway)._own_wire = wire
     return gateway
 
 

@@ -11,6 +11,7 @@ import thekeys_async
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
 from thekeys_async.cli.errors import Effect, failure
 from thekeys_async.cli.exits import MEANINGS, ExitCode, exit_code
+from thekeys_async.cli.options import Settings
 from thekeys_async.simulator import Fault
 
 CODE = "Zmo1sps2OVyCFtl1"
@@ -152,7 +153,7 @@ def test_every_error_has_its_words_and_its_code(kind, effect):
     assert issubclass(kind, TheKeysError)
     error = kind("what happened.")
     error.may_have_executed = False
-    told = str(failure(error, effect, as_json=False))
+    told = str(failure(error, effect, Settings()))
     assert told.startswith("what happened; ")
     assert told.endswith(".")
     assert exit_code(error) in MEANINGS
@@ -163,3 +164,21 @@ def test_every_error_has_its_words_and_its_code(kind, effect):
 def test_only_three_codes_leave_the_outcome_open():
     assert set(MEANINGS) == set(ExitCode)
     assert [code for code, meaning in MEANINGS.items() if "MAY" in meaning] == [5, 130, 143]
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_port_in_use_is_named(run, flags):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("simulate", "--port", port, "--locker", f"1:{CODE}", *flags)
+        cloud = run("simulate", "--port", "0", "--cloud", "--cloud-port", port, "--locker", f"1:{CODE}", *flags)
+    assert result.exit_code == cloud.exit_code == ExitCode.UNEXPECTED
+    assert f"Port {port} at 127.0.0.1 is in use: choose another one with --port" in result.stderr
+    assert f"Port {port} at 127.0.0.1 is in use: choose another one with --cloud-port" in cloud.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_address_of_somebody_else_is_named(run):
+    result = run("simulate", "--host", "192.0.2.1", "--port", "0", "--locker", f"1:{CODE}")
+    assert result.exit_code == ExitCode.UNEXPECTED
+    assert "Nothing can listen at 192.0.2.1" in result.stderr

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
@@ -121,6 +122,57 @@ def test_an_svg_says_what_is_in_it(run, recorded, tmp_path):
         *("front $door$ at hall: median -73 dBm, 6941 mV (about 30 %)", "1 at annex: median -88 dBm"),
     ):
         assert expected in words
+
+
+def drawn(path):
+    """The lines of a picture: for each colour and dash pattern, how often it is drawn."""
+    found = Counter()
+    for line in ET.parse(path).getroot().iter("{http://www.w3.org/2000/svg}path"):
+        style = dict(part.split(": ") for part in line.get("style", "").split("; ") if ": " in part)
+        if "stroke" in style and style.get("stroke-width") in {"2.2", "1.6"}:
+            found[style["stroke"], style.get("stroke-dasharray", ""), style["stroke-width"]] += 1
+    return found
+
+
+def test_a_colour_is_a_locker_and_a_line_style_a_gateway(run, tmp_path):
+    lines = [
+        locker(minute, gateway=house, identifier=number)
+        for minute in range(9)
+        for number in (1, 2)
+        for house in ("hall", "annex", "attic")
+    ]
+    assert run("plot", "-", str(tmp_path / "out.svg"), input="\n".join(lines)).exit_code == 0
+    signals = [key[:2] for key in drawn(tmp_path / "out.svg") if key[2] == "2.2"]
+    assert len(signals) == 6
+    assert len({colour for colour, _ in signals}) == 2
+    assert len({dashes for _, dashes in signals}) == 3
+    batteries = {key: count for key, count in drawn(tmp_path / "out.svg").items() if key[2] == "1.6"}
+    assert sorted(batteries.values()) == [1, 1]  # one line for each locker, through however many gateways
+    assert {colour for colour, _, _ in batteries} == {colour for colour, _ in signals}
+
+
+def test_the_battery_of_a_locker_is_one_line(run):
+    lines = [
+        locker(0),
+        locker(1, gateway="annex"),
+        gateway(2, reachable=False),
+        gateway(3, reachable=False, name="annex"),
+    ]
+    recording = read([*lines, locker(5)])
+    points = recording.battery(1)
+    told = [((p.at - START).seconds // 60, None if math.isnan(p.battery_mv) else p.battery_mv) for p in points]
+    assert told == [(0, 7000), (1, 6999), (3, None), (5, 6995)]
+
+
+def test_a_low_battery_has_a_line_and_a_gateway_that_was_never_heard_a_name(run, tmp_path):
+    text = "\n".join([locker(0), gateway(1, reachable=False, name="annex"), locker(2)])
+    result = run("plot", "-", str(tmp_path / "out.svg"), input=text)
+    assert "annex was never heard." in result.stdout
+    words = " ".join(ET.parse(tmp_path / "out.svg").getroot().itertext())
+    assert "annex was never heard" in words
+    assert "low, below 6800 mV" in words
+    as_json = run("plot", "--json", "-", str(tmp_path / "out.svg"), input=text)
+    assert json.loads(as_json.stdout)["never_heard"] == ["annex"]
 
 
 def test_a_summary_as_json_from_a_pipe(run, recorded, tmp_path):

@@ -1,7 +1,9 @@
 """`thekeys setup`: what it asks, what it writes, and that the names work afterwards."""
 
 import json
+import os
 import stat
+import time
 import tomllib
 from datetime import timedelta
 
@@ -58,6 +60,51 @@ def test_setup_writes_what_every_command_needs(run, setup, simulated_home, file)
     assert simulated_home.gateway.lockers[NUMBER].state == "open"
 
 
+def test_a_gateway_outside_of_private_networks_is_left_out_unless_told(setup, simulated_home, file):
+    (row,) = simulated_home.cloud.accessories.values()
+    row.address = "gateway.example"
+    result = setup()
+    assert result.exit_code == ExitCode.UNREACHABLE
+    assert "--allow-public" in result.stderr
+    assert not file.exists()
+    assert not simulated_home.cloud.shares
+    assert setup("--allow-public").exit_code == 0
+    assert tomllib.loads(file.read_text())["gateways"]["gateway-1"]["host"] == "gateway.example"
+
+
+def test_the_next_steps_name_each_gateway_with_its_lockers(run, setup, simulated_home, simulated_gateway_factory):
+    annex = simulated_gateway_factory([SimulatedLocker(2), SimulatedLocker(3)])
+    simulated_home.cloud.add_gateway(annex, name="Annex")
+    shown = setup().stdout
+    assert "'thekeys setup --synchronize'" in shown
+    steps = [line.strip() for line in shown.splitlines() if line.startswith("  thekeys")]
+    assert sorted(steps) == [
+        "thekeys synchronize annex && thekeys synchronize_locker porte-2 && thekeys synchronize_locker porte-3",
+        f"thekeys synchronize gateway-1 && thekeys synchronize_locker {NAME}",
+    ]
+    for step in steps:
+        for command in step.split(" && "):
+            assert run(*command.split()[1:]).exit_code == 0
+    for name in ("porte-2", "porte-3", NAME):
+        assert run("open", name).exit_code == 0
+
+
+def test_a_refusal_right_after_it_asks_first_whether_all_is_synchronised(run, setup, simulated_home, file):
+    assert setup("--synchronize").exit_code == 0
+    share = file.read_text()
+    file.write_text(share.replace(codes_of(simulated_home)[0], "another"))  # as one that the gateway has not yet
+    result = run("open", NAME)
+    assert result.exit_code == ExitCode.REFUSED
+    first = f"Not synchronised yet? Run 'thekeys synchronize gateway-1' and 'thekeys synchronize_locker {NAME}'"
+    assert first in result.stderr
+    assert result.stderr.index(first) < result.stderr.index("check the share code")
+    # A code of the command line is not of the file, and an old file has been synchronised long ago.
+    assert "Not synchronised" not in run("open", NAME, "-c", "third").stderr
+    long_ago = time.time() - 3 * 24 * 3600
+    os.utime(file, (long_ago, long_ago))
+    assert "Not synchronised" not in run("open", NAME).stderr
+
+
 def test_nobody_else_can_read_the_file(setup, file):
     assert setup().exit_code == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -84,7 +131,6 @@ def test_who_is_not_known_is_asked_and_the_password_is_neither_echoed_nor_stored
     answers = f"{cloud.username}\n{cloud.password}\n"
     result = run("setup", "--cloud-url", cloud.url, input=answers)
     assert result.exit_code == 0
-    assert "Password" in result.stderr
     assert cloud.password not in result.output
     assert cloud.password not in file.read_text()
     assert cloud.username not in file.read_text()
@@ -93,8 +139,25 @@ def test_who_is_not_known_is_asked_and_the_password_is_neither_echoed_nor_stored
 def test_nobody_is_there_to_be_asked(run, simulated_home):
     result = run("setup", "--cloud-url", simulated_home.cloud.url, THEKEYS_USERNAME="+33612345678")
     assert result.exit_code == ExitCode.USAGE
-    assert "THEKEYS_PASSWORD" in result.stderr
+    assert result.stderr == "Error: Nobody is there to be asked for the log-in: give THEKEYS_PASSWORD.\n"
+    result = run("shares", "list", "--cloud-url", simulated_home.cloud.url)
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == (
+        "Error: Nobody is there to be asked for the log-in: "
+        "give --username (or THEKEYS_USERNAME) and THEKEYS_PASSWORD.\n"
+    )
     assert not simulated_home.cloud.requests
+
+
+def test_without_a_terminal_one_sentence_is_all_that_is_said(start):
+    for flags in ((), ("--username", "+33612345678")):
+        process = start("setup", *flags)
+        stdout, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stdout) == (ExitCode.USAGE, "")
+        assert stderr.startswith("Error: Nobody is there")
+        assert stderr.count("\n") == 1
+    process = start("setup", "--json")
+    assert json.loads(process.communicate(timeout=30)[1])["exit_code"] == ExitCode.USAGE
 
 
 def test_a_flag_overrides_the_environment(setup, simulated_home):
@@ -216,11 +279,11 @@ def test_a_share_has_a_name(setup):
 
 
 def test_lockers_of_one_name_are_told_apart():
-    from thekeys_async.cli.naming import _fresh  # noqa: PLC0415 - no simulated cloud has two lockers of one name
+    from thekeys_async.cli.naming import fresh_name  # noqa: PLC0415 - no simulated cloud has two lockers of one name
 
-    assert _fresh("Porte d'entrée", "1", "locker", ()) == "porte-d-entree"
-    assert _fresh("Porte d'entrée", "2", "locker", {"porte-d-entree"}) == "porte-d-entree-2"
-    assert _fresh("门", "TK/1", "gateway", ()) == "gateway-tk-1"
+    assert fresh_name("Porte d'entrée", "1", "locker", ()) == "porte-d-entree"
+    assert fresh_name("Porte d'entrée", "2", "locker", {"porte-d-entree"}) == "porte-d-entree-2"
+    assert fresh_name("门", "TK/1", "gateway", ()) == "gateway-tk-1"
 
 
 def test_a_link_to_the_file_stays_a_link(setup, file, tmp_path):

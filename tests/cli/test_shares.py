@@ -57,6 +57,14 @@ def test_from_nothing_to_a_guest_and_back(shares, keypad, simulated_home):
     assert simulated_home.cloud.shares == ()
 
 
+def test_a_keypad_wants_digits(shares, keypad, simulated_home):
+    result = shares("create", LOCKER, "--with", "pad", "--name", "Ada")
+    assert result.exit_code == ExitCode.USAGE
+    assert "A keypad wants digits: give them with --pin" in result.stderr
+    assert not simulated_home.cloud.shares
+    assert shares("create", LOCKER, "--with", "pad", "--name", "Ada", "--pin", PIN).exit_code == 0
+
+
 def test_a_table_shows_no_code_unless_it_is_asked_for(shares, keypad, simulated_home):
     created = shares("create", LOCKER, "--with", "TK-KP-7", "--name", "Ada", THEKEYS_PIN=PIN)
     assert created.exit_code == 0
@@ -112,8 +120,8 @@ def test_a_name_of_the_configuration_file(shares, simulated_home, tmp_path):
     ("arguments", "says"),
     [
         (("create", LOCKER), "--name"),
-        (("create", LOCKER, "--with", "TK-KP-7", "--name", ""), "has a name"),
-        (("create", LOCKER, "--with", "TK-KP-7", "--name", "\udcff"), "can't be sent"),
+        (("create", LOCKER, "--with", "TK-KP-7", "--name", "", "--pin", PIN), "has a name"),
+        (("create", LOCKER, "--with", "TK-KP-7", "--name", "\udcff", "--pin", PIN), "can't be sent"),
         (("create", LOCKER, "--name", "a", "--with", "Pad"), "TK-KP-7 (Pad), TK-KP-8 (Pad)"),
         (("create", LOCKER, "--name", "a"), "Say through what"),
         (("create", "7", "--name", "a"), "Say which locker"),
@@ -177,3 +185,65 @@ def test_the_clouds_words_can_not_write_to_the_terminal(shares, simulated_home):
     assert shares("create", LOCKER, "--name", "a\x1b[2Jb").exit_code == 0
     assert "\x1b" not in shares("list").stdout
     assert "\x1b" not in shares("list", "--json").stdout
+
+
+def test_a_person_is_invited_listed_and_switched(shares, simulated_home):
+    arguments = ("invite", LOCKER, "06 11 11 11 11", "--name", "Ada", "--description", "cleans", "--country", "FR")
+    made = as_json(shares(*arguments, "--json"))
+    number = made.pop("id")
+    assert made == {
+        "identifier": int(LOCKER),
+        "locker": f"Porte {LOCKER}",
+        "phone": "+33611111111",
+        "person": "",
+        "accepted": False,
+        "name": "Ada",
+        "description": "cleans",
+        "starts": None,
+        "ends": None,
+        "active": True,
+        "usable": False,
+    }
+    assert as_json(shares("list", "--json")) == [made | {"id": number}]
+    table = shares("list", "--show-codes").stdout
+    assert "+33611111111" in table
+    assert "asked for" in table
+    (row,) = simulated_home.cloud.people
+    row.accepted = True
+    assert as_json(shares("list", "--json"))[0]["person"] == "Dominique Petit"
+    off = shares("off", str(number))
+    assert (off.exit_code, off.stderr, row.active) == (0, "", False)
+    assert "switched off" in shares("list").stdout
+    assert as_json(shares("on", str(number), "--json"))["active"] is True
+    assert (row.active, row.name, row.description) == (True, "Ada", "cleans")
+
+
+def test_a_guests_share_is_switched_off_and_on(shares, keypad, simulated_home):
+    number = as_json(shares("create", LOCKER, "--with", "Pad", "--name", "Ada", "--pin", PIN, "--json"))["id"]
+    (row,) = simulated_home.cloud.shares
+    for word, active in (("off", False), ("on", True)):
+        result = shares(word, str(number))
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "synchronize" in result.stdout
+        assert (row.active, row.code) == (active, PIN)
+        assert PIN not in result.output
+
+
+def test_a_number_that_two_shares_have_needs_a_word(shares, keypad, simulated_home):
+    number = as_json(shares("create", LOCKER, "--with", "Pad", "--name", "Ada", "--pin", PIN, "--json"))["id"]
+    assert shares("invite", LOCKER, "+33611111111", "--name", "Ada").exit_code == 0
+    (row,), (person,) = simulated_home.cloud.shares, simulated_home.cloud.people
+    person.number = number
+    both = shares("off", str(number))
+    assert (both.exit_code, row.active, person.active) == (ExitCode.USAGE, True, True)
+    assert "--person" in both.stderr
+    assert shares("off", str(number), "--person").exit_code == 0
+    assert (row.active, person.active) == (True, False)
+    assert shares("off", "99").exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("arguments", [("invite", LOCKER, "Ada", "--name", "Ada"), ("invite", LOCKER, "+33611111111")])
+def test_who_is_invited_needs_a_number_and_a_name(shares, simulated_home, arguments):
+    result = shares(*arguments)
+    assert result.exit_code == ExitCode.USAGE
+    assert not simulated_home.cloud.people

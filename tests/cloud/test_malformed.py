@@ -10,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from thekeys_async.cloud import Accessory, Clock, Cloud, CloudError, Locker, Share, discover
-from thekeys_async.cloud.values import zone_named
+from thekeys_async.cloud import Accessory, Clock, Cloud, CloudError, Locker, PersonShare, Share, discover
+from thekeys_async.cloud.fields import zone_named
 
 PARIS = zone_named("Europe/Paris")
 GATEWAY = Accessory(9, "G", "gateway", 1)
 LOCKER = Locker(3, 45961123, "front", None, None, (GATEWAY,), PARIS)
 SHARE = Share(5, 3, GATEWAY, "hall", "c0de", active=True, starts=None, ends=None, description="", timezone=PARIS)
+
+PERSON = PersonShare(5, 3, "+33611111111", "a", True, True, "", "", "", None, None, None, PARIS)
 
 # What the cloud is known to answer: hypothesis puts something else into one or several places of it.
 KNOWN = {
@@ -35,11 +37,16 @@ KNOWN = {
                 "nom": "front",
                 "battery": 7000,
                 "timezone": "Europe/Paris",
+                "etat": "open",
+                "battery_date": "2026-07-01T12:00:00",
+                "logs": [{"id": 1, "action_at": "2026-07-01T12:00:00", "action": "open", "utilisateur": "Ada"}],
                 "accessoires": [{"accessoire": {"id": 9, "id_accessoire": "G", "type": 1}}],
             }
         ],
         "version": 65,
         "info": {"ip": "192.168.0.26", "last_seen": "2026-07-01T12:00:00"},
+        "partages_utilisateur": [{"id": 5, "nom": "a", "utilisateur": {"username": "+33611111111", "nom": "A"}}],
+        "partages_demande": [{"id": 6, "nom": "a", "utilisateur": {"telephone": "+33611111111"}, "role": {"id": 1}}],
         "partages_accessoire": [
             {
                 "id": 5,
@@ -125,6 +132,10 @@ async def everything(answer, *, sound_login=True):
             lambda: cloud.ensure_share(LOCKER, GATEWAY, name="a"),
             lambda: cloud.update_share(SHARE, name="a"),
             lambda: cloud.delete_share(SHARE),
+            lambda: cloud.people(LOCKER),
+            lambda: cloud.share_with("+33611111111", LOCKER, name="a"),
+            lambda: cloud.update_person_share(PERSON, active=False),
+            lambda: cloud.reboot(GATEWAY),
         ):
             with suppress(CloudError):
                 repr(await call())

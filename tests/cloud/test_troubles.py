@@ -252,7 +252,7 @@ async def test_a_change_that_is_cancelled_leaves_a_warning(home, pair, caplog):
 
 
 async def test_one_gateway_that_cannot_be_read_is_one_plain_error(home):
-    home.server.reply_next({"status": 200, "data": {"info": "?"}}, on="accessory")
+    home.server.reply_next(b"<html>", on="accessory")
     async with home.cloud() as cloud:
         with pytest.raises(CloudError) as caught:
             await cloud.gateways()

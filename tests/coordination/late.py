@@ -14,32 +14,32 @@ import anyio
 
 from thekeys_async import AsyncGateway, Pacing, TheKeysError
 from thekeys_async.coordination import FileCoordinator, RedisCoordinator
-from thekeys_async.protocol.requests import Question
-from thekeys_async.turns.shared import Lane
+from thekeys_async.protocol.requests import Request
+from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp
 
 LEASE = 0.6
 
 
 def _stop_before_the_look() -> None:
-    look = Lane.stamp
+    look = SharedGateway.stamp
 
-    def stamp(lane: Lane, *, signed: bool) -> Stamp | None:
+    def stamp(shared: SharedGateway, *, signed: bool) -> Stamp | None:
         _stop_once()
-        return look(lane, signed=signed)
+        return look(shared, signed=signed)
 
-    Lane.stamp = stamp
+    SharedGateway.stamp = stamp
 
 
 def _stop_after_the_look() -> None:
-    sign = Question.sign
+    sign = Request.sign
 
-    def stopped(question: Question, timestamp: int | None) -> object:
+    def stopped(question: Request, timestamp: int | None) -> object:
         request = sign(question, timestamp)
         _stop_once()
         return request
 
-    Question.sign = stopped
+    Request.sign = stopped
 
 
 def _stop_once() -> None:

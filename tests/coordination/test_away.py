@@ -16,6 +16,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from thekeys_async import AsyncGateway, CoordinationError, Pacing
 from thekeys_async.coordination import Claim, Coordinator, FileCoordinator, Pause, RedisCoordinator, Wish
 from thekeys_async.coordination.redis_scripts import understood
+from thekeys_async.gateway import driver_of
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
@@ -87,7 +88,7 @@ async def test_a_turn_that_others_keep_is_nobodys_trouble_once_redis_is_back(sta
         server.stop()
         await _all_say(gateway, 0.4)
         await anyio.to_thread.run_sync(server.start)
-        turn = await other.acquire(gateway._key, _claim())
+        turn = await other.acquire(driver_of(gateway).key, _claim())
         for method in (gateway.lockers, gateway.status):
             with pytest.raises(Exception, match="was not sent within") as caught:
                 await method(timeout=0.3)

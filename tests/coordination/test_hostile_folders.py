@@ -12,6 +12,7 @@ import pytest
 
 from thekeys_async import AsyncGateway, CoordinationError, Pacing
 from thekeys_async.coordination import Claim, FileCoordinator, Pause, TurnTimeoutError, Wish
+from thekeys_async.gateway import driver_of
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
@@ -219,9 +220,9 @@ async def test_a_slow_disk_is_not_the_gateways_fault(tmp_path: Path, monkeypatch
                 await gateway.locker(1).open(timeout=0.2)
             disk.finish()
             assert not sim.requests
-            lane = gateway.lane()
-            assert lane.trouble is None
-            assert not lane.turns._failures
+            shared = driver_of(gateway).shared()
+            assert shared.trouble is None
+            assert not shared.turns._failures
             assert (await gateway.locker(1).open(timeout=5)).attempts == 1
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trustme
 
 from thekeys_async import CoordinationError
 from thekeys_async.coordination import Claim, Pause, RedisCoordinator, TurnTimeoutError, Wish
@@ -206,15 +206,16 @@ def test_a_lease_is_a_time(lease: float) -> None:
 
 
 async def test_tls_works(start_redis: Start, tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate, and is not installed")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    await anyio.to_thread.run_sync(lambda: subprocess.run(command, capture_output=True, check=True, timeout=30))
+    key, certificate, authority = (tmp_path / f"{name}.pem" for name in ("key", "certificate", "authority"))
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(authority)
+    issued = ca.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(key)
+    for pem in issued.cert_chain_pems:
+        pem.write_to_path(certificate, append=True)
     options = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-auth-clients", "no")
     server = start_redis("--tls-port", *options)
-    url = f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={certificate}"
+    url = f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={authority}"
     async with RedisCoordinator(url) as one:
         assert (await one.acquire(KEY, _claim())).take_timestamp() == NOW
 

@@ -19,6 +19,7 @@ from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedL
 
 ROOT = Path(__file__).parents[2]
 GATEWAY, ANNEX, PORT = "192.168.0.26", "192.168.0.27", "8080"
+NETWORK = "192.168.0.0/24"
 REDIS = "redis://192.168.0.2:6379/0"
 IDENTIFIER, SHARE_CODE = 45961123, "share code"
 PASSWORD = "password"
@@ -91,6 +92,7 @@ class Stage:
 
     def translate(self, text: str) -> str:
         """Put what is here in the place of what a reader sees."""
+        text = text.replace(f"--network {NETWORK}", f"--network {self.gateway.host} --port {self.gateway.port}")
         text = text.replace(REDIS, self.redis or REDIS).replace(PORT, self.port).replace(ANNEX, self.annex.address)
         return re.sub(rf"{re.escape(GATEWAY)}(:80\b)?", self.address, text)
 

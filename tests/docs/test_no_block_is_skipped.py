@@ -9,8 +9,18 @@ _REASONS = {"hardware", "account", "test runner"}
 _COMMAND = re.compile(
     r"^\s*(\$ |>>> |import |from \w+ import |await |async |thekeys |pip |python3? |nox |curl )", re.MULTILINE
 )
+_HIDING = re.compile(r"\|\||\bset \+e\b|; *true\b|^! ", re.MULTILINE)
 _STRANGER = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|https?://[^\s\"'/]+|\b[\w-]+\.(?:local|lan|home)\b")
-_KNOWN = {"192.168.0.2", "192.168.0.26", "192.168.0.27", "http://192.168.0.26", "127.0.0.1", "http://192.168.0.26:80"}
+_KNOWN = {
+    "192.168.0.0",
+    "192.168.0.2",
+    "192.168.0.26",
+    "192.168.0.27",
+    "http://192.168.0.26",
+    "127.0.0.1",
+    "http://192.168.0.26:80",
+    "http://127.0.0.1:{port}",
+}
 
 
 def test_every_fence_is_found(page, blocks, root):
@@ -50,6 +60,14 @@ def test_the_test_runner_is_the_only_thing_that_a_marker_so_called_hides(blocks)
     for block in blocks:
         if block.not_run == "test runner":
             assert re.search(r"\b(nox|pytest)\b", block.text), f"{block.page}:{block.line}"
+
+
+def test_no_line_hides_its_failure(blocks):
+    for block in blocks:
+        if block.language == "sh":
+            assert not re.search(r"\|\|(?!.*# ends with)|\bset \+e\b|; *true\b|^! ", block.text, re.MULTILINE), (
+                block.page
+            )
 
 
 def test_no_block_that_is_run_names_a_stranger(blocks):

@@ -17,7 +17,7 @@ from thekeys_async.protocol.http import (
 )
 from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.protocol.requests import SignedRequest
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -204,10 +204,10 @@ def test_no_connection_is_upgraded() -> None:
 
 
 def test_requests_as_bytes() -> None:
-    assert request_bytes(Outgoing("GET", "/lockers"), common_headers("h")) == (
+    assert request_bytes(SignedRequest("GET", "/lockers"), common_headers("h")) == (
         b"GET /lockers HTTP/1.1\r\nHost: h\r\nUser-Agent: thekeys-async\r\nAccept: */*\r\n\r\n"
     )
-    post = request_bytes(Outgoing("POST", "/update"), common_headers("h:8080"))
+    post = request_bytes(SignedRequest("POST", "/update"), common_headers("h:8080"))
     assert post.startswith(b"POST /update HTTP/1.1\r\nHost: h:8080\r\n")
     assert post.endswith(b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\n\r\n")
 

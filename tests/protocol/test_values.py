@@ -17,7 +17,7 @@ from thekeys_async import GatewayBusyError, InvalidKeyError, OutcomeUnknownError
 from thekeys_async.protocol import endpoints
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.replies import Reply, check_done
-from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import Secret, ShareCode
 
 
@@ -93,7 +93,7 @@ def test_a_share_code_is_text() -> None:
 
 def test_a_share_code_shows_itself_nowhere() -> None:
     code = ShareCode("Zmo1sps2")
-    assert "Zmo1sps2" not in f"{code} {code!r} {Question(endpoints.OPEN, 1, code)!r}"
+    assert "Zmo1sps2" not in f"{code} {code!r} {Request(endpoints.OPEN, 1, code)!r}"
     wrong = "Zmo1sps2" + chr(233)
     with pytest.raises(ValueError, match="ASCII") as caught:
         ShareCode(wrong)
@@ -133,7 +133,7 @@ def test_what_is_no_text_to_send_is_no_secret(nothing: object) -> None:
 
 def test_a_signed_form_is_percent_encoded_and_hidden() -> None:
     code = ShareCode("Zmo1sps2OVyCFtl1")
-    outgoing = Question(endpoints.OPEN, 45961123, code).sign(1700000004)
+    outgoing = Request(endpoints.OPEN, 45961123, code).sign(1700000004)
     assert b"%2B" in outgoing.body
     assert parse_qs(outgoing.body.decode()) == {
         "identifier": ["45961123"],
@@ -158,7 +158,7 @@ def test_a_refusal_that_echoes_the_hash_is_censored(written: Callable, escape: s
     text = json.dumps(
         {
             "code": 36,
-            "cause": written(code.sign(1700000004), Question(endpoints.OPEN, 1, code).sign(1700000004).body.decode()),
+            "cause": written(code.sign(1700000004), Request(endpoints.OPEN, 1, code).sign(1700000004).body.decode()),
         }
     )
     for character in escape:

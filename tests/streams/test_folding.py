@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thekeys_async import DoorState, GatewayUpdate, LockerReading, LockerStatus, NotSharedError, UpdateKind
-from thekeys_async.streams.changes import Door, Tracker, Wishes
+from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions
 from thekeys_async.streams.poller import Rhythm
 from thekeys_async.streams.updates import differing, fold
 
@@ -23,7 +23,7 @@ _polls = st.lists(st.tuples(_lists, st.integers(0, 4)), max_size=40)
 
 @given(_polls, st.booleans(), st.integers(1, 3), st.sampled_from([None, {1, 4}]))
 def test_a_slow_consumer_ends_up_where_a_fast_one_does(polls: list, every_poll: bool, lost_after: int, lockers) -> None:
-    tracker = Tracker("hall", Wishes(every_poll=every_poll, lost_after=lost_after, lockers=lockers))
+    tracker = ChangeTracker("hall", WatchOptions(every_poll=every_poll, lost_after=lost_after, lockers=lockers))
     fast, slow, waiting = [], [], {}
     for readings, taken in polls:
         for update in tracker.listed(readings, _AT):
@@ -57,7 +57,7 @@ def _assert_relative_to_what_was_taken(updates: list) -> None:
 
 
 def test_a_fresh_status_is_still_fresh_after_folding() -> None:
-    tracker = Tracker("hall", Wishes())
+    tracker = ChangeTracker("hall", WatchOptions())
     (appeared,) = tracker.listed({1: LockerReading(1, -70, 7000, 100)}, _AT)
     (read,) = tracker.door(1, Door(LockerStatus(DoorState.OPEN)), _AT)
     (moved,) = tracker.listed({1: LockerReading(1, -71, 7000, 100)}, _AT)
@@ -69,7 +69,7 @@ def test_a_fresh_status_is_still_fresh_after_folding() -> None:
 
 
 def test_the_same_failure_to_read_a_door_is_no_news() -> None:
-    tracker = Tracker("hall", Wishes())
+    tracker = ChangeTracker("hall", WatchOptions())
     tracker.listed({1: LockerReading(1, -70, 7000)}, _AT)
     assert [u.changed for u in tracker.door(1, Door(None, NotSharedError("no")), _AT)] == [{"status_error"}]
     assert not tracker.door(1, Door(None, NotSharedError("no")), _AT)
@@ -77,7 +77,7 @@ def test_the_same_failure_to_read_a_door_is_no_news() -> None:
 
 
 def test_a_door_read_after_its_locker_was_lost_is_remembered_and_not_told() -> None:
-    tracker = Tracker("hall", Wishes(lost_after=1))
+    tracker = ChangeTracker("hall", WatchOptions(lost_after=1))
     tracker.listed({1: LockerReading(1, -70, 7000)}, _AT)
     tracker.listed({}, _AT)
     assert not tracker.door(1, Door(LockerStatus(DoorState.OPEN)), _AT)
@@ -94,7 +94,7 @@ def test_of_a_gateway_the_newest_is_kept() -> None:
 
 def test_a_secret_is_nowhere_in_an_update() -> None:
     error = NotSharedError("locker_status: the locker is not shared with this gateway")
-    tracker = Tracker("hall", Wishes())
+    tracker = ChangeTracker("hall", WatchOptions())
     tracker.listed({1: LockerReading(1, -70, 7000)}, _AT)
     (update,) = tracker.door(1, Door(None, error), _AT)
     assert json.dumps(repr(update)).count("NotSharedError") == 1

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from thekeys_async import Fleet, GatewayUpdate
-from thekeys_async.streams.subscription import Following
+from thekeys_async.streams.subscription import Subscription
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ async def test_a_slow_consumer_of_a_fleet_costs_one_place_for_each_locker(canned
     gateways = {f"g{i}": sim.client() for i, sim in enumerate(sims)}
     async with Fleet(gateways) as fleet, fleet.watch(every_poll=True) as updates:
         await anyio.sleep(3605)  # not when a poll is due
-        assert len(updates._box._waiting) == 40
+        assert len(updates._buffer._waiting) == 40
         assert {u.missed for u in await _take(updates, 0.01)} <= {359, 360}
 
 
@@ -134,4 +134,4 @@ async def test_gateways_that_were_removed_are_not_kept_until_they_would_have_bee
             await fleet.add("annex", canned().client())
             await fleet.remove("annex")
         gc.collect()
-        assert sum(isinstance(thing, Following) for thing in gc.get_objects()) < 10
+        assert sum(isinstance(thing, Subscription) for thing in gc.get_objects()) < 10

@@ -11,7 +11,8 @@ import anyio.lowlevel
 import pytest
 
 from thekeys_async import GatewayUpdate, UpdateKind
-from thekeys_async.streams.buffer import Box
+from thekeys_async.gateway import driver_of
+from thekeys_async.streams.buffer import UpdateBuffer
 from thekeys_async.streams.changes import MOST_LOCKERS
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ async def test_a_consumer_that_stalls_for_an_hour(canned) -> None:
             for identifier in range(20):
                 sim.see(identifier, rssi=-70 - minute % 7, last_log=100 + minute)
             await anyio.sleep(60)
-            assert len(updates._box._waiting) == 20
+            assert len(updates._buffer._waiting) == 20
         newest = await _drain(updates)
     assert len(newest) == 20
     for before, update in zip(first, newest, strict=True):
@@ -108,10 +109,10 @@ async def test_a_gateway_that_babbles_ever_new_lockers_costs_constant_memory(can
             for number in range(800):
                 sim.see(1000 + second * 800 + number)
             await anyio.sleep(1)
-        (poller,) = gateway.lane().pollers.values()
+        (poller,) = driver_of(gateway).shared().pollers.values()
         (following,) = poller._listeners
         tracker, doors = following._tracker, poller.doors
-        assert len(updates._box) <= 2 * MOST_LOCKERS
+        assert len(updates._buffer) <= 2 * MOST_LOCKERS
         assert len(tracker._tracked) <= MOST_LOCKERS
         assert len(tracker._doors) <= MOST_LOCKERS
         assert len(doors._followed) <= 3 * MOST_LOCKERS
@@ -220,7 +221,7 @@ async def _watch_for_a_week(sim, chance: random.Random, counts: list[int]) -> No
 
 
 async def test_taking_thousands_neither_takes_a_round_of_the_event_loop_each_nor_keeps_others_from_running() -> None:
-    box, rounds = Box(), 0
+    box, rounds = UpdateBuffer(), 0
 
     async def count() -> None:
         nonlocal rounds

@@ -21,7 +21,7 @@ from thekeys_async import (
     Timestamps,
 )
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.protocol.requests import SignedRequest
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 from thekeys_async.transport import httpx_wire
 from thekeys_async.transport.wire import Attempt, NotSentError
@@ -195,10 +195,10 @@ async def test_a_connection_that_comes_too_late_sends_nothing(
         wire = httpx_wire.wire(Address.parse(sim.address), client, None)
         attempt = Attempt(send_by=late)
         if late > 0:
-            assert (await wire.exchange(lambda: Outgoing("GET", "/lockers"), attempt, fresh=True)).succeeded
+            assert (await wire.exchange(lambda: SignedRequest("GET", "/lockers"), attempt, fresh=True)).succeeded
         else:
             with pytest.raises(NotSentError, match="too late"):
-                await wire.exchange(lambda: Outgoing("GET", "/lockers"), attempt, fresh=True)
+                await wire.exchange(lambda: SignedRequest("GET", "/lockers"), attempt, fresh=True)
         assert attempt.sent is (late > 0)
         assert len(sim.requests) == attempt.sent
 
@@ -210,7 +210,7 @@ async def test_a_cancelled_wait_for_the_connection_is_known_to_have_sent_nothing
     wire = httpx_wire.wire(Address("127.0.0.1"), httpx.AsyncClient(transport=GatewayTransport()), None)
     attempt = Attempt()
     with anyio.move_on_after(0.01):
-        await wire.exchange(lambda: Outgoing("POST", "/open", b"identifier=1"), attempt, fresh=True)
+        await wire.exchange(lambda: SignedRequest("POST", "/open", b"identifier=1"), attempt, fresh=True)
     assert not attempt.sent
 
 
@@ -224,7 +224,7 @@ async def test_a_send_that_is_cancelled_leaves_nothing_to_the_collector() -> Non
     wire = httpx_wire.wire(Address("127.0.0.1"), None, Stuck())
     attempt = Attempt()
     with anyio.move_on_after(0.01):
-        await wire.exchange(lambda: Outgoing("POST", "/open", b"identifier=1"), attempt, fresh=True)
+        await wire.exchange(lambda: SignedRequest("POST", "/open", b"identifier=1"), attempt, fresh=True)
     gc.collect()
     assert attempt.sent
 

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.protocol.requests import SignedRequest
 from thekeys_async.transport.wire import (
     Attempt,
     ExchangeError,
@@ -19,8 +19,8 @@ from thekeys_async.transport.wire import (
 
 pytestmark = pytest.mark.anyio
 
-_READ = Outgoing("GET", "/lockers")
-_COMMAND = Outgoing("POST", "/open", b"identifier=1")
+_READ = SignedRequest("GET", "/lockers")
+_COMMAND = SignedRequest("POST", "/open", b"identifier=1")
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -187,7 +187,7 @@ async def test_an_address_that_leads_nowhere_was_never_asked(host: str) -> None:
 
 
 async def test_what_prepare_refuses_is_not_sent(serve: Callable) -> None:
-    def refuse() -> Outgoing:
+    def refuse() -> SignedRequest:
         raise KeyError("too late")
 
     async with serve(_always(_OK)) as server:

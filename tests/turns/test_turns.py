@@ -8,6 +8,7 @@ import pytest
 import trio.testing
 
 from thekeys_async import AsyncGateway, RequestTimeoutError
+from thekeys_async.gateway import driver_of
 from thekeys_async.turns.queue import OutOfTime, Pacing, Turns
 from thekeys_async.turns.timestamps import Allocator, Ledger, Timestamps
 
@@ -249,17 +250,17 @@ async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_o
     turns, got = queue.turns, []
 
     async def read(name: str, what: str) -> None:
-        waiter = turns.enter(0.0, command=False, signed=False, shares=what)
+        waiter = turns.enter(0.0, command=False, signed=False, coalesce=what)
         await turns.acquire(waiter, anyio.current_time(), math.inf)
         arrivals = turns.arrivals
-        if waiter.gift is not None:
-            got.append((name, "gift"))
+        if waiter.shared_reply is not None:
+            got.append((name, "shared_reply"))
             return
         await anyio.sleep(1)
         if name == "leader":
             group.start_soon(read, "late", "lockers")
             await anyio.sleep(1)
-            turns.share(what, object(), arrivals)
+            turns.answer_waiting(what, object(), arrivals)
         got.append((name, "asked"))
         turns.release(anyio.current_time(), rest=0, failed=False, command=False)
 
@@ -268,7 +269,7 @@ async def test_an_answer_is_shared_with_those_who_waited_when_it_was_asked_for_o
         for name, what in (("leader", "lockers"), ("same", "lockers"), ("other", "status")):
             group.start_soon(read, name, what)
             await trio.testing.wait_all_tasks_blocked()
-    assert got == [("leader", "asked"), ("same", "gift"), ("other", "asked"), ("late", "asked")]
+    assert got == [("leader", "asked"), ("same", "shared_reply"), ("other", "asked"), ("late", "asked")]
 
 
 def test_pacing_is_checked() -> None:
@@ -290,14 +291,14 @@ class _SlowWire:
 
 async def test_a_timestamp_that_proves_too_far_ahead_after_a_slow_connect_costs_no_more_than_the_budget() -> None:
     async with AsyncGateway("too-far-ahead.test", share_codes={1: "code"}, pacing=Pacing(0, 0)) as gateway:
-        gateway._own_wire = _SlowWire()
-        lane = gateway.lane()
-        lane.ledger.last = lane.allocator.now() + 10 + 2.9  # beyond the lead, and within a second of it 3 s later
+        driver_of(gateway)._own_wire = _SlowWire()
+        shared = driver_of(gateway).shared()
+        shared.ledger.last = shared.allocator.now() + 10 + 2.9  # beyond the lead, and within a second of it 3 s later
 
         async def keep_the_turn() -> None:
             await anyio.sleep(1)
-            waiter = lane.turns.enter(anyio.current_time(), command=True, signed=False)
-            await lane.turns.acquire(waiter, anyio.current_time(), math.inf)
+            waiter = shared.turns.enter(anyio.current_time(), command=True, signed=False)
+            await shared.turns.acquire(waiter, anyio.current_time(), math.inf)
             await anyio.sleep_forever()
 
         started = anyio.current_time()

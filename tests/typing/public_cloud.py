@@ -5,7 +5,7 @@ from typing import assert_type
 
 import httpx
 
-from thekeys_async import Fleet
+from thekeys_async import DoorState, Fleet
 from thekeys_async.cloud import (
     KEEP,
     Account,
@@ -14,6 +14,8 @@ from thekeys_async.cloud import (
     Discovered,
     Gateway,
     Locker,
+    LockerEvent,
+    PersonShare,
     Share,
     ShareRejectedError,
     Wired,
@@ -35,9 +37,20 @@ async def cloud(client: httpx.AsyncClient) -> None:
             locker, locker.accessories[0], name="Ada", starts=datetime.now(UTC), ends=date(2030, 8, 8), share_code="1"
         )
         assert_type(await entered.update_share(guest, starts=time(8), ends=None, name=KEEP, active=False), Share)
+        assert_type(await entered.switch_share(share, active=False), Share)
+        assert_type(share.notification_enabled, bool | None)
+        person = assert_type(await entered.share_with("+33611111111", locker, name="Ada"), PersonShare)
+        assert_type(await entered.people(locker), tuple[PersonShare, ...])
+        assert_type(await entered.switch_share(person, active=True), PersonShare)
+        assert_type(await entered.update_person_share(person, description="cleans"), PersonShare)
+        assert_type(locker.state, DoorState | None)
+        assert_type(locker.state_at, datetime | None)
+        assert_type(locker.events, tuple[LockerEvent, ...])
+        await entered.reboot(gateway)
+        await entered.reboot(gateway.id)
         await entered.delete_share(share)
         await entered.delete_share(guest.id)
-        found = assert_type(await discover(entered), tuple[Discovered, ...])
+        found = assert_type(await discover(entered, allow_public=True), tuple[Discovered, ...])
         assert_type(await ensure_shares(entered, found, share_name="hall"), tuple[Wired, ...])
         assert_type(share.usable(datetime.now(UTC)), bool)
 

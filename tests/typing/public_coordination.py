@@ -8,6 +8,7 @@ from thekeys_async.coordination import (
     Claim,
     Coordinator,
     FileCoordinator,
+    LeaderLease,
     Lease,
     LeaseLostError,
     Pause,
@@ -44,6 +45,15 @@ async def turn(coordinator: Coordinator) -> int:
         assert_type(lease.failures, int)
         lease.release(Pause(quiet=0.5, retry=1.0, failures=lease.failures))
         return lease.take_timestamp()
+
+
+async def leading(of_files: FileCoordinator, of_redis: RedisCoordinator) -> None:
+    assert_type(of_files.lead("reports"), LeaderLease)
+    async with of_redis.lead("reports", lease=5) as lease:
+        assert_type(lease, LeaderLease)
+        assert_type(lease.lost, bool)
+        lease.check()
+        await lease.wait_lost()
 
 
 def errors(lost: LeaseLostError, late: TurnTimeoutError) -> tuple[CoordinationError, Exception]:

@@ -9,12 +9,15 @@ from typing import Any
 import attrs
 import click
 
+from thekeys_async.cli.errors import Failure, other_failure
+from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import Cloud
-from thekeys_async.cloud.phone import international
+from thekeys_async.cloud.models import international
 from thekeys_async.protocol.secrets import Secret
 
-_UNATTENDED = "Nobody is there to be asked: give --username, or THEKEYS_USERNAME, and THEKEYS_PASSWORD."
+_NUMBER = "--username (or THEKEYS_USERNAME)"
+_PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 @attrs.frozen
@@ -46,32 +49,53 @@ class Login:
         raise click.UsageError(f"--cloud-url: {problem}.")
 
 
-def log_in(username: str | None, country: str | None, cloud_url: str | None) -> Login:
+def log_in(settings: Settings, username: str | None, country: str | None, cloud_url: str | None) -> Login:
     """Take what flags and environment give, and ask for the rest; the password is not echoed.
 
+    Where standard input is no terminal, the rest is read from it, a line for each.
+
     Raises:
-        click.UsageError: The phone number is none, or nobody is there to be asked.
+        click.UsageError: The phone number is none.
+        Failure: Nobody is there to be asked.
     """
-    try:
-        given = username or click.prompt("Phone number of the account", err=True)
-        number = _checked(given, country)
-        password = Secret.of(os.environ.get("THEKEYS_PASSWORD")) or Secret.of(
-            click.prompt("Password", hide_input=True, err=True)
-        )
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise click.UsageError(_UNATTENDED) from None
+    missing = " and ".join([*([] if username else [_NUMBER]), *([] if os.environ.get(_PASSWORD) else [_PASSWORD])])
+    number = Secret.of(username) or _asked("Phone number of the account", hidden=False)
+    if number is None:
+        raise _unattended(settings, missing)
+    checked = phone_number(number.reveal(), country)
+    password = Secret.of(os.environ.get(_PASSWORD)) or _asked("Password", hidden=True)
     if password is None:
-        raise click.UsageError("The password can't be sent: it is not text.")
-    return Login(number, password, cloud_url)
+        raise _unattended(settings, missing)
+    return Login(checked, password, cloud_url)
 
 
-def _checked(number: str, country: str | None) -> str:
+def _asked(what: str, *, hidden: bool) -> Secret | None:
+    """Ask a person, or read a line where there is no terminal; None if nothing came that can be sent."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return Secret.of(click.prompt(what, hide_input=hidden, err=True))
+    return None if sys.stdin is None else Secret.of(sys.stdin.readline().rstrip("\r\n"))
+
+
+def _unattended(settings: Settings, missing: str) -> Failure:
+    sentence = f"Nobody is there to be asked for the log-in: give {missing}."
+    return other_failure("UsageError", sentence, ExitCode.USAGE, as_json=settings.json)
+
+
+def phone_number(number: str, country: str | None, what: str = "The account's user name") -> str:
+    """Read a phone number.
+
+    Args:
+        number: As it was typed.
+        country: Whose national numbers are understood.
+        what: What it is, for the message.
+
+    Raises:
+        click.UsageError: It is none.
+    """
     try:
         return international(number, country)
     except ValueError:
-        words = "The account's user name is a phone number, written internationally: +33612345678."
+        words = f"{what} is a phone number, written internationally: +33612345678."
         raise click.UsageError(f"{words} '--country FR' allows 0612345678.") from None
 
 

@@ -1,13 +1,21 @@
 """The commands that ask the vendor's cloud: `setup`, and `shares` with its three."""
 
 import re
+import sys
 from datetime import date, datetime, time
 from typing import Any
 
 import click
 
 from thekeys_async.cli import completion
-from thekeys_async.cli.options import Settings, cloud_options, coordination_options
+from thekeys_async.cli.options import (
+    MOST_ADDRESSES,
+    Settings,
+    cloud_options,
+    coordination_options,
+    discover_options,
+    network,
+)
 from thekeys_async.protocol.secrets import Secret
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -45,6 +53,9 @@ _WHEN = "A day, '2026-08-01 16:00', or 16:00 for every day."
 @coordination_options
 @click.option("--share-name", default="thekeys", show_default=True, help="What the shares are called in the cloud.")
 @click.option("--synchronize", is_flag=True, help="Synchronise gateways and lockers too; may install firmware.")
+@click.option(
+    "--allow-public", is_flag=True, help="Take a gateway wherever the cloud says it is, not only on a private network."
+)
 @click.pass_context
 def setup(
     context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
@@ -58,12 +69,47 @@ def setup(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
     from thekeys_async.cli.setup import run_setup  # noqa: PLC0415 - rich
 
-    run_setup(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    run_setup(settings, log_in(settings, username, country, cloud_url), **how)
+
+
+@click.command()
+@discover_options
+@click.option(
+    "--network",
+    "networks",
+    type=network,
+    multiple=True,
+    metavar="NETWORK",
+    help="Ask all addresses of a network of yours, for example 192.168.0.0/24. May be given several times.",
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=80, show_default=True, help="The port that --network asks."
+)
+@click.option("--save", is_flag=True, help="Write what was found into the configuration file.")
+@click.pass_context
+def discover(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Find gateways, without an account.
+
+    It asks thekeys.local, the gateways of the configuration file and, where an account is given, those that reported to
+    the cloud lately. With --network it asks every address there, 64 at a time and half a second each: only for status
+    and lockers.
+    """
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+    from thekeys_async.cli.discover import Wanted, run_discover  # noqa: PLC0415 - rich and the client
+
+    if sum(each.num_addresses for each in how["networks"]) > MOST_ADDRESSES:
+        raise click.UsageError(f"--network: at most {MOST_ADDRESSES} addresses are asked.")
+    settings = Settings.of(context)
+    login = log_in(settings, username, country, cloud_url) if username else None
+    run_discover(settings, Wanted(login=login, **how))
 
 
 @click.group()
 def shares() -> None:
-    """List, create and revoke shares in the vendor's cloud."""
+    """List, create, switch and revoke shares."""
 
 
 @shares.command("list")
@@ -74,14 +120,15 @@ def shares() -> None:
 def list_shares(
     context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
 ) -> None:
-    """List the shares of a locker, or of all.
+    """List the shares of a locker, or of all, those with people too.
 
     LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
     """
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.show(Settings.of(context), log_in(username, country, cloud_url), **how)
+    settings = Settings.of(context)
+    work.show(settings, log_in(settings, username, country, cloud_url), **how)
 
 
 @shares.command("create")
@@ -108,7 +155,8 @@ def create_share(
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
     wanted = work.Wanted(**how)
-    work.create(Settings.of(context), log_in(username, country, cloud_url), wanted)
+    settings = Settings.of(context)
+    work.create(settings, log_in(settings, username, country, cloud_url), wanted)
 
 
 @shares.command("revoke")
@@ -122,4 +170,73 @@ def revoke_share(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    work.revoke(Settings.of(context), log_in(username, country, cloud_url), number)
+    settings = Settings.of(context)
+    work.revoke(settings, log_in(settings, username, country, cloud_url), number)
+
+
+@shares.command("invite")
+@cloud_options
+@click.argument("locker", shell_complete=completion.lockers)
+@click.argument("phone")
+@click.option("--name", required=True, help="What the share is called.")
+@click.option("--description", default="", help="Free text.")
+@click.pass_context
+def invite(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Share a locker with a person, who opens it with the vendor's app.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number; PHONE is the
+    person's phone number. They are asked, and accept it in the app.
+    """
+    from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+    from thekeys_async.cli.account import log_in, phone_number  # noqa: PLC0415 - httpx
+
+    phone = phone_number(how.pop("phone"), country, "Whom to share with")
+    settings = Settings.of(context)
+    work.invite(settings, log_in(settings, username, country, cloud_url), phone=phone, **how)
+
+
+def _switch(word: str, *, active: bool, does: str) -> None:
+    @shares.command(word, help=f"{does}, by its number in 'thekeys shares list'; the rest of it stays.")
+    @cloud_options
+    @click.argument("number", type=click.IntRange(0))
+    @click.option("--person", is_flag=True, help="It is a share with a person, if another has the same number.")
+    @click.pass_context
+    def switch(
+        context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+    ) -> None:
+        from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
+        from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+
+        settings = Settings.of(context)
+        work.switch(settings, log_in(settings, username, country, cloud_url), active=active, **how)
+
+    del switch
+
+
+_switch("on", active=True, does="Switch a share on")
+_switch("off", active=False, does="Switch a share off")
+
+
+@click.command()
+@cloud_options
+@click.argument("gateway", shell_complete=completion.gateways)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def reboot(
+    context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, **how: Any
+) -> None:
+    """Reboot a gateway that hangs.
+
+    The account's web pages do it. GATEWAY is a name of the configuration file, a name of the vendor's app, or the
+    gateway's identifier. At a terminal you are asked first.
+    """
+    from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
+    from thekeys_async.cli.reboot import run_reboot  # noqa: PLC0415 - rich
+
+    if not how["yes"] and sys.stdin is not None and sys.stdin.isatty():
+        question = "Reboot the gateway: it is away for some seconds, and drops what it does. Go on?"
+        click.confirm(question, abort=True, err=True)
+    settings = Settings.of(context)
+    run_reboot(settings, log_in(settings, username, country, cloud_url), how["gateway"])

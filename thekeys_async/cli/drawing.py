@@ -1,4 +1,8 @@
-"""The picture: signal above, battery below, one line for each locker and gateway. Importing this loads matplotlib."""
+"""The picture: signal above, battery below. Importing this loads matplotlib.
+
+A colour is a locker, a line style a gateway. So the signal has a line for each of the two, and the battery one for each
+locker, whichever gateway has told it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from thekeys_async import battery_percent
+from thekeys_async.cli.board import LOW_MV
 from thekeys_async.cli.recording import Point, Recording, Series, smoothed, summarised
 from thekeys_async.cli.signal_strength import GOOD, WEAK
 
@@ -21,7 +26,7 @@ library: Any = mpl  # its own types know no dates on an axis, and are unknown in
 dates: Any = mpl_dates
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#4D4D4D")  # colour-blind safe
-_STYLES = ("-", "--", ":", "-.")
+_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (9, 3)), (0, (4, 1)))
 _REACH = 12
 _LABEL_FITS_TWICE = 68
 _FAINTEST, _STRONGEST = -92, -58
@@ -38,10 +43,15 @@ def draw(recording: Recording, picture: Path) -> None:
     figure: Any = Figure(figsize=(11, 7 + 0.25 * math.ceil(len(recording.series) / 2)), layout="constrained")
     signal, battery = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     end = max(recording.end, recording.start + _SHORTEST)
-    for number, series in enumerate(recording.series.values()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        style = _STYLES[number // len(_COLOURS) % len(_STYLES)]
-        _draw_series(series, end, (signal, battery), colour, style)
+    lockers = dict.fromkeys(series.identifier for series in recording.series.values())
+    colours = {identifier: _COLOURS[number % len(_COLOURS)] for number, identifier in enumerate(lockers)}
+    styles = {gateway: _STYLES[number % len(_STYLES)] for number, gateway in enumerate(recording.gateways)}
+    for series in recording.series.values():
+        _draw_signal(series, end, signal, colours[series.identifier], styles[series.gateway])
+    for gateway in recording.never_heard:
+        signal.plot([], [], color="#4D4D4D", linestyle=styles[gateway], label=_plain(f"{gateway} was never heard"))
+    for identifier, colour in colours.items():
+        _draw_battery(recording.battery(identifier), end, battery, colour)
     _finish_signal(signal, recording)
     _finish_battery(battery, recording)
     _finish_time(battery, recording.start, end)
@@ -53,9 +63,8 @@ def draw(recording: Recording, picture: Path) -> None:
         figure.savefig(picture, dpi=150)
 
 
-def _draw_series(series: Series, end: datetime, axes: Sequence[Axes], colour: str, style: str) -> None:
-    """Draw what was read as a thin line, and for the signal where it lies as a thick one."""
-    signal, battery = axes
+def _draw_signal(series: Series, end: datetime, signal: Axes, colour: str, style: Any) -> None:
+    """Draw what was read as a thin line, and where it lies as a thick one."""
     points = [*series.points, Point(end, series.points[-1].rssi, series.points[-1].battery_mv)]
     times = [point.at for point in points]
     samples = series.sampled(end)
@@ -70,15 +79,24 @@ def _draw_series(series: Series, end: datetime, axes: Sequence[Axes], colour: st
     )
     lost = [(point.at, before.rssi) for before, point in pairwise(points) if math.isnan(point.rssi)]
     signal.plot([at for at, _ in lost], [rssi for _, rssi in lost], "x", color=colour, markersize=8, markeredgewidth=2)
-    battery.step(times, [p.battery_mv for p in points], where="post", color=colour, linestyle=style, linewidth=1.6)
+
+
+def _draw_battery(points: Sequence[Point], end: datetime, battery: Axes, colour: str) -> None:
+    known = [*points, Point(end, battery_mv=points[-1].battery_mv)]
+    battery.step([p.at for p in known], [p.battery_mv for p in known], where="post", color=colour, linewidth=1.6)
 
 
 def _label(series: Series, samples: Sequence[Point]) -> str:
     summary, millivolts = summarised(samples), round(series.battery_mv)
-    return (
+    return _plain(
         f"Locker {series.locker} at {series.gateway}: median {_minus(summary.median)} dBm, "
         f"{millivolts} mV (about {battery_percent(millivolts)} %)"
-    ).replace("$", r"\$")
+    )
+
+
+def _plain(words: str) -> str:
+    """Keep matplotlib from reading mathematics."""
+    return words.replace("$", r"\$")
 
 
 def _minus(number: float) -> str:
@@ -109,10 +127,13 @@ def _say(axes: Axes, height: float, words: str, colour: str) -> None:
 
 
 def _finish_battery(axes: Axes, recording: Recording) -> None:
-    """Set a scale on which a flat battery looks flat, however few millivolts it lost."""
+    """Set a scale with the low battery on it, on which a flat battery looks flat, however few millivolts it lost."""
     known = [p.battery_mv for series in recording.series.values() for p in series.points if not math.isnan(p.rssi)]
-    room = max(_LEAST_MV - (max(known) - min(known)), 0) / 2 + 10
-    axes.set_ylim(min(known) - room, max(known) + room)
+    least, most = min(*known, LOW_MV), max(*known, LOW_MV)
+    room = max(_LEAST_MV - (most - least), 0) / 2 + (most - least) * 0.05 + 10
+    axes.set_ylim(least - room, most + room)
+    axes.axhline(LOW_MV, color="#D62728", linestyle=(0, (1, 2)), linewidth=1.2)
+    _say(axes, LOW_MV, f"low, below {LOW_MV} mV: change the battery", "#A01818")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_ylabel("Battery (mV)")

@@ -12,6 +12,7 @@ from typing import TextIO
 import click
 
 from thekeys_async.cli.exits import ExitCode, exit_code
+from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors
@@ -27,6 +28,7 @@ class Effect(enum.Enum):
     LOCKER = ("no door moved and the locker was left as it was", "no door moved, but the locker may be changed")
     GATEWAY = ("no door moved and the gateway was left as it was", "no door moved, but the gateway may have begun")
     SHARES_READ = ("no share was changed", "no share was changed")
+    REBOOT = ("no gateway was rebooted", "the gateway may be rebooting")
     SHARE = ("no share was changed", "a share may have been created, changed or deleted")
 
     @property
@@ -67,6 +69,7 @@ _LOOK: Mapping[Effect, str] = {
     Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
     Effect.GATEWAY: "Ask 'thekeys status' before you repeat it.",
     Effect.SHARES_READ: "Try again.",
+    Effect.REBOOT: "Ask 'thekeys status' before you repeat it.",
     Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
 _REQUESTS = "|".join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))
@@ -103,6 +106,8 @@ _NEXT: Mapping[type[BaseException], str] = {
     errors.TheKeysError: "Try again, with -d to see more.",
 }
 
+_OF_THE_SHARE = (errors.InvalidHmacError, errors.NotSharedError, errors.InvalidKeyError)
+
 
 def in_words(error: BaseException, typed: str | None) -> str:
     """Write an error's text, with the word that a person typed in the place of the request's name.
@@ -118,20 +123,21 @@ def in_words(error: BaseException, typed: str | None) -> str:
     return rest.removeprefix(": ") if typed is None and rest.startswith(":") else f"{typed or 'it'}{rest}"
 
 
-def failure(error: errors.TheKeysError, effect: Effect, *, typed: str | None = None, as_json: bool) -> Failure:
+def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> Failure:
     """Turn a library's error into what the command says and how it ends.
 
     Args:
         error: What was raised.
         effect: What the action may change.
-        typed: The word for the action, as it was typed; None leaves the request's own name.
-        as_json: Whether it is said as JSON.
+        settings: The flags, and the word for the action as it was typed.
     """
     advice = next(_NEXT[kind] for kind in type(error).__mro__ if kind in _NEXT)
+    if isinstance(error, _OF_THE_SHARE) and settings.first_advice:
+        advice = settings.first_advice + advice[0].lower() + advice[1:]
     if error.may_have_executed:
         advice = _LOOK[effect]
     outcome = effect.outcome(may_have_executed=error.may_have_executed)
-    words = printable(str(error)) if typed is None else in_words(error, typed)
+    words = printable(str(error)) if settings.typed is None else in_words(error, settings.typed)
     sentence = f"{words.rstrip('. ')}; {outcome}. {advice}"
     fields = {
         "error": type(error).__name__,
@@ -139,7 +145,7 @@ def failure(error: errors.TheKeysError, effect: Effect, *, typed: str | None = N
         "cause": error.cause,
         "may_have_executed": error.may_have_executed,
     }
-    return Failure(sentence, exit_code(error), fields if as_json else None)
+    return Failure(sentence, exit_code(error), fields if settings.json else None)
 
 
 def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:

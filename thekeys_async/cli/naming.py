@@ -1,18 +1,18 @@
-"""What `thekeys setup` writes: names for what was found, put into the configuration file as it is."""
+"""What `thekeys setup` and `thekeys discover` write: names for what was found, put into the file as it is."""
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
 import tomlkit
 
-from thekeys_async.cloud.wiring import Wired
+from thekeys_async.cloud.discovery import Wired
 from thekeys_async.config.values import Config
 from thekeys_async.protocol.secrets import Secret
 
-_HEADER = "Written by 'thekeys setup'. It holds share codes: keep it readable for nobody but you."
+_HEADER = "Written by 'thekeys'. It holds share codes: keep it readable for nobody but you."
 
 
 @attrs.frozen
@@ -39,10 +39,10 @@ def named(configuration: Config, found: Iterable[Wired]) -> tuple[Named, ...]:
         locker, gateway = each.locker, each.gateway
         if gateway.identifier not in gateways:
             known = gateways.get(gateway.address or "")  # written by hand, without its identifier
-            name = known or _fresh(gateway.name, gateway.identifier, "gateway", gateways.values())
+            name = known or fresh_name(gateway.name, gateway.identifier, "gateway", gateways.values())
             gateways[gateway.identifier] = name
         if locker.identifier not in lockers:
-            lockers[locker.identifier] = _fresh(locker.name, str(locker.identifier), "locker", lockers.values())
+            lockers[locker.identifier] = fresh_name(locker.name, str(locker.identifier), "locker", lockers.values())
         result.append(Named(lockers[locker.identifier], gateways[gateway.identifier], each))
     return tuple(result)
 
@@ -54,10 +54,7 @@ def written(text: Secret | None, entries: Iterable[Named]) -> Secret:
         text: What is there now; None for a new file.
         entries: What to put in.
     """
-    document = tomlkit.document() if text is None else tomlkit.parse(text.reveal())
-    if text is None:
-        document.add(tomlkit.comment(_HEADER))
-        document.add(tomlkit.nl())
+    document = _document(text)
     for each in entries:
         gateway, locker = each.wired.gateway, each.wired.locker
         _put(document, "gateways", each.gateway, {"host": gateway.address, "id": gateway.identifier})
@@ -70,6 +67,29 @@ def written(text: Secret | None, entries: Iterable[Named]) -> Secret:
     return Secret(tomlkit.dumps(document))
 
 
+def with_gateways(text: Secret | None, gateways: Mapping[str, Mapping[str, str]], *, header: bool = True) -> Secret:
+    """Put gateways into the file's text.
+
+    Args:
+        text: What is there now; None for a new file.
+        gateways: What stands in the table of each, by name.
+        header: Whether a new file says what it is.
+    """
+    document = _document(text) if header or text is not None else tomlkit.document()
+    for name, values in gateways.items():
+        _put(document, "gateways", name, dict(values))
+    return Secret(tomlkit.dumps(document))
+
+
+def _document(text: Secret | None) -> tomlkit.TOMLDocument:
+    if text is not None:
+        return tomlkit.parse(text.reveal())
+    document = tomlkit.document()
+    document.add(tomlkit.comment(_HEADER))
+    document.add(tomlkit.nl())
+    return document
+
+
 def _put(document: tomlkit.TOMLDocument, group: str, name: str, values: dict[str, Any]) -> None:
     if group not in document:
         document.add(group, tomlkit.table(is_super_table=True))
@@ -79,7 +99,7 @@ def _put(document: tomlkit.TOMLDocument, group: str, name: str, values: dict[str
     tables[name].update(values)
 
 
-def _fresh(name: str, identifier: str, kind: str, taken: Collection[str]) -> str:
+def fresh_name(name: str, identifier: str, kind: str, taken: Collection[str]) -> str:
     """Make a name that can be typed, and that is not taken."""
     plain = _typeable(name) or f"{kind}-{_typeable(identifier)}"
     return plain if plain not in taken else f"{plain}-{_typeable(identifier)}"

@@ -1,15 +1,23 @@
 """The flags that all actions share. They count before the action and after it; what stands after it wins."""
 
+import ipaddress
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import click
 
+from thekeys_async.protocol.secrets import Secret
+
 _F = TypeVar("_F", bound=Callable[..., Any])
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MOST_ADDRESSES = 1024
+"""How many addresses of networks are asked at most."""
+
 _META = "thekeys_async.cli."
 
 LONGEST_NUMBER = 18
@@ -17,6 +25,10 @@ LONGEST_NUMBER = 18
 
 DEFAULT_HOST = "thekeys.local"
 """The name gateways have on a LAN (observed, and in the vendor's own clients)."""
+
+
+def _hidden(text: "str | Secret | None") -> Secret | None:
+    return Secret(text) if isinstance(text, str) else text
 
 
 @attrs.frozen
@@ -29,13 +41,13 @@ class Settings:
         given_hosts: What `--host` says, each time it is given.
         configured_host: What the configuration file says, or None.
         identifier: Which locker, or None.
-        code: The share code, or None.
         debug: Whether to log at DEBUG and show tracebacks.
         timeout: Seconds for the whole action, or None for the library's defaults.
         json: Whether to print JSON, and report errors as JSON.
         config: What `--config` says, or None.
         state_dir: What `--state-dir` says, or None.
         no_coordination: Whether turns and timestamps are shared with no other process.
+        first_advice: What to say first where the gateway refuses the share code.
     """
 
     typed: str | None = None
@@ -43,13 +55,19 @@ class Settings:
     given_hosts: tuple[str, ...] = ()
     configured_host: str | None = None
     identifier: int | None = None
-    code: str | None = attrs.field(default=None, repr=False)
+    _code: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
     debug: bool = False
     timeout: float | None = None
     json: bool = False
     config: str | None = None
     state_dir: str | None = None
     no_coordination: bool = False
+    first_advice: str = ""
+
+    @property
+    def code(self) -> str | None:
+        """The share code, or None."""
+        return None if self._code is None else self._code.reveal()
 
     @property
     def given_host(self) -> str | None:
@@ -81,9 +99,9 @@ class Settings:
     def of(cls, context: click.Context) -> "Settings":
         """Collect what the flags before and after the action have left in the context."""
         given = {
-            field.name: context.meta[_META + field.name]
+            field.alias: context.meta[_META + field.alias]
             for field in attrs.fields(cls)
-            if _META + field.name in context.meta
+            if _META + field.alias in context.meta
         }
         given["typed"] = context.info_name
         given.setdefault("code", os.environ.get("THEKEYS_CODE") or None)
@@ -93,16 +111,32 @@ class Settings:
 def locker_number(text: str) -> int:
     """Read a locker's number. The error does not repeat what was typed: it may have been a share code."""
     if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER):
+        del text  # an error that is shown with its local variables must not show it
         raise click.BadParameter("a locker's identifier is a number, for example 45961123")
     return int(text)
 
 
-def simulated_locker(text: str) -> tuple[int, str | None]:
+def simulated_locker(text: str) -> tuple[int, Secret | None]:
     """Read a locker and, after a colon, its share code."""
-    identifier, colon, code = text.partition(":")
-    if colon and not (code and code.isascii()):
+    identifier, colon, _ = text.partition(":")
+    code = Secret(text.partition(":")[2])
+    del text
+    if colon and not (code.reveal() and code.reveal().isascii()):
         raise click.BadParameter("after the colon belongs a share code: ASCII text that is not empty")
-    return locker_number(identifier), code or None
+    return locker_number(identifier), code if colon else None
+
+
+def network(text: str) -> Network:
+    """Read a network of the user's own."""
+    try:
+        found = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise click.BadParameter("a network is written as 192.168.0.0/24") from None
+    if found.num_addresses > MOST_ADDRESSES:
+        raise click.BadParameter(f"at most {MOST_ADDRESSES} addresses are asked, as in 192.168.0.0/22")
+    if found.is_global or found.is_multicast:
+        raise click.BadParameter("only the addresses of a network of your own are asked, such as 192.168.0.0/24")
+    return found
 
 
 def seconds(text: str) -> float:
@@ -162,6 +196,12 @@ _CLOUD_TIMEOUT = _shared(
     type=seconds,
     metavar="SECONDS",
     help="Time for each question to the cloud, with log-in and retries. Default 30.",
+)
+_DISCOVER_TIMEOUT = _shared(
+    "--timeout",
+    type=seconds,
+    metavar="SECONDS",
+    help="Time for each request to a gateway that is known, and for each question to the cloud. Default 5, and 30.",
 )
 _CONFIG = _shared(
     "--config", metavar="FILE", help="The file with names for gateways and lockers. Or THEKEYS_CONFIG; see the docs."
@@ -232,6 +272,22 @@ def target_argument(kind: str, complete: Callable[..., Any]) -> Callable[[_F], _
 def cloud_options(function: _F) -> _F:
     """Give a command that asks the vendor's cloud the flags that say whose account, and where."""
     return _USERNAME(_COUNTRY(_CLOUD_URL(_CLOUD_TIMEOUT(_CONFIG(output_options(function))))))
+
+
+def discover_options(function: _F) -> _F:
+    """Give `discover` the flags that say which account, and how gateways are asked."""
+    output_and_more = _CONFIG(coordination_options(output_options(function)))
+    account = click.option(
+        "--username",
+        envvar="THEKEYS_USERNAME",
+        metavar="PHONE",
+        help="The account's phone number: only then is the cloud asked, too. Or THEKEYS_USERNAME. The password comes "
+        "from THEKEYS_PASSWORD, else you are asked.",
+    )
+    host = _shared(
+        "--host", "given_hosts", multiple=True, metavar="HOST", help="Ask this address, too. Or THEKEYS_HOST."
+    )
+    return host(account(_COUNTRY(_CLOUD_URL(_DISCOVER_TIMEOUT(output_and_more)))))
 
 
 def simulate_options(function: _F) -> _F:

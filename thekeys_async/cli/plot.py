@@ -38,9 +38,11 @@ def run_plot(settings: Settings, file: Iterable[str], picture: Path) -> None:
         click.echo(f"Lines that made no sense, and were left out: {recording.left_out}.", err=True)
     found = _summaries(recording)
     if settings.json:
-        output.print_json({"file": str(picture), "lines": [_as_json(*each) for each in found]})
+        lines = [_as_json(*each) for each in found]
+        output.print_json({"file": str(picture), "lines": lines, "never_heard": recording.never_heard})
     else:
-        output.print_rich(_table(found), f"{_ADVICE} Drawn in {printable(str(picture))}.")
+        unheard = [printable(f"{name} was never heard.") for name in recording.never_heard]
+        output.print_rich(_table(found), *unheard, f"{_ADVICE} Drawn in {printable(str(picture))}.")
 
 
 def _draw(settings: Settings, recording: Recording, picture: Path) -> None:

@@ -118,11 +118,39 @@ class Recording:
         series: By gateway and locker, in the order of the first news.
         until: The moment of the last line; None if there is no line.
         left_out: How many lines made no sense; the last one may be cut off.
+        gateways: Every gateway that is named, in the order of the first news.
     """
 
     series: dict[tuple[str, int], Series] = attrs.field(factory=dict[tuple[str, int], Series])
     until: datetime | None = None
     left_out: int = 0
+    gateways: dict[str, None] = attrs.field(factory=dict[str, None])
+
+    @property
+    def never_heard(self) -> list[str]:
+        """The gateways of which there is no reading at all."""
+        heard = {series.gateway for series in self.series.values()}
+        return [name for name in self.gateways if name not in heard]
+
+    def battery(self, identifier: int) -> list[Point]:
+        """Tell what was known of a locker's battery, whichever gateway said so; a gap is where none heard it.
+
+        Args:
+            identifier: The locker.
+        """
+        told = [
+            (point.at, number, point)
+            for number, series in enumerate(self.series.values())
+            if series.identifier == identifier
+            for point in series.points
+        ]
+        hearing: set[int] = set()
+        points: list[Point] = []
+        for at, number, point in sorted(told, key=lambda each: each[0]):
+            (hearing.discard if math.isnan(point.rssi) else hearing.add)(number)
+            if not math.isnan(point.battery_mv) or not hearing:
+                points.append(Point(at, battery_mv=point.battery_mv if hearing else math.nan))
+        return points
 
     @property
     def start(self) -> datetime:
@@ -141,6 +169,7 @@ class Recording:
             ValueError: It makes no sense.
         """
         if line["update"] == "gateway":
+            self.gateways[str(line["gateway"])] = None
             for series in self.series.values():
                 if series.gateway == line["gateway"]:
                     (series.resume if line["reachable"] else series.lose)(at)
@@ -152,6 +181,7 @@ class Recording:
 
     def _take_locker(self, at: datetime, line: dict[str, Any]) -> None:
         key = str(line["gateway"]), int(line["identifier"])
+        self.gateways[key[0]] = None
         if line["kind"] == "lost":
             if key in self.series:
                 self.series[key].lose(at)

@@ -71,7 +71,7 @@ def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -
         return Stopped(signal.SIGINT)
     except TheKeysError as error:
         _trace(settings)
-        raise failure(error, effect, typed=settings.typed, as_json=settings.json) from None
+        raise failure(error, effect, settings) from None
     except (click.ClickException, Failure, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - no traceback without -d, and nothing is swallowed

@@ -1,6 +1,7 @@
 """`thekeys setup`: from an account to names that every command takes."""
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -19,16 +20,14 @@ from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
-from thekeys_async.cli.targets import path_of, read
+from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
-from thekeys_async.config.errors import ConfigurationError
-from thekeys_async.config.file import save
 from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator
-from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _SILENT = "none of its gateways has reported to the cloud lately"
+_ELSEWHERE = "the cloud puts its gateway outside of private networks; --allow-public takes it all the same"
 _SWITCHED_OFF = "its share is switched off or has run out; switch it on in the vendor's app, or give --share-name"
 
 
@@ -47,7 +46,7 @@ class LeftOut:
     reason: str
 
 
-def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize: bool) -> None:
+def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize: bool, allow_public: bool) -> None:
     """Find lockers, share them, write the file, and say what to do next.
 
     Raises:
@@ -56,18 +55,22 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
     path = path_of(settings)
     configuration, text = read(settings, path)
     with _waiting(settings, "asking the vendor's cloud ..."):
-        wired, left_out = run(settings, Effect.SHARE, partial(_share, login, settings, configuration, share_name))
+        wired, left_out = run(
+            settings,
+            Effect.SHARE,
+            partial(_share, login, settings, configuration, share_name, allow_public=allow_public),
+        )
     if not wired:
         reasons = "; ".join(f"{each.name or each.identifier}: {each.reason}" for each in left_out)
         sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
         raise other_failure("NothingFound", sentence, ExitCode.UNREACHABLE, as_json=settings.json)
     entries = named(configuration, wired)
-    _save(settings, path, partial(written, text, entries))
+    save_text(settings, path, written(text, entries), after="The shares are there, but ")
     if synchronize:
         with _waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
-            work = partial(_synchronize, coordinator, entries)
-            run(settings, Effect.GATEWAY, partial(within, coordinator, work))
+            synchronization = partial(_synchronize, coordinator, entries)
+            run(settings, Effect.GATEWAY, partial(within, coordinator, synchronization))
     with output.said(Effect.SHARE, as_json=settings.json):
         _report(settings, path, entries, left_out, synchronized=synchronize)
 
@@ -77,15 +80,15 @@ def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
 
 
 async def _share(
-    login: Login, settings: Settings, configuration: Config, share_name: str
+    login: Login, settings: Settings, configuration: Config, share_name: str, *, allow_public: bool
 ) -> tuple[list[Wired], list[LeftOut]]:
     async with login.cloud(settings) as cloud:
-        found = [_through_one(each, configuration) for each in await discover(cloud)]
+        found = [_through_one(each, configuration) for each in await discover(cloud, allow_public=allow_public)]
         with flags_checked():
             wired = await ensure_shares(cloud, found, share_name=share_name)
     now = datetime.now(UTC)
     usable = [each for each in wired if each.share.usable(now)]
-    silent = [(each.locker, _SILENT) for each in found if not each.gateways]
+    silent = [(each.locker, _ELSEWHERE if each.skipped else _SILENT) for each in found if not each.gateways]
     switched_off = [(each.locker, _SWITCHED_OFF) for each in wired if each not in usable]
     return usable, [LeftOut(locker.name, locker.identifier, reason) for locker, reason in silent + switched_off]
 
@@ -99,16 +102,6 @@ def _through_one(found: Discovered, configuration: Config) -> Discovered:
     }
     gateways = sorted(found.gateways, key=lambda gateway: gateway.identifier not in chosen)
     return attrs.evolve(found, gateways=tuple(gateways[:1]))
-
-
-def _save(settings: Settings, path: Path, write: Callable[[], Secret]) -> None:
-    try:
-        save(path, write())
-    except ConfigurationError as error:
-        problem = printable(f"The shares are there, but {error}")
-    else:
-        return
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
 
 
 async def _synchronize(coordinator: Coordinator | None, entries: Sequence[Named]) -> None:
@@ -141,14 +134,31 @@ def _report(
     table = fitted(fields, rows, output.console())
     output.print_rich(table, f"Written to {printable(str(path))}; nobody but you can read it.")
     if not synchronized:
-        gateways = sorted({each.gateway for each in entries})
         output.print_rich(
-            f"A new share works once its gateway and locker have been synchronised, which happens by itself or with "
-            f"'thekeys synchronize {gateways[0]}' and 'thekeys synchronize_locker {entries[0].locker}'."
+            "A new share works once its gateway and locker have been synchronised. That happens by itself, with "
+            "'thekeys setup --synchronize', or gateway by gateway:",
+            *_synchronizations(entries),
         )
-    output.print_rich(f"Then: thekeys open {entries[0].locker}")
+    output.print_rich(f"Then: thekeys open {printable(shlex.quote(entries[0].locker))}")
     for other in left_out:
         click.echo(f"Left out: {printable(other.name)} ({other.identifier}): {other.reason}.", err=True)
+
+
+def _synchronizations(entries: Sequence[Named]) -> list[str]:
+    """Write for each gateway the line that synchronises it and its lockers."""
+    lockers: dict[str, list[str]] = {}
+    for each in entries:
+        lockers.setdefault(each.gateway, []).append(each.locker)
+    return [
+        "  "
+        + " && ".join(
+            [
+                f"thekeys synchronize {printable(shlex.quote(gateway))}",
+                *(f"thekeys synchronize_locker {printable(shlex.quote(name))}" for name in names),
+            ]
+        )
+        for gateway, names in lockers.items()
+    ]
 
 
 def _as_json(path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut]) -> object:

@@ -16,11 +16,13 @@ from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
-from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, Share
+from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, PersonShare, Share
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
 _T = TypeVar("_T")
+
+AnyShare = Share | PersonShare
 
 _LATER = (
     "It takes effect once the gateway and the locker have been synchronised, which happens by itself "
@@ -85,6 +87,54 @@ def create(settings: Settings, login: Login, wanted: Wanted) -> None:
             output.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
 
 
+def invite(settings: Settings, login: Login, *, locker: str, phone: str, name: str, description: str) -> None:
+    """Share a locker with a person.
+
+    Raises:
+        Failure: It could not be shared, or nobody knows.
+    """
+    number = _number(settings, locker)
+
+    async def ask(cloud: Cloud) -> tuple[Locker, PersonShare]:
+        chosen = _chosen(await cloud.lockers(), locker, number)
+        with flags_checked():
+            return chosen, await cloud.share_with(phone, chosen, name=name, description=description)
+
+    made = _ask(settings, login, Effect.SHARE, ask)
+    with output.said(Effect.SHARE, as_json=settings.json):
+        if settings.json:
+            output.print_json(_as_json(*made, show_codes=False))
+        else:
+            output.print_rich(_table([made], show_codes=False), "It opens once the person has accepted it in the app.")
+
+
+def switch(settings: Settings, login: Login, *, number: int, active: bool, person: bool) -> None:
+    """Switch a share on or off.
+
+    Raises:
+        Failure: It could not be switched, or nobody knows.
+    """
+
+    async def ask(cloud: Cloud) -> tuple[Locker, AnyShare]:
+        found = [
+            (locker, share)
+            for locker, share in await _list(None, None, cloud)
+            if share.id == number and (isinstance(share, PersonShare) or not person)
+        ]
+        if len(found) != 1:
+            problem = "Several shares have that number; --person is the one with a person" if found else "No such share"
+            raise click.UsageError(f"{problem}. 'thekeys shares list' has the numbers.")
+        ((locker, share),) = found
+        return locker, await cloud.switch_share(share, active=active)
+
+    switched = _ask(settings, login, Effect.SHARE, ask)
+    with output.said(Effect.SHARE, as_json=settings.json):
+        if settings.json:
+            output.print_json(_as_json(*switched, show_codes=False))
+        else:
+            output.print_rich(f"Share {number} is switched {'on' if active else 'off'}. {_LATER}")
+
+
 def revoke(settings: Settings, login: Login, number: int) -> None:
     """Delete a share.
 
@@ -112,15 +162,21 @@ def _waiting(settings: Settings) -> AbstractContextManager[object]:
     return output.waiting("asking the vendor's cloud ...", shown=not (settings.json or settings.debug))
 
 
-async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tuple[Locker, Share]]:
+async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tuple[Locker, AnyShare]]:
     lockers = await cloud.lockers()
     chosen = lockers if wanted is None else [_chosen(lockers, wanted, number)]
-    return [(locker, share) for locker in chosen for share in await cloud.shares(locker)]
+    found: list[tuple[Locker, AnyShare]] = []
+    for locker in chosen:
+        found += [(locker, share) for share in await cloud.shares(locker)]
+        found += [(locker, share) for share in await cloud.people(locker)]
+    return found
 
 
 async def _create(wanted: Wanted, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
     locker = _chosen(await cloud.lockers(), wanted.locker, number)
     accessory = _accessory(locker, wanted.accessory)
+    if accessory.is_keypad and wanted.pin is None:
+        raise click.UsageError("A keypad wants digits: give them with --pin, or in THEKEYS_PIN. Nothing was created.")
     with flags_checked():
         share = await cloud.create_share(
             locker,
@@ -152,7 +208,7 @@ def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locke
 
 def _accessory(locker: Locker, wanted: str | None) -> Accessory:
     found = [each for each in locker.accessories if wanted in {None, each.identifier}]
-    found = found or [each for each in locker.accessories if each.name == wanted]
+    found = found or [each for each in locker.accessories if each.name.casefold() == (wanted or "").casefold()]
     if len(found) == 1:
         return found[0]
     there = _listed(f"{each.identifier} ({each.name})" for each in locker.accessories)
@@ -169,23 +225,29 @@ def _in_zone(moment: Moment | None, locker: Locker) -> Moment | None:
     return moment
 
 
-def _as_json(locker: Locker, share: Share, *, show_codes: bool) -> dict[str, object]:
+def _as_json(locker: Locker, share: AnyShare, *, show_codes: bool) -> dict[str, object]:
+    if isinstance(share, PersonShare):
+        whom: dict[str, object] = {"phone": share.phone, "person": share.person, "accepted": share.accepted}
+        code: dict[str, object] = {}
+    else:
+        whom = {"with": share.accessory and share.accessory.identifier}
+        code = {"code": share.code} if show_codes else {}
     return {
         "id": share.id,
         "identifier": locker.identifier,
         "locker": locker.name,
-        "with": share.accessory and share.accessory.identifier,
+        **whom,
         "name": share.name,
         "description": share.description,
         "starts": share.starts and share.starts.isoformat(),
         "ends": share.ends and share.ends.isoformat(),
         "active": share.active,
         "usable": share.usable(datetime.now(UTC)),
-        **({"code": share.code} if show_codes else {}),
+        **code,
     }
 
 
-def _table(found: Sequence[tuple[Locker, Share]], *, show_codes: bool) -> RenderableType:
+def _table(found: Sequence[tuple[Locker, AnyShare]], *, show_codes: bool) -> RenderableType:
     fields = (
         Field("Number", right=True, whole=True),
         Field("Locker"),
@@ -197,17 +259,27 @@ def _table(found: Sequence[tuple[Locker, Share]], *, show_codes: bool) -> Render
         *([Field("Code", whole=True)] if show_codes else []),
     )
     rows = [
-        [printable(cell) for cell in (*_cells(locker, share), *([share.code or "-"] if show_codes else []))]
+        [printable(cell) for cell in (*_cells(locker, share), *([_code(share)] if show_codes else []))]
         for locker, share in found
     ]
     return fitted(fields, rows, output.console())
 
 
-def _cells(locker: Locker, share: Share) -> tuple[str, ...]:
+def _code(share: AnyShare) -> str:
+    return "-" if isinstance(share, PersonShare) else share.code or "-"
+
+
+def _through(share: AnyShare) -> str:
+    if isinstance(share, PersonShare):
+        return f"{share.person} {share.phone}".strip()
+    return share.accessory.name or share.accessory.identifier if share.accessory else "-"
+
+
+def _cells(locker: Locker, share: AnyShare) -> tuple[str, ...]:
     return (
         str(share.id),
         locker.name or str(locker.identifier),
-        share.accessory.name or share.accessory.identifier if share.accessory else "-",
+        _through(share),
         share.name,
         _when(share.starts),
         _when(share.ends),
@@ -223,7 +295,9 @@ def _when(moment: Moment | None) -> str:
     return "-" if moment is None else moment.isoformat()
 
 
-def _state(share: Share) -> str:
+def _state(share: AnyShare) -> str:
+    if isinstance(share, PersonShare) and share.active and not share.accepted:
+        return "asked for"
     if share.usable(datetime.now(UTC)):
         return "on"
     return "has run out" if share.active else "switched off"

@@ -1,14 +1,15 @@
 """`thekeys simulate`: a simulated gateway, and a cloud if wanted, as a process of its own, until a signal ends it."""
 
+import errno
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import CancelledError
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 
 import anyio
@@ -16,9 +17,13 @@ import attrs
 import click
 from anyio.from_thread import BlockingPortal
 
+from thekeys_async.cli.errors import other_failure
+from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
+from thekeys_async.protocol.secrets import Secret
+from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
 from thekeys_async.simulator.control import obey
 
@@ -44,7 +49,7 @@ class Simulation:
     """
 
     port: int
-    lockers: Mapping[int, str | None] = attrs.field(repr=False)
+    lockers: Mapping[int, Secret | None]
     light: float
     bluetooth: float
     bolt: float
@@ -63,7 +68,10 @@ def run_simulation(settings: Settings, simulation: Simulation) -> None:
 
 
 async def _serve(settings: Settings, simulation: Simulation) -> None:
-    lockers = [SimulatedLocker(identifier, share_code=code) for identifier, code in simulation.lockers.items()]
+    lockers = [
+        SimulatedLocker(identifier, share_code=None if code is None else code.reveal())
+        for identifier, code in simulation.lockers.items()
+    ]
     host = _LOOPBACK if settings.given_host is None else settings.given_host
     gateway = SimulatedGateway(
         lockers,
@@ -75,14 +83,34 @@ async def _serve(settings: Settings, simulation: Simulation) -> None:
         style=ReplyStyle(simulation.style),
     )
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(gateway)
+        with _naming(settings, host, simulation.port, "--port"):
+            await stack.enter_async_context(gateway)
         cloud = SimulatedCloud([gateway], host=host, port=simulation.cloud_port) if simulation.cloud else None
         if cloud is not None:
-            await stack.enter_async_context(cloud)
+            with _naming(settings, host, simulation.cloud_port, "--cloud-port"):
+                await stack.enter_async_context(cloud)
         _say_ready(gateway, cloud, as_json=settings.json)
         portal = await stack.enter_async_context(BlockingPortal())
         _take_control_lines(portal, gateway, as_json=settings.json)
         await anyio.sleep_forever()
+
+
+@contextmanager
+def _naming(settings: Settings, host: str, port: int, flag: str) -> Generator[None]:
+    """Say where it can't be listened, and which flag chooses another place.
+
+    Raises:
+        Failure: It can't be listened there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            sentence = f"Port {port} at {host} is in use: choose another one with {flag}, or 0 for any that is free."
+        else:
+            sentence = f"Nothing can listen at {host}, port {port} ({error.strerror or error})."
+        kind, sentence = type(error).__name__, printable(sentence)
+        raise other_failure(kind, sentence, ExitCode.UNEXPECTED, as_json=settings.json) from None
 
 
 def _say_ready(gateway: SimulatedGateway, cloud: SimulatedCloud | None, *, as_json: bool) -> None:

@@ -1,5 +1,7 @@
 """From names to what they stand for. The configuration file is opened only where flags and environment leave a gap."""
 
+import shlex
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,11 +13,18 @@ from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.config.errors import ConfigurationError
-from thekeys_async.config.file import load, missing
+from thekeys_async.config.file import load, missing, save
 from thekeys_async.config.sharing import default_config_path
-from thekeys_async.config.values import Config, LockerConfig
+from thekeys_async.config.values import Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
+
+_NEW = 24 * 3600
+"""Seconds since the file was written, in which a share of `thekeys setup` may not have been synchronised yet."""
+
+
+def _hidden(codes: "Mapping[int, str | Secret]") -> dict[int, Secret]:
+    return {identifier: Secret(code) if isinstance(code, str) else code for identifier, code in codes.items()}
 
 
 @attrs.frozen
@@ -25,12 +34,16 @@ class Watched:
     Attributes:
         host: Its address.
         name: What the file calls it, or None.
-        codes: The share codes for its lockers, by their numbers.
     """
 
     host: str
     name: str | None = None
-    codes: Mapping[int, str] = attrs.field(factory=dict[int, str], repr=False)
+    _codes: Mapping[int, Secret] = attrs.field(factory=dict[int, str], converter=_hidden)
+
+    @property
+    def codes(self) -> dict[int, str]:
+        """The share codes for its lockers, by their numbers."""
+        return {identifier: code.reveal() for identifier, code in self._codes.items()}
 
 
 def gateway_named(settings: Settings) -> Settings:
@@ -99,6 +112,7 @@ def locker_named(settings: Settings, *, signed: bool) -> Settings:
         return attrs.evolve(settings, configured_host=host)
     return attrs.evolve(
         settings,
+        first_advice=_first_advice(path, configuration, locker) if settings.code is None else "",
         configured_host=configuration.gateways[locker.gateway].host,
         identifier=locker.identifier if settings.identifier is None else settings.identifier,
         code=locker.code if settings.code is None else settings.code,
@@ -149,6 +163,17 @@ def locker_number(settings: Settings, name: str) -> int | None:
     return None if known is None else lockers[known].identifier
 
 
+def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:
+    """Find a gateway that the file names; None if it names none so.
+
+    Raises:
+        Failure: The file can't be used.
+    """
+    gateways = _configuration(settings)[1].gateways
+    known = found(gateways, name)
+    return None if known is None else gateways[known]
+
+
 def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:
     """Read the file and its text; an empty configuration where there is none.
 
@@ -159,6 +184,27 @@ def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:
         return load(path) or (Config(), None)
     except ConfigurationError as error:
         problem = printable(str(error))
+    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+
+
+def save_text(settings: Settings, path: Path, text: Secret, *, after: str = "") -> None:
+    """Write the file.
+
+    Args:
+        settings: The flags.
+        path: Where it is.
+        text: What it shall say.
+        after: What has been done before, as the beginning of a sentence.
+
+    Raises:
+        Failure: It can't be written.
+    """
+    try:
+        save(path, text)
+    except ConfigurationError as error:
+        problem = printable(f"{after}{error}")
+    else:
+        return
     raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
 
 
@@ -181,6 +227,19 @@ def _locker(settings: Settings, path: Path, configuration: Config) -> LockerConf
         return configuration.lockers[_name(path, "locker", configuration.lockers, settings.target)]
     known = (locker for locker in configuration.lockers.values() if locker.identifier == settings.identifier)
     return next(known, None)
+
+
+def _first_advice(path: Path, configuration: Config, locker: LockerConfig) -> str:
+    """Ask for the synchronisation where the file, and so perhaps the share, is new."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return ""
+    if age > _NEW:
+        return ""
+    gateway, name = (shlex.quote(each) for each in (locker.gateway, configuration.names[locker.identifier]))
+    steps = f"'thekeys synchronize {gateway}' and 'thekeys synchronize_locker {name}'"
+    return f"Not synchronised yet? Run {printable(steps)}, then try again. If it was: "
 
 
 def _number_as_identifier(settings: Settings, configuration: Config) -> Settings:

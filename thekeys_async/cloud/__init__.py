@@ -17,11 +17,20 @@ from thekeys_async.cloud.errors import (
 )
 
 if TYPE_CHECKING:
-    from thekeys_async.cloud.client import KEEP, Cloud
-    from thekeys_async.cloud.clock import Clock
-    from thekeys_async.cloud.discovery import Discovered, discover
-    from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
-    from thekeys_async.cloud.wiring import Wired, ensure_shares
+    from thekeys_async.cloud.calls import Clock
+    from thekeys_async.cloud.client import Cloud
+    from thekeys_async.cloud.discovery import Discovered, Wired, discover, ensure_shares
+    from thekeys_async.cloud.drafts import KEEP
+    from thekeys_async.cloud.models import (
+        Accessory,
+        Account,
+        Gateway,
+        Locker,
+        LockerEvent,
+        Moment,
+        PersonShare,
+        Share,
+    )
 
 __all__ = [
     "KEEP",
@@ -36,8 +45,10 @@ __all__ = [
     "Discovered",
     "Gateway",
     "Locker",
+    "LockerEvent",
     "Moment",
     "NotFoundError",
+    "PersonShare",
     "Share",
     "ShareRejectedError",
     "Wired",
@@ -46,19 +57,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "KEEP": "client",
+    "KEEP": "drafts",
     "Accessory": "models",
     "Account": "models",
-    "Clock": "clock",
+    "Clock": "calls",
     "Cloud": "client",
     "Discovered": "discovery",
     "Gateway": "models",
     "Locker": "models",
+    "LockerEvent": "models",
     "Moment": "models",
+    "PersonShare": "models",
     "Share": "models",
-    "Wired": "wiring",
+    "Wired": "discovery",
     "discover": "discovery",
-    "ensure_shares": "wiring",
+    "ensure_shares": "discovery",
 }
 
 if not TYPE_CHECKING:  # type checkers would take every name for one that exists

@@ -1,20 +1,21 @@
-"""The vendor's web calls, one method for each: paths and forms out, values in."""
+"""The vendor's web calls, one method for each: paths and forms out, values in; and one share under one name."""
 
 from contextlib import suppress
 from datetime import tzinfo
 from urllib.parse import quote
 
-from thekeys_async.cloud import forms, vocabulary
+from thekeys_async.cloud import vocabulary
 from thekeys_async.cloud.calls import Call
-from thekeys_async.cloud.errors import CloudProtocolError, NotFoundError
+from thekeys_async.cloud.errors import CloudError, CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
 from thekeys_async.cloud.http import Request
-from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Share
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, PersonShare, Share
 from thekeys_async.cloud.session import Session
+from thekeys_async.protocol.secrets import Secret
 
 _ROOT = "/fr/api/v2"
 _OK = 200
+_CREATIONS = 3
 
 
 class Api:
@@ -40,8 +41,8 @@ class Api:
         """Read what a gateway last told; that the cloud knows no more of it is no error."""
         request = Request("read a gateway", f"{_ROOT}/accessoire/get/{known.id}")
         data: Fields | None = None
-        with suppress(NotFoundError):
-            data = await self._data(request, call)
+        with suppress(NotFoundError):  # also as HTTP 404
+            data = (await self.session.ask(request, call)).fields("data", "the answer's data")
         return vocabulary.gateway(known, data, self._zone)
 
     async def shares(self, locker: Locker, call: Call) -> tuple[Share, ...]:
@@ -49,16 +50,40 @@ class Api:
         request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
         return vocabulary.shares(await self._data(request, call), locker)
 
+    async def people(self, locker: Locker, call: Call) -> tuple[PersonShare, ...]:
+        """Read a locker's shares with people."""
+        request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
+        return vocabulary.people(await self._data(request, call), locker)
+
+    async def create_for_person(self, draft: PersonShare, locker: Locker, call: Call) -> PersonShare:
+        """Create a share with a person. Its number stands in the answer, or else in the list."""
+        path = f"{_ROOT}/partage/create/{draft.locker_id}/{_segment(draft.phone)}"
+        request = Request("share with a person", path, vocabulary.person_form(draft), changes=True)
+        number = (await self._data(request, call)).number("id")
+        found = [
+            share
+            for share in await self.people(locker, call)
+            if share.id == number or (number is None and (share.phone, share.name) == (draft.phone, draft.name))
+        ]
+        if not found:
+            raise CloudProtocolError(f"{request.what}: it was created, the cloud says, but it is not in the list")
+        return max(found, key=lambda share: share.id)
+
+    async def update_for_person(self, share: PersonShare, call: Call) -> None:
+        """Change a share with a person."""
+        path = f"{_ROOT}/partage/update/{share.id}"
+        await self._done(Request("change a share", path, vocabulary.person_form(share), changes=True), call)
+
     async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: Call) -> Share:
         """Create a share. The path takes the accessory's text identifier, never its number (observed)."""
         path = f"{_ROOT}/partage/create/{draft.locker_id}/accessoire/{_segment(accessory.identifier)}"
-        request = Request("create a share", path, forms.creation(draft, code), changes=True)
+        request = Request("create a share", path, vocabulary.creation_form(draft, code), changes=True)
         return vocabulary.created(draft, await self._data(request, call), code)
 
     async def update(self, share: Share, code: Secret | None, call: Call) -> None:
         """Change a share."""
         path = f"{_ROOT}/partage/accessoire/update/{share.id}"
-        await self._done(Request("change a share", path, forms.change(share, code), changes=True), call)
+        await self._done(Request("change a share", path, vocabulary.change_form(share, code), changes=True), call)
 
     async def delete(self, number: int, call: Call) -> None:
         """Delete a share."""
@@ -69,10 +94,9 @@ class Api:
         answer = await self.session.ask(request, call)
         if not answer.has("data"):
             raise CloudProtocolError(f"{request.what}: the answer holds no data")
-        data = answer.fields("data", "the answer's data")
-        if data is None:
-            raise NotFoundError(f"{request.what}: the cloud does not know it", code=_OK)
-        return data
+        if "data" in answer:
+            return answer.required("data", lambda value: Fields.of(value, "the answer's data"))
+        raise NotFoundError(f"{request.what}: the cloud does not know it", code=_OK)
 
     async def _done(self, request: Request, call: Call) -> None:
         answer = await self.session.ask(request, call)
@@ -82,3 +106,43 @@ class Api:
 
 def _segment(text: str) -> str:
     return quote(text, safe="")
+
+
+async def ensured(api: Api, locker: Locker, accessory: Accessory, draft: Share, call: Call) -> Share:
+    """Find the share like `draft`, or create it.
+
+    A creation with unknown outcome is looked for before it is tried again.
+
+    Raises:
+        CloudError: It could not be found or created.
+    """
+    with call.marked():  # here, and not only at the caller's: the error goes to everybody who waits for this
+        for attempt in range(1, _CREATIONS + 1):
+            found = vocabulary.of_accessory(await api.shares(locker, call), accessory, draft.name)
+            if found:
+                return _usable(found[0])
+            try:
+                made = await api.create(draft, accessory, None, call)
+            except CloudError:
+                if attempt == _CREATIONS or not call.may_have_executed:
+                    raise
+                await api.session.pause(attempt)
+            else:
+                return await _the_one(api, locker, accessory, made, call)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def _the_one(api: Api, locker: Locker, accessory: Accessory, made: Share, call: Call) -> Share:
+    """Keep one share where another program has created the same at the same time: all choose the same one."""
+    rivals = vocabulary.of_accessory(await api.shares(locker, call), accessory, made.name)
+    if not rivals or rivals[0].id == made.id:
+        return made
+    with suppress(NotFoundError):
+        await api.delete(made.id, call)
+    return _usable(rivals[0])
+
+
+def _usable(share: Share) -> Share:
+    if share.code is None:
+        raise CloudProtocolError("the share is there, but the cloud does not tell its code")
+    return share

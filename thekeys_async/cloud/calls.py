@@ -1,8 +1,15 @@
-"""One call of the user's: its time, and what it may have done."""
+"""Calls: their time, what each may have done, and many at once.
 
+A `Call` is one call of the user's. `SingleFlight` lets callers who want the same thing at once share one piece of work;
+`gather_limited` asks about several things at once.
+"""
+
+import copy
 import logging
-from collections.abc import Generator
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import anyio
 import attrs
@@ -11,15 +18,35 @@ from thekeys_async.cloud.errors import CloudError, CloudUnreachableError
 
 _log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+_AT_ONCE = 8
+
+
+@attrs.frozen
+class Clock:
+    """Where seconds come from.
+
+    Attributes:
+        monotonic: Seconds that never go back; what a token's life is counted in.
+        sleep: Waits some seconds.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
 
 @attrs.define
 class Call:
     """What is known of one call of the user's while it is under way.
 
     Attributes:
-        may_have_executed: Whether something that it sent may have created, changed or deleted a share.
+        effect: What it does, for the warning when it is cancelled.
+        may_have_executed: Whether something that it sent may have done that.
     """
 
+    effect: str = "a share may have been created, changed or deleted"
     may_have_executed: bool = False
 
     @contextmanager
@@ -34,7 +61,7 @@ class Call:
                 yield
         except anyio.get_cancelled_exc_class():
             if self.may_have_executed:
-                _log.warning("a call to the cloud was cancelled: a share may have been created, changed or deleted")
+                _log.warning("a call to the cloud was cancelled: %s", self.effect)
             raise
         if scope.cancelled_caught:
             raise CloudUnreachableError(
@@ -49,3 +76,69 @@ class Call:
         except CloudError as error:
             error.may_have_executed |= self.may_have_executed
             raise
+
+
+class SingleFlight(Generic[_T]):
+    """A piece of work that callers share while it is under way, and do anew afterwards.
+
+    It is done by the first caller, in its own task; if that one is cancelled, the next does it. An error goes to
+    all who waited for it, each with an exception of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = anyio.Lock()
+        self._done = 0
+        self._outcome: tuple[_T] | CloudError | None = None
+
+    async def join(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Do the work, or wait for who is doing it.
+
+        Raises:
+            CloudError: What the work raised.
+        """
+        before = self._done
+        async with self._lock:
+            if self._done == before or self._outcome is None:
+                return await self._do(work)
+            outcome = self._outcome
+        if isinstance(outcome, CloudError):
+            raise copy.copy(outcome)
+        return outcome[0]
+
+    async def _do(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        try:
+            value = await work()
+        except CloudError as error:
+            self._outcome = copy.copy(error)
+            self._done += 1
+            raise
+        self._outcome = (value,)
+        self._done += 1
+        return value
+
+
+async def gather_limited(ask: Callable[[_T], Awaitable[_R]], items: Iterable[_T]) -> list[_R]:
+    """Ask about each item, a few at a time; the answers come in the items' order.
+
+    Raises:
+        CloudError: The first one that was met, as itself and not in a group; the others are given up.
+        ValueError: In the same way.
+    """
+    results: dict[int, _R] = {}
+    failures: list[CloudError | ValueError] = []
+    limit = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def one(number: int, item: _T) -> None:
+        async with limit:
+            try:
+                results[number] = await ask(item)
+            except (CloudError, ValueError) as error:
+                failures.append(error)
+                tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for number, item in enumerate(items):
+            tasks.start_soon(one, number, item)
+    if failures:
+        raise failures[0]
+    return [results[number] for number in sorted(results)]

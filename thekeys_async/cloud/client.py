@@ -1,38 +1,35 @@
 """`Cloud`: an account at the vendor's cloud, its lockers, and the shares that open them."""
 
-import enum
 from datetime import tzinfo
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar, cast
 from weakref import WeakValueDictionary
 from zoneinfo import ZoneInfo
 
 import attrs
 import httpx
 
-from thekeys_async.cloud.api import Api
-from thekeys_async.cloud.calls import Call
-from thekeys_async.cloud.clock import Clock
-from thekeys_async.cloud.ensuring import ensured
-from thekeys_async.cloud.flight import Flight
+from thekeys_async.cloud import pages
+from thekeys_async.cloud.api import Api, ensured
+from thekeys_async.cloud.calls import Call, Clock, SingleFlight, gather_limited
+from thekeys_async.cloud.drafts import KEEP, Keep, check_code, check_words, checked, draft, draft_for_person, kept
 from thekeys_async.cloud.http import Wire
-from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, Moment, Share
-from thekeys_async.cloud.moments import check_order, rounded
-from thekeys_async.cloud.phone import international
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.cloud.models import (
+    Accessory,
+    Account,
+    Gateway,
+    Locker,
+    Moment,
+    PersonShare,
+    Share,
+    international,
+)
 from thekeys_async.cloud.session import Session
-from thekeys_async.cloud.together import for_each
+from thekeys_async.protocol.secrets import Secret
 
-_T = TypeVar("_T")
+_Either = TypeVar("_Either", bound=Share | PersonShare)
 
-
-class Keep(enum.Enum):
-    """Stands for "as it is", where None means "none"."""
-
-    KEEP = "keep"
-
-
-KEEP: Final = Keep.KEEP
+_REBOOT = "a gateway may be rebooting"
 
 
 class Cloud:
@@ -77,9 +74,10 @@ class Cloud:
             raise ValueError("a timeout is positive, or None")
         number, zone = international(username, country), timezone or ZoneInfo("Europe/Paris")
         self._timeout = timeout
+        self._country = country
         self._wire = Wire(base_url, client)
         self._api = Api(Session(self._wire, number, secret, clock or Clock()), number, zone)
-        self._ensuring: WeakValueDictionary[tuple[int, str, str], Flight[Share]] = WeakValueDictionary()
+        self._ensuring: WeakValueDictionary[tuple[int, str, str], SingleFlight[Share]] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,6 +90,11 @@ class Cloud:
     async def aclose(self) -> None:
         """Close the connections; a client of the caller's stays open."""
         await self._wire.aclose()
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the cloud is on this machine, as a simulated one is."""
+        return self._wire.on_loopback
 
     async def account(self) -> Account:
         """Read the account and its lockers.
@@ -122,7 +125,7 @@ class Cloud:
             account = await self._api.account(call)
             known = {accessory.id: accessory for locker in account.lockers for accessory in locker.accessories}
             gateways = [accessory for accessory in known.values() if accessory.is_gateway]
-            return tuple(await for_each(lambda gateway: self._api.gateway(gateway, call), gateways))
+            return tuple(await gather_limited(lambda gateway: self._api.gateway(gateway, call), gateways))
 
     async def shares(self, locker: Locker) -> tuple[Share, ...]:
         """Read a locker's shares with accessories, codes included.
@@ -163,12 +166,12 @@ class Cloud:
         """
         given, code = share_code is not None, Secret.of(share_code)
         del share_code
-        _check_code(given=given, code=code)
-        wanted = attrs.evolve(_draft(locker, gateway, name), starts=starts, ends=ends, description=description)
-        draft = _checked(wanted)
+        check_code(given=given, code=code)
+        wanted = attrs.evolve(draft(locker, gateway, name), starts=starts, ends=ends, description=description)
+        wanted = checked(wanted)
         call = Call()
         with call.within(self._timeout):
-            return await self._api.create(draft, gateway, code, call)
+            return await self._api.create(wanted, gateway, code, call)
 
     async def ensure_share(self, locker: Locker, gateway: Accessory, *, name: str) -> Share:
         """Find the share of that name between locker and gateway, or create it.
@@ -180,12 +183,12 @@ class Cloud:
             CloudError: It could not be found or created.
             ValueError: No name.
         """
-        draft = _checked(_draft(locker, gateway, name))
+        wanted = checked(draft(locker, gateway, name))
         key = (locker.id, gateway.identifier, name)
-        flight = self._ensuring.setdefault(key, Flight())
+        flight = self._ensuring.setdefault(key, SingleFlight())
         call = Call()
         with call.within(self._timeout):
-            return await flight.join(lambda: ensured(self._api, locker, gateway, draft, call))
+            return await flight.join(lambda: ensured(self._api, locker, gateway, wanted, call))
 
     async def update_share(
         self,
@@ -220,21 +223,110 @@ class Cloud:
         given = share_code is not KEEP
         code = Secret.of(share_code if given else share.code)
         del share_code
-        _check_code(given=given, code=code)
-        changed = _checked(
+        check_code(given=given, code=code)
+        changed = checked(
             attrs.evolve(
                 share,
-                name=_kept(name, share.name),
-                starts=_kept(starts, share.starts),
-                ends=_kept(ends, share.ends),
-                description=_kept(description, share.description),
-                active=_kept(active, share.active),
+                name=kept(name, share.name),
+                starts=kept(starts, share.starts),
+                ends=kept(ends, share.ends),
+                description=kept(description, share.description),
+                active=kept(active, share.active),
             )
         )
         call = Call()
         with call.within(self._timeout):
             await self._api.update(changed, code, call)
         return attrs.evolve(changed, code=code.reveal() if code else None)
+
+    async def switch_share(self, share: _Either, *, active: bool) -> _Either:
+        """Switch a share on or off, with an accessory or with a person; the rest stays as it is in `share`.
+
+        Args:
+            share: The share, as it was read.
+            active: Whether it is to be on.
+
+        Raises:
+            CloudError: It failed; `may_have_executed` says whether it may have been switched all the same.
+        """
+        if isinstance(share, PersonShare):
+            return cast("_Either", await self.update_person_share(share, active=active))
+        return cast("_Either", await self.update_share(share, active=active))
+
+    async def people(self, locker: Locker) -> tuple[PersonShare, ...]:
+        """Read a locker's shares with people: those that were accepted, and then those that are asked for.
+
+        Raises:
+            CloudError: They could not be read.
+        """
+        call = Call()
+        with call.within(self._timeout):
+            return await self._api.people(locker, call)
+
+    async def share_with(self, phone: str, locker: Locker, *, name: str, description: str = "") -> PersonShare:
+        """Share a locker with a person, who opens it with the vendor's app; they are asked, and accept it there.
+
+        Args:
+            phone: The person's phone number, as for the account's.
+            locker: What is to be opened.
+            name: What the share is called.
+            description: Free text.
+
+        Raises:
+            ShareRejectedError: The cloud refused it, with its reasons.
+            CloudError: It failed; `may_have_executed` says whether the share may be there all the same.
+            ValueError: No phone number, or no name.
+        """
+        wanted = draft_for_person(locker, international(phone, self._country), name, description)
+        call = Call()
+        with call.within(self._timeout):
+            return await self._api.create_for_person(wanted, locker, call)
+
+    async def update_person_share(
+        self, share: PersonShare, *, name: str | Keep = KEEP, description: str | Keep = KEEP, active: bool | Keep = KEEP
+    ) -> PersonShare:
+        """Change a share with a person; what is not given stays as it is in `share`.
+
+        Args:
+            share: The share, as it was read.
+            name: What it is to be called.
+            description: Free text.
+            active: Whether it is switched on. No way to delete one is known here: switch it off.
+
+        Raises:
+            ShareRejectedError: The cloud refused it, with its reasons.
+            CloudError: It failed; `may_have_executed` says whether it may have been changed all the same.
+            ValueError: No name.
+        """
+        changed = attrs.evolve(
+            share,
+            name=kept(name, share.name),
+            description=kept(description, share.description),
+            active=kept(active, share.active),
+        )
+        check_words(changed.name, changed.description)
+        call = Call()
+        with call.within(self._timeout):
+            await self._api.update_for_person(changed, call)
+        return changed
+
+    async def reboot(self, gateway: Accessory | int) -> None:
+        """Reboot a gateway, through the account's web pages: the way out of a synchronisation that hangs (observed).
+
+        It is away for some seconds. What it is doing is not finished. A reboot is not repeated once it may have been
+        ordered.
+
+        Args:
+            gateway: The gateway, or its `id`.
+
+        Raises:
+            AuthenticationError: The web pages refused user name and password.
+            NotFoundError: They know no such gateway.
+            CloudError: It failed; `may_have_executed` says whether the gateway may be rebooting all the same.
+        """
+        call = Call(_REBOOT)
+        with call.within(self._timeout):
+            await pages.reboot(self._api.session, gateway if isinstance(gateway, int) else gateway.id, call)
 
     async def delete_share(self, share: Share | int) -> None:
         """Delete a share; it stops working when the locker has been synchronised.
@@ -246,41 +338,8 @@ class Cloud:
             NotFoundError: There is none.
             CloudError: It failed; `may_have_executed` says whether it may have been deleted all the same.
         """
+        if isinstance(share, PersonShare):  # they are numbered apart: another share would be deleted
+            raise TypeError("a share with a person can only be switched off")
         call = Call()
         with call.within(self._timeout):
             await self._api.delete(share if isinstance(share, int) else share.id, call)
-
-
-def _draft(locker: Locker, accessory: Accessory, name: str) -> Share:
-    """Make the share that is wanted, without the number and the code that the cloud will give it."""
-    return Share(
-        id=0,
-        locker_id=locker.id,
-        accessory=accessory,
-        name=name,
-        code=None,
-        active=True,
-        starts=None,
-        ends=None,
-        description="",
-        timezone=locker.timezone,
-    )
-
-
-def _kept(new: _T | Keep, old: _T) -> _T:
-    return old if isinstance(new, Keep) else new
-
-
-def _checked(share: Share) -> Share:
-    """Check what the caller wants of a share, and bring its moments into the cloud's form."""
-    if not share.name:
-        raise ValueError("a share has a name")
-    (share.name + share.description).encode()  # what can't be sent is a ValueError here, not a broken exchange
-    starts, ends = rounded(share.starts, share.timezone), rounded(share.ends, share.timezone)
-    check_order(starts, ends)
-    return attrs.evolve(share, starts=starts, ends=ends)
-
-
-def _check_code(*, given: bool, code: Secret | None) -> None:
-    if given and not (code and code.reveal().isascii()):
-        raise ValueError("a share code is ASCII text that is not empty")

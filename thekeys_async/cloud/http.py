@@ -5,20 +5,30 @@ traceback: failures come out as values.
 """
 
 import ipaddress
+import re
 import ssl
+from collections.abc import Iterable, Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
+from urllib.parse import urlencode, urlsplit
 
 import attrs
 import httpx
 
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.forms import Form, encoded
-from thekeys_async.cloud.secret import Secret, blot
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.secrets import Secret
+from thekeys_async.protocol.text import mask, printable
+
+Form = Mapping[str, "str | Secret"]
+"""The fields of a form; secrets stay wrapped until they are sent."""
 
 MAX_BODY: Final = 1_000_000
 """The longest answer that is read, in bytes."""
 
-_LAST_PORT = 65535
+_LONGEST_WORDS = 300
+_ENCODED = 3  # characters for one, percent-encoded
+_COOKIE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100})=([!#-+./0-:<-\[\]-~-]{1,4000})\s*(?:;|$)")
 _SILENCE = 10.0
 # A change on a kept connection that the server is just closing would end with nobody knowing whether it was made.
 _LIMITS = httpx.Limits(max_keepalive_connections=0)
@@ -35,6 +45,7 @@ class Request:
         what: What it is for, for messages: ``"create a share"``.
         path: The path, percent-encoded.
         form: The form to post; None asks with GET.
+        cookies: What a browser would send along.
         changes: Whether it creates, changes or deletes something, so that it can't just be repeated.
     """
 
@@ -42,11 +53,12 @@ class Request:
     path: str
     form: Form | None = attrs.field(default=None, repr=False)
     changes: bool = False
+    cookies: Mapping[str, Secret] = attrs.field(factory=dict[str, Secret], repr=False)
 
     @property
     def secrets(self) -> list[Secret]:
-        """The secrets in the form."""
-        return [value for value in (self.form or {}).values() if isinstance(value, Secret)]
+        """The secrets in the form and the cookies."""
+        return [value for value in (*(self.form or {}).values(), *self.cookies.values()) if isinstance(value, Secret)]
 
 
 @attrs.frozen
@@ -56,10 +68,14 @@ class Answer:
     Attributes:
         status: The HTTP status, or the worse one inside the body.
         fields: The JSON object; None if the body is none, or is too long.
+        location: The path to which a browser is sent; empty if it is sent nowhere.
+        cookies: What a browser would remember.
     """
 
     status: int
     fields: Fields | None
+    location: str = attrs.field(default="", repr=False)
+    cookies: Mapping[str, Secret] = attrs.field(factory=dict[str, Secret], repr=False)
 
 
 @attrs.frozen
@@ -82,14 +98,15 @@ class Wire:
         base_url: Where it is; https, or http on the loopback.
         client: The caller's, which stays open; None makes one.
 
+    Attributes:
+        on_loopback: Whether it is on this machine.
+
     Raises:
         ValueError: The URL is not one to send a password to.
     """
 
     def __init__(self, base_url: str, client: httpx.AsyncClient | None) -> None:
-        url = _checked(base_url)
-        self._base = str(url).rstrip("/")
-        self._on_loopback = _is_loopback(url)
+        self._base, self.on_loopback = _checked(base_url)
         self._client = client
         self._owned = client is None
         self._closed = False
@@ -113,7 +130,7 @@ class Wire:
             async with client.stream(
                 "GET" if request.form is None else "POST",
                 self._base + request.path,
-                content=None if request.form is None else encoded(request.form),
+                content=None if request.form is None else _encoded(request.form),
                 headers=_headers(request, token),
                 auth=None,
                 follow_redirects=False,
@@ -122,7 +139,7 @@ class Wire:
             ) as response:
                 return await _read(response)
         except httpx.ConnectError as error:
-            words = blot(_said(error), [*request.secrets, *([token] if token else [])])
+            words = said_safely(_said(error), [*request.secrets, *([token] if token else [])])
             return NoAnswer(f"no connection ({words})", sent=False)
         except _FAILED as error:
             return NoAnswer(
@@ -134,42 +151,95 @@ class Wire:
             raise error.with_traceback(None) from None
 
     def _make_client(self) -> httpx.AsyncClient:
-        if self._base.startswith("http:"):
+        if self._base.lower().startswith("http:"):
             # Only ever on the loopback: nothing to encrypt, and loading all the authorities takes a while.
-            return httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-        # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
-        return httpx.AsyncClient(limits=_LIMITS, trust_env=not self._on_loopback)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            client = httpx.AsyncClient(limits=_LIMITS, trust_env=False, verify=context)
+        else:
+            # On the Internet a proxy is the user's business (TLS goes through it); the loopback is never behind one.
+            client = httpx.AsyncClient(limits=_LIMITS, trust_env=not self.on_loopback)
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a session is for its one call
+        return client
 
 
-def _checked(base_url: str) -> httpx.URL:
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in {"https", "http"} or not url.host or not 0 < (url.port or 443) <= _LAST_PORT:
+def _checked(base_url: str) -> tuple[str, bool]:
+    """Return the URL without a slash at its end, and whether it is on the loopback.
+
+    Raises:
+        ValueError: It is not one to send a password to.
+    """
+    # Looked at as it was written: parsers drop line ends, decode a host, and take an empty query for none.
+    written: object = base_url
+    if not isinstance(written, str) or not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        raise ValueError("the base URL is ASCII text without blanks or control characters: https://host")
+    if "\\" in base_url:
+        raise ValueError("the base URL holds no backslash")
+    scheme, separator, rest = base_url.partition("://")
+    authority, _, path = rest.partition("/")
+    if not separator or scheme.lower() not in {"https", "http"} or not authority:
         raise ValueError("the base URL is https://host")
-    if url.userinfo or url.query or url.fragment:
+    if "@" in rest or "?" in rest or "#" in rest:
         raise ValueError("the base URL holds no user name, query or fragment")
-    if url.scheme == "http" and not _is_loopback(url):
+    if "%" in authority:
+        raise ValueError("the host of the base URL is written as it is, not percent-encoded")
+    if "%" in path or {".", ".."} & set(path.split("/")):
+        raise ValueError("the path of the base URL is plain: not percent-encoded, and without dots")
+    host = _host(authority)
+    if scheme.lower() == "http" and not _is_loopback(host):
         raise ValueError("the base URL has to be https: a password is sent there")
-    return url
+    return base_url.rstrip("/"), _is_loopback(host)
 
 
-def _is_loopback(url: httpx.URL) -> bool:
+def _host(authority: str) -> str:
     try:
-        return ipaddress.ip_address(url.host).is_loopback
+        address, port = Address.parse(authority), urlsplit(f"//{authority}").port
     except ValueError:
-        return url.host == "localhost"
+        address, port = None, None
+    if address is None or port == 0 or authority.endswith(":") or (":" in address.host and "[" not in authority):
+        raise ValueError("the base URL has a host name or an IP address, and a port from 1 to 65535 if any")
+    return address.host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _encoded(form: Form) -> bytes:
+    """Write a form as a body; this is where secrets come out of their wrapping."""
+    plain = ((name, value.reveal() if isinstance(value, Secret) else value) for name, value in form.items())
+    return urlencode(list(plain)).encode("ascii")
 
 
 def _headers(request: Request, token: Secret | None) -> dict[str, str]:
+    cookies = request.cookies
     return {
         "Accept": "application/json",
         # A short body can unpack to a very long one: ask for none packed, and read none.
         "Accept-Encoding": "identity",
         **({"Content-Type": "application/x-www-form-urlencoded"} if request.form is not None else {}),
         **({"Authorization": f"Bearer {token.reveal()}"} if token else {}),
+        **({"Cookie": "; ".join(f"{name}={value.reveal()}" for name, value in cookies.items())} if cookies else {}),
     }
+
+
+def said_safely(words: str, secrets: Iterable[Secret]) -> str:
+    """Make somebody else's words fit for people: without our secrets, printable and short.
+
+    They are cut twice, since masking takes time: at first so far behind the end that no secret is cut through.
+
+    Args:
+        words: What was said.
+        secrets: What may be repeated in it.
+    """
+    known = list(secrets)
+    longest = max((len(secret.reveal()) for secret in known), default=0)
+    words = words[: _LONGEST_WORDS + _ENCODED * longest]
+    for secret in known:
+        words = mask(words, secret.reveal())
+    return printable(words)[:_LONGEST_WORDS]
 
 
 def _said(error: BaseException) -> str:
@@ -183,7 +253,20 @@ async def _read(response: httpx.Response) -> Answer:
         return Answer(response.status_code, None)
     body = await _body(response)
     fields = None if body is None else Fields.parse(body)
-    return Answer(_worse(response.status_code, fields), fields)
+    return Answer(_worse(response.status_code, fields), fields, _location(response.headers), _cookies(response.headers))
+
+
+def _location(headers: httpx.Headers) -> str:
+    """Read the path of a redirection."""
+    try:
+        return str(urlsplit(headers.get("location", "")).path)
+    except ValueError:
+        return ""
+
+
+def _cookies(headers: httpx.Headers) -> dict[str, Secret]:
+    """Read the cookies that an answer sets; one that is emptied is taken away."""
+    return {found[1]: Secret(found[2]) for line in headers.get_list("set-cookie") if (found := _COOKIE.match(line))}
 
 
 async def _body(response: httpx.Response) -> bytes | None:

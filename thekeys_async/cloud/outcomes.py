@@ -11,8 +11,8 @@ from thekeys_async.cloud.errors import (
     ShareRejectedError,
 )
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import Answer, NoAnswer, Request
-from thekeys_async.cloud.secret import Secret, blot
+from thekeys_async.cloud.http import Answer, NoAnswer, Request, said_safely
+from thekeys_async.protocol.secrets import Secret
 
 _OK = 200
 _REDIRECT = 300
@@ -26,7 +26,7 @@ _MEANINGS: Mapping[int, tuple[type[CloudError], str]] = {
 }
 _TOO_MANY = 429
 _OUT_OF_ORDER = 500
-_LONGEST_MESSAGE = 300
+_MOST_MESSAGES = 20
 
 
 def refuses_token(outcome: Answer | NoAnswer) -> bool:
@@ -59,7 +59,7 @@ def understood(request: Request, outcome: Answer | NoAnswer, secrets: list[Secre
     Raises:
         CloudError: The answer is no success.
     """
-    error = _failure(request, outcome, secrets)
+    error = failure(request, outcome, secrets)
     if error is None and isinstance(outcome, Answer) and outcome.fields is not None:
         return outcome.fields
     raise error or CloudProtocolError(f"{request.what}: the answer is not a JSON object, or is too long")
@@ -79,7 +79,14 @@ def logged_in(request: Request, outcome: Answer | NoAnswer) -> Fields:
     return understood(request, outcome, [])
 
 
-def _failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
+def failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
+    """Return the error that an outcome means; None for a success, whatever its body says.
+
+    Args:
+        request: What was asked.
+        outcome: What came of it.
+        secrets: What must not come out in the server's words.
+    """
     if isinstance(outcome, NoAnswer):
         return CloudUnreachableError(f"{request.what}: {outcome.reason}")
     status, what = outcome.status, f"{request.what}: HTTP {outcome.status}"
@@ -100,6 +107,6 @@ def _rejected(request: Request, answer: Answer, secrets: list[Secret]) -> ShareR
     if not request.changes or not (form or answer.status in _BAD_FORM):
         return None
     words = form + messages.words("global")
-    said = tuple(blot(word, secrets)[:_LONGEST_MESSAGE] for word in words)
+    said = tuple(said_safely(word, secrets) for word in words[:_MOST_MESSAGES])
     text = "; ".join(said) or "no reason given"
     return ShareRejectedError(f"{request.what}: refused: {text}", code=answer.status, cause=text, messages=said)

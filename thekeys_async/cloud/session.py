@@ -7,14 +7,12 @@ from typing import Final
 
 import attrs
 
-from thekeys_async.cloud import forms, outcomes, values
-from thekeys_async.cloud.calls import Call
-from thekeys_async.cloud.clock import Clock
+from thekeys_async.cloud import fields, outcomes, vocabulary
+from thekeys_async.cloud.calls import Call, Clock, SingleFlight
 from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.flight import Flight
-from thekeys_async.cloud.http import Answer, NoAnswer, Request, Wire
-from thekeys_async.cloud.secret import Secret
+from thekeys_async.cloud.http import Answer, Form, NoAnswer, Request, Wire
+from thekeys_async.protocol.secrets import Secret
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ class Session:
         self._password = password
         self._clock = clock
         self._token: _Token | None = None
-        self._login: Flight[_Token] = Flight()
+        self._login: SingleFlight[_Token] = SingleFlight()
 
     async def ask(self, request: Request, call: Call) -> Fields:
         """Ask, and return the fields of the answer.
@@ -59,16 +57,22 @@ class Session:
             CloudError: No usable answer, or no success.
         """
         token = await self._valid_token(None)
-        outcome = await self._deliver(request, token, call)
+        outcome = await self.deliver(request, call, token)
         if outcomes.refuses_token(outcome):
             token = await self._valid_token(token)
-            outcome = await self._deliver(request, token, call)
+            outcome = await self.deliver(request, call, token)
         if outcomes.refuses_token(outcome):
             raise AuthenticationError(f"{request.what}: the cloud refuses its own new token", code=401)
         return outcomes.understood(request, outcome, [*request.secrets, self._password, token.secret])
 
-    async def _deliver(self, request: Request, token: _Token | None, call: Call) -> Answer | NoAnswer:
-        """Send until there is an outcome that repeating can't better, or must not."""
+    async def deliver(self, request: Request, call: Call, token: _Token | None = None) -> Answer | NoAnswer:
+        """Send until there is an outcome that repeating can't better, or must not.
+
+        Args:
+            request: What to ask.
+            call: Learns whether a change may have been made.
+            token: What to show; None asks without.
+        """
         before = call.may_have_executed
         for attempt in count(1):
             call.may_have_executed = before or request.changes
@@ -93,18 +97,22 @@ class Session:
             return token
         return await self._login.join(self._log_in)
 
+    def login_form(self) -> Form:
+        """Make the form of a log-in, which the web pages take, too."""
+        return vocabulary.login_form(self._username, self._password)
+
     async def _log_in(self) -> _Token:
-        request = Request("log in", "/api/login_check", forms.login(self._username, self._password))
+        request = Request("log in", "/api/login_check", self.login_form())
         started = self._clock.monotonic()
-        outcome = await self._deliver(request, None, Call())
-        fields = outcomes.logged_in(request, outcome)
-        life = fields.optional("expires_in", values.seconds) or _TOKEN_LIFE
-        self._token = _Token(_token_in(fields), started + life - min(_MARGIN, life / 2))
+        outcome = await self.deliver(request, Call())
+        answer = outcomes.logged_in(request, outcome)
+        life = answer.optional("expires_in", fields.seconds) or _TOKEN_LIFE
+        self._token = _Token(_token_in(answer), started + life - min(_MARGIN, life / 2))
         return self._token
 
 
-def _token_in(fields: Fields) -> Secret:
+def _token_in(answer: Fields) -> Secret:
     for name in ("access_token", "token"):
-        if name in fields:
-            return fields.required(name, values.token)
+        if token := answer.optional(name, fields.token):
+            return token
     raise CloudProtocolError("log in: the answer holds no token")

@@ -20,12 +20,14 @@ from thekeys_async.coordination.base import (
 
 if TYPE_CHECKING:
     from thekeys_async.coordination.file import FileCoordinator
+    from thekeys_async.coordination.leader import LeaderLease
     from thekeys_async.coordination.redis import RedisCoordinator
 
 __all__ = [
     "Claim",
     "Coordinator",
     "FileCoordinator",
+    "LeaderLease",
     "Lease",
     "LeaseLostError",
     "Pause",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "FileCoordinator": "file",
+    "LeaderLease": "leader",
     "RedisCoordinator": "redis",
 }
 

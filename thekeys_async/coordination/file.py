@@ -28,8 +28,10 @@ from thekeys_async.coordination.base import (
     look_again_after,
 )
 from thekeys_async.coordination.file_directory import Directory, check_support, naming
-from thekeys_async.coordination.file_folder import GatewayFolder, TurnFile
+from thekeys_async.coordination.file_folder import GatewayFolder, TurnFile, file_name
+from thekeys_async.coordination.file_leader import FileLeader
 from thekeys_async.coordination.file_tickets import Ticket, count_alive, tickets
+from thekeys_async.coordination.leader import LeaderLease, check_arguments
 from thekeys_async.coordination.rules import Place, Record, in_order, next_timestamp, turns_until
 from thekeys_async.protocol.errors import CoordinationError
 
@@ -79,8 +81,7 @@ class FileCoordinator:
 
     async def acquire(self, key: str, claim: Claim) -> "FileLease":
         """See `thekeys_async.coordination.base.Coordinator.acquire`."""
-        if self._writers is None:
-            raise RuntimeError("enter the coordinator first: async with FileCoordinator(...) as coordinator")
+        self._check_entered()
         claimant = _Claimant(GatewayFolder(self._path, key), claim)
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
@@ -94,6 +95,27 @@ class FileCoordinator:
             return claimant.lease()
         finally:
             claimant.close()
+
+    def lead(self, name: str, *, lease: float = 10.0) -> LeaderLease:
+        """Ask for the right to lead, which one process at a time holds: ``async with`` waits for it.
+
+        A leader that dies or is stopped has lost it after `lease` seconds.
+
+        Args:
+            name: What is led.
+            lease: Seconds for which a leader that is not heard of is waited for.
+
+        Raises:
+            ValueError: An argument makes no sense.
+            RuntimeError: The coordinator was not entered.
+        """
+        check_arguments(name, lease)
+        self._check_entered()
+        return LeaderLease(FileLeader(self._path, file_name(name), lease), name, lease)
+
+    def _check_entered(self) -> None:
+        if self._writers is None:
+            raise RuntimeError("enter the coordinator first: async with FileCoordinator(...) as coordinator")
 
     def _note_slow_disk(self, path: Path, claim: Claim) -> None:
         """Note whether the turn is kept by what the disk has not finished for an earlier call of this process."""

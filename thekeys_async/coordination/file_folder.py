@@ -46,7 +46,7 @@ class GatewayFolder:
         with contextlib.ExitStack() as opened:
             top = Directory.root(root)
             opened.callback(top.close)
-            self._directory = top.directory(_file_name(key))
+            self._directory = top.directory(file_name(key))
             opened.callback(self._directory.close)
             self.path = self._directory.path
             self.waiting = self._directory.directory("waiting")
@@ -203,6 +203,7 @@ def _checksum(digits: bytes) -> bytes:
     return b"%08x" % zlib.crc32(digits)
 
 
-def _file_name(key: str) -> str:
+def file_name(key: str) -> str:
+    """Make the name of a file or a folder from any text; it never begins with a dot."""
     name = quote(key, safe="").replace(".", "%2E") if key.startswith(".") else quote(key, safe="")
     return name if len(name) <= _LONGEST_NAME else hashlib.sha256(key.encode()).hexdigest()

@@ -22,7 +22,9 @@ from thekeys_async.coordination.base import (
     far_ahead,
     look_again_after,
 )
+from thekeys_async.coordination.leader import LeaderLease, check_arguments
 from thekeys_async.coordination.redis_connection import Asked, RedisLine
+from thekeys_async.coordination.redis_leader import RedisLeader
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, TAKE, is_yes, understood
 from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.secrets import Secret
@@ -96,8 +98,7 @@ class RedisCoordinator:
 
     async def acquire(self, key: str, claim: Claim) -> "RedisLease":
         """See `thekeys_async.coordination.base.Coordinator.acquire`."""
-        if self._stack is None:
-            raise RuntimeError("enter the coordinator first: async with RedisCoordinator(...) as coordinator")
+        self._check_entered()
         claimant = _Claimant(self._line, self._keys(key), claim, self._lease)
         try:
             claimant.expect_answer()
@@ -110,6 +111,24 @@ class RedisCoordinator:
         lease = RedisLease(self, claimant, found)
         self._held.add(lease)
         return lease
+
+    def lead(self, name: str, *, lease: float = 10.0) -> LeaderLease:
+        """Ask for the right to lead, which one program at a time holds: ``async with`` waits for it.
+
+        A leader that dies or is stopped has lost it after `lease` seconds. If Redis is lost with its memory, a leader
+        that goes on tells it again; nobody else takes over for that time.
+
+        Args:
+            name: What is led.
+            lease: Seconds for which a leader that is not heard of is waited for.
+
+        Raises:
+            ValueError: An argument makes no sense.
+            RuntimeError: The coordinator was not entered.
+        """
+        check_arguments(name, lease)
+        self._check_entered()
+        return LeaderLease(RedisLeader(self._line, f"{self._prefix}:{{{name}}}:leader", lease), name, lease)
 
     def give_back(self, lease: "RedisLease", pause: Pause, refused: int) -> None:
         """Give a turn back in the background; `RedisLease.release` is what a holder calls."""
@@ -150,6 +169,10 @@ class RedisCoordinator:
                 lease.renew(sent_at + self._lease * _SAFE_PART if is_yes(asked.answer) else None)
                 return
             await anyio.sleep(_NEXT_TRY)
+
+    def _check_entered(self) -> None:
+        if self._stack is None:
+            raise RuntimeError("enter the coordinator first: async with RedisCoordinator(...) as coordinator")
 
     async def _until_returned(self, turn: str, until: float) -> None:
         """Let our own last turn arrive first: asking before it has would be in vain."""

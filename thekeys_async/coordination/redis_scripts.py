@@ -1,14 +1,16 @@
-"""What Redis does for a `RedisCoordinator`, in three scripts: each runs as a whole, or not at all.
+"""What Redis does for a `RedisCoordinator`, in scripts: each runs as a whole, or not at all.
 
-The same three keys go to all scripts:
+Three are for the turns of gateways; the same three keys go to all of them:
 
     turn       the token of who holds the turn; Redis removes it when the lease is over
     state      a hash: `last` timestamp, the one `before` it, the one that was `refused`, `streak`, and of the last
                turn's end: `at`, `quiet`, `retry`, `failures`
     waiting    a hash: the token of each waiter -> "class since alive_until"
 
-All times are Redis's own, in milliseconds; only the timestamp comes from the caller's clock. The rules are those of
-`rules`.
+Three are for who leads; their key is a hash: the leader's `token` (empty for nobody's), `until`, `lease`.
+
+All times are Redis's own, in milliseconds; only the timestamp comes from the caller's clock. The rules of turns are
+those of `rules`.
 """
 
 import re
@@ -114,35 +116,6 @@ timestamp is wanted, clock, newer_than, max_lead, lead. Answer: {1, timestamp, f
 {2, seconds, 0} if the last timestamp is so far ahead of the clock and the gateway has just refused the clock's own.
 """
 
-_NUMBER = re.compile(r"[0-9]{1,15}")
-
-
-def is_yes(answer: object) -> bool:
-    """Tell whether a script answered 1, and not something that only looks like it."""
-    return type(answer) is int and answer == 1
-
-
-def understood(answer: object, *, signed: bool) -> tuple[int, int, int] | None:
-    """Check an answer of `TAKE`.
-
-    Args:
-        answer: What came from Redis.
-        signed: Whether a timestamp was wanted.
-
-    Returns:
-        Its three numbers; None if it is something that the script never answers.
-    """
-    if not isinstance(answer, list):
-        return None
-    parts = cast("list[object]", answer)
-    numbers = [int(part) for part in parts if isinstance(part, int | str) and _NUMBER.fullmatch(str(part))]
-    match numbers:
-        case [0 | 1 | 2 as kind, first, second] if len(parts) == len(numbers) and (kind != 1 or bool(first) == signed):
-            return kind, first, second
-        case _:
-            return None
-
-
 RENEW = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -166,3 +139,85 @@ return 1
 """Give the turn back if it is still this owner's, or leave the queue. Arguments: token, then quiet ms, retry ms,
 failures and the timestamp that was refused (or 0), unless nothing was asked of the gateway.
 """
+
+LEAD = (
+    _NOW
+    + """
+local known = redis.call('HMGET', KEYS[1], 'token', 'until', 'lease')
+local token, lease = ARGV[1], tonumber(ARGV[2])
+local over = math.min(tonumber(known[2] or 0), now + tonumber(known[3] or 0))
+if not known[1] then
+    -- Perhaps Redis has lost its memory, and there is a leader that has not renewed its lease since.
+    local server = redis.pcall('INFO', 'server')
+    local up = type(server) == 'string' and tonumber(string.match(server, 'uptime_in_seconds:(%d+)') or 0) or 0
+    if up * 1000 <= lease then
+        local patience = math.min(lease, math.ceil(lease / 3) + 500)
+        redis.call('HSET', KEYS[1], 'token', '', 'until', string.format('%.0f', now + patience), 'lease', patience)
+        return {0, patience}
+    end
+elseif known[1] ~= token and now < over then
+    return {0, over - now}
+end
+redis.call('HSET', KEYS[1], 'token', token, 'until', string.format('%.0f', now + lease), 'lease', lease)
+return {1, 0}
+"""
+)
+"""Become the leader if nobody is. The hash does not expire: without it Redis has lost its memory, or is new.
+
+Arguments: token, lease ms. Answer: {1, 0}, or {0, ms for which another one leads, or may}.
+"""
+
+STAY = (
+    _NOW
+    + """
+local holder = redis.call('HGET', KEYS[1], 'token')
+if holder and holder ~= '' and holder ~= ARGV[1] then return {0, 0} end
+local lease = tonumber(ARGV[2])
+redis.call('HSET', KEYS[1], 'token', ARGV[1], 'until', string.format('%.0f', now + lease), 'lease', lease)
+return {1, 0}
+"""
+)
+"""Stay the leader for another lease; only for who leads. Where Redis has lost its memory, it is told again.
+
+Arguments: token, lease ms. Answer: {1, 0}, or {0, 0} if another one has taken over.
+"""
+
+RESIGN = """
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return {0, 0} end
+redis.call('HSET', KEYS[1], 'token', '', 'until', 0, 'lease', 0)
+return {1, 0}
+"""
+"""Lead no more, if this one does. Argument: token."""
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
+
+
+def is_yes(answer: object) -> bool:
+    """Tell whether a script answered 1, and not something that only looks like it."""
+    return type(answer) is int and answer == 1
+
+
+def understood(answer: object, *, signed: bool) -> tuple[int, int, int] | None:
+    """Check an answer of `TAKE`.
+
+    Args:
+        answer: What came from Redis.
+        signed: Whether a timestamp was wanted.
+
+    Returns:
+        Its three numbers; None if it is something that the script never answers.
+    """
+    match numbers(answer):
+        case [0 | 1 | 2 as kind, first, second] if kind != 1 or bool(first) == signed:
+            return kind, first, second
+        case _:
+            return None
+
+
+def numbers(answer: object) -> list[int]:
+    """Get the numbers that a script answered; nothing if it answered anything else."""
+    if not isinstance(answer, list):
+        return []
+    parts = cast("list[object]", answer)
+    found = [int(part) for part in parts if isinstance(part, int | str) and _NUMBER.fullmatch(str(part))]
+    return found if len(found) == len(parts) else []

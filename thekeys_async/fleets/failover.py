@@ -12,8 +12,9 @@ import anyio
 import attrs
 
 from thekeys_async.calls.budgets import Default, checked
-from thekeys_async.calls.call import Answer, Understand
-from thekeys_async.gateway import AsyncGateway
+from thekeys_async.calls.call import Answer, ParseReply
+from thekeys_async.calls.driver import Driver
+from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
     GatewayClosedError,
@@ -22,7 +23,7 @@ from thekeys_async.protocol.errors import (
     TheKeysError,
 )
 from thekeys_async.protocol.models import RSSI
-from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.requests import Request
 from thekeys_async.turns.shared import Scan
 
 _log = logging.getLogger("thekeys_async")
@@ -63,16 +64,25 @@ class Route:
         """
         return self._timeout if isinstance(timeout, Default) else checked(timeout)
 
-    async def ask(self, question: Question, understand: Understand[_T], timeout: float | None) -> Answer[_T]:
+    async def ask(
+        self,
+        request: Request,
+        parse_reply: ParseReply[_T],
+        timeout: float | None,
+        *,
+        send_within: float | None = None,
+    ) -> Answer[_T]:
         """Make one call through the best gateway, or through the next one after a failure with nothing done."""
         started = anyio.current_time()
         ends = math.inf if timeout is None else started + timeout
-        candidates = await self._best_first(question, ends)
-        failures: dict[AsyncGateway, TheKeysError] = {}
-        for gateway, seconds, insist in _plan(candidates, failures, ends):
-            own = attrs.evolve(question, code=question.code and gateway.share_code(self._identifier))
+        send_by = math.inf if send_within is None else started + send_within
+        candidates = await self._best_first(request, ends)
+        failures: dict[Driver, TheKeysError] = {}
+        for gateway, seconds, wait in _plan(candidates, failures, min(ends, send_by)):
+            own = attrs.evolve(request, code=request.code and gateway.share_code(self._identifier))
             try:
-                answer = await gateway.ask(own, understand, seconds, insist=insist)
+                left = None if send_within is None else send_by - anyio.current_time()
+                answer = await gateway.ask(own, parse_reply, seconds, send_within=left, wait_if_busy=wait)
             except TheKeysError as error:
                 if error.may_have_executed:
                     raise
@@ -80,12 +90,12 @@ class Route:
                 _log.info("%s did nothing for locker %d: %s", gateway.name, self._identifier, error)
             else:
                 return attrs.evolve(answer, duration=anyio.current_time() - started)
-        raise _summary(question, failures)
+        raise _summary(request, failures)
 
-    async def _best_first(self, question: Question, ends: float) -> list[AsyncGateway]:
+    async def _best_first(self, request: Request, ends: float) -> list[Driver]:
         """Sort the gateways that have a share code, where one is needed, by how well they see the locker."""
-        gateways = self._gateways.values()
-        candidates = [g for g in gateways if not question.code or g.share_code(self._identifier)]
+        gateways = [driver_of(gateway) for gateway in self._gateways.values()]
+        candidates = [g for g in gateways if not request.code or g.share_code(self._identifier)]
         candidates = [gateway for gateway in candidates if not gateway.closed] or candidates
         if len(candidates) > 1:
             seconds = min(_TO_SCAN, (ends - anyio.current_time()) / 4)
@@ -95,10 +105,10 @@ class Route:
             candidates.sort(key=self._rank)
         return candidates
 
-    def _rank(self, gateway: AsyncGateway) -> tuple[int, int]:
+    def _rank(self, gateway: Driver) -> tuple[int, int]:
         if gateway.closed:  # removed meanwhile
             return _AWAY, 0
-        scan = gateway.lane().scan
+        scan = gateway.shared().scan
         if not _is_recent(scan):
             return _UNKNOWN, 0
         if scan.readings is None:
@@ -112,25 +122,25 @@ def _is_recent(scan: Scan | None) -> TypeGuard[Scan]:
     return scan is not None and anyio.current_time() - scan.at <= _RECENT
 
 
-async def _look(gateway: AsyncGateway, seconds: float) -> None:
+async def _look(gateway: Driver, seconds: float) -> None:
     """Ask a gateway which lockers it sees, unless anybody has asked not long ago."""
     try:
-        lane = gateway.lane()
+        shared = gateway.shared()
     except GatewayClosedError:  # removed meanwhile
         return
-    if _is_recent(lane.scan):
+    if _is_recent(shared.scan):
         return
     try:
-        await gateway.scan(seconds, insist=False)
+        await gateway.scan(seconds, wait_if_busy=False)
     except GatewayBusyError:
         return
     except TheKeysError:
-        lane.scan = Scan(anyio.current_time(), None)
+        shared.scan = Scan(anyio.current_time(), None)
 
 
 def _plan(
-    candidates: list[AsyncGateway], failures: Mapping[AsyncGateway, TheKeysError], ends: float
-) -> Iterator[tuple[AsyncGateway, float | None, bool]]:
+    candidates: list[Driver], failures: Mapping[Driver, TheKeysError], ends: float
+) -> Iterator[tuple[Driver, float | None, bool]]:
     """Say whom to ask, for how many seconds at most, and whether to wait for one that is busy or away.
 
     One that is alone gets all the time. Of several, each is tried once, and the best of those that were only busy or
@@ -155,9 +165,9 @@ def _seconds(left: float) -> float | None:
     return None if left == math.inf else left
 
 
-def _summary(question: Question, failures: Mapping[AsyncGateway, TheKeysError]) -> TheKeysError:
+def _summary(request: Request, failures: Mapping[Driver, TheKeysError]) -> TheKeysError:
     """Choose the error that stood in the way to the end; what the others said is noted at it."""
-    what = question.endpoint.name
+    what = request.endpoint.name
     if not failures:
         return RequestTimeoutError(f"{what} was not sent: no gateway could be asked in time")
     errors = list(failures.values())

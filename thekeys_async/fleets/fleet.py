@@ -7,25 +7,24 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import anyio
-
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
+from thekeys_async.calls.observing import Observer
 from thekeys_async.config.file import load_config
 from thekeys_async.coordination.base import Coordinator
-from thekeys_async.fleets.asking import FleetResult, checked_count, countdown
+from thekeys_async.fleets.asking import AT_ONCE, FleetResult, ask_all, checked_count, countdown
 from thekeys_async.fleets.failover import Route
-from thekeys_async.fleets.watching import Merged
-from thekeys_async.gateway import AsyncGateway
+from thekeys_async.fleets.watching import FleetSubscription
+from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
-from thekeys_async.streams.changes import Wishes
+from thekeys_async.streams.changes import WatchOptions
 from thekeys_async.streams.watcher import Watcher
 from thekeys_async.turns.queue import Pacing
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
     from thekeys_async.cloud import Cloud
-    from thekeys_async.fleets.from_cloud import Arriving
+    from thekeys_async.fleets.from_cloud import AwaitableContext
 
 _T = TypeVar("_T")
 
@@ -38,7 +37,8 @@ class Fleet(Mapping[str, AsyncGateway]):
         timeout: The time budget in seconds of a call to a gateway made from a host, and to a locker of the fleet,
             where the call gives none.
         coordinator: Shares turns and timestamps with other processes or machines, for gateways made from hosts.
-        max_concurrency: How many gateways are asked at once by `lockers`, `status` and `each`; all if not given.
+        max_concurrency: How many gateways are asked at once by `lockers`, `status` and `each`; 100 if not given.
+        observer: Called with a plain value at each wait, request, call and poll of all gateways without their own.
 
     Raises:
         ValueError: An argument makes no sense.
@@ -51,12 +51,14 @@ class Fleet(Mapping[str, AsyncGateway]):
         timeout: float | None = 30.0,
         coordinator: Coordinator | None = None,
         max_concurrency: int | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self._timeout = checked(timeout)
         self._coordinator = coordinator
-        self._max_concurrency = checked_count(max_concurrency)
+        self._max_concurrency = checked_count(max_concurrency) or AT_ONCE
         self._gateways: dict[str, AsyncGateway] = {}
-        self._watching: set[Merged] = set()
+        self._watching: set[FleetSubscription] = set()
         self._open = False
         self._names: Mapping[str, int] = {}
         self._own_coordinator: Coordinator | None = None
@@ -70,12 +72,14 @@ class Fleet(Mapping[str, AsyncGateway]):
         *,
         share_name: str,
         seen_within: timedelta = timedelta(minutes=10),
+        allow_public: bool = False,
         timeout: float | None = 30.0,
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
         coordinator: Coordinator | None = None,
         max_concurrency: int | None = None,
-    ) -> "Arriving[Self]":
+        observer: Observer | None = None,
+    ) -> "AwaitableContext[Self]":
         """Make a fleet of an account: ``async with Fleet.from_cloud(cloud, share_name="home") as fleet: ...``.
 
         It has the gateways that reported to the cloud lately, under the names that their owner gave them, and a share
@@ -87,23 +91,34 @@ class Fleet(Mapping[str, AsyncGateway]):
             cloud: The account.
             share_name: What the shares are called; whoever uses the same name has the same codes.
             seen_within: How long ago is lately.
+            allow_public: Whether to take a gateway wherever the cloud says that it is. If not, one at a public
+                address, at a name or with a port is skipped, with a warning: signed requests would go there.
             timeout: As for `Fleet`, and so the others.
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
             coordinator: Shares turns and timestamps with other processes or machines.
             max_concurrency: How many gateways are asked at once.
+            observer: As for `Fleet`.
 
         Raises:
             CloudError: The cloud could not be asked, or a share could not be created; this may be repeated.
         """
-        from thekeys_async.fleets.from_cloud import Arriving, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
+        from thekeys_async.fleets.from_cloud import AwaitableContext, gateways_of  # noqa: PLC0415 - the cloud's client loads httpx
 
         async def fetch() -> Self:
             settings = {"timeout": timeout, "pacing": pacing, "timestamps": timestamps, "coordinator": coordinator}
-            gateways = await gateways_of(cloud, share_name=share_name, seen_within=seen_within, **settings)
-            return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
+            gateways = await gateways_of(
+                cloud, share_name=share_name, seen_within=seen_within, allow_public=allow_public, **settings
+            )
+            return cls(
+                gateways,
+                timeout=timeout,
+                coordinator=coordinator,
+                max_concurrency=max_concurrency,
+                observer=observer,
+            )
 
-        return Arriving(fetch)
+        return AwaitableContext(fetch)
 
     @classmethod
     def from_config(
@@ -114,6 +129,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
         max_concurrency: int | None = None,
+        observer: Observer | None = None,
     ) -> Self:
         """Make a fleet of the command's configuration file: ``async with Fleet.from_config() as fleet: ...``.
 
@@ -126,6 +142,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
             max_concurrency: How many gateways are asked at once.
+            observer: As for `Fleet`.
 
         Raises:
             ConfigurationError: There is no file, it makes no sense, or others could read or change it.
@@ -144,7 +161,13 @@ class Fleet(Mapping[str, AsyncGateway]):
             )
             for name, gateway in config.gateways.items()
         }
-        fleet = cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
+        fleet = cls(
+            gateways,
+            timeout=timeout,
+            coordinator=coordinator,
+            max_concurrency=max_concurrency,
+            observer=observer,
+        )
         fleet._names = {name: locker.identifier for name, locker in config.lockers.items()}
         fleet._own_coordinator = coordinator
         return fleet
@@ -192,8 +215,8 @@ class Fleet(Mapping[str, AsyncGateway]):
     async def aclose(self) -> None:
         """Close all gateways, also if one of them can't be closed well. Watchers that still run are told."""
         self._open = False
-        for merged in tuple(self._watching):
-            merged.close()
+        for subscription in tuple(self._watching):
+            subscription.close()
         async with AsyncExitStack() as stack:
             if self._own_coordinator:
                 stack.push_async_exit(self._own_coordinator)
@@ -212,8 +235,8 @@ class Fleet(Mapping[str, AsyncGateway]):
         if self._open:
             await added.__aenter__()
         self._gateways[name] = added
-        for merged in tuple(self._watching):
-            merged.add(name, added)
+        for subscription in tuple(self._watching):
+            subscription.add(name, added)
         return added
 
     async def remove(self, name: str) -> None:
@@ -223,8 +246,8 @@ class Fleet(Mapping[str, AsyncGateway]):
             KeyError: There is none of this name.
         """
         gateway = self._gateways.pop(name)
-        for merged in tuple(self._watching):
-            merged.remove(name)
+        for subscription in tuple(self._watching):
+            subscription.remove(name)
         await gateway.aclose()
 
     async def each(
@@ -232,31 +255,23 @@ class Fleet(Mapping[str, AsyncGateway]):
     ) -> FleetResult[_T]:
         """Run an async function on every gateway, concurrently. What fails on one of them is its own affair.
 
+        The result comes with the last answer: a dead gateway holds up no other, but costs all the time that the
+        function gives it, and with ``max_concurrency`` keeps a place for so long.
+
         Args:
             function: Called with each `AsyncGateway`.
             max_concurrency: How many at once; as many as the fleet was given if not given here.
         """
-        values: dict[str, _T] = {}
-        errors: dict[str, Exception] = {}
-        gateways = dict(self)
-        places = anyio.Semaphore(checked_count(max_concurrency) or self._max_concurrency or len(gateways))
-
-        async def run(name: str, gateway: AsyncGateway) -> None:
-            async with places:
-                try:
-                    values[name] = await function(gateway)
-                except Exception as error:  # noqa: BLE001 - handed to the caller, by name
-                    errors[name] = error
-
-        async with anyio.create_task_group() as tasks:
-            for name, gateway in gateways.items():
-                tasks.start_soon(run, name, gateway)
-        return FleetResult(_in_order(values, gateways), _in_order(errors, gateways))
+        at_once = checked_count(max_concurrency) or self._max_concurrency
+        return await ask_all(dict(self), function, at_once)
 
     async def lockers(
         self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
     ) -> FleetResult[tuple[LockerReading, ...]]:
         """List the lockers that each gateway sees.
+
+        A dead gateway costs the whole time budget, 30 s if nothing else is said: it is asked again until then, as it
+        may be restarting. A list takes a tenth of a second, so a ``timeout`` of 5 s suits a fleet of live gateways.
 
         Args:
             timeout: Seconds for all together; if not given, each gateway has its own time budget.
@@ -268,7 +283,7 @@ class Fleet(Mapping[str, AsyncGateway]):
     async def status(
         self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
     ) -> FleetResult[GatewayStatus]:
-        """Ask each gateway for its status. Arguments as for `lockers`."""
+        """Ask each gateway for its status. Arguments, and what a dead gateway costs, as for `lockers`."""
         left = countdown(timeout)
         return await self.each(lambda gateway: gateway.status(timeout=left()), max_concurrency=max_concurrency)
 
@@ -277,7 +292,8 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         That is, of the gateways with a share code for it, the one with the strongest signal in a recent list; those
         without one are asked first. When it was not reached, or refused with nothing done, the next one is asked:
-        never after a request whose outcome is unknown. The time budget covers all of that.
+        never after a request whose outcome is unknown. The time budget covers all of that. A dead gateway costs such a
+        call 3 s at most to look for the locker, and that once a minute; one that dies between costs 16 s.
 
         Args:
             identifier: The locker's number; or its name, where the fleet was made by `from_config`.
@@ -286,7 +302,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             KeyError: The configuration file has no locker of this name.
         """
         identifier = self._number(identifier) if isinstance(identifier, str) else identifier
-        codes = (gateway.share_code(identifier) for gateway in self.values())
+        codes = (driver_of(gateway).share_code(identifier) for gateway in self.values())
         return AsyncLocker(
             Route(self, identifier, self._timeout), identifier, next((code for code in codes if code), None)
         )
@@ -302,13 +318,15 @@ class Fleet(Mapping[str, AsyncGateway]):
         follow_doors: bool = False,
         door_interval: float = 300.0,
         lost_after: int = 3,
+        status_interval: float | None = None,
     ) -> Watcher:
         """Follow all lockers of all gateways in one iterator; arguments as for `AsyncGateway.watch`.
 
         Polls are spread over the interval, so that a thousand gateways are not asked at once: the first news of one
-        may take that long. Gateways may be added and removed meanwhile.
+        may take that long. Gateways may be added and removed meanwhile. A dead gateway delays nobody's news: it is told
+        of once, and asked less and less often, once a minute at least.
         """
-        wishes = Wishes(
+        options = WatchOptions(
             interval=interval,
             every_poll=every_poll,
             min_rssi_change=min_rssi_change,
@@ -317,8 +335,9 @@ class Fleet(Mapping[str, AsyncGateway]):
             follow_doors=follow_doors,
             door_interval=door_interval,
             lost_after=lost_after,
+            status_interval=status_interval,
         )
-        return Watcher(lambda: Merged(self, wishes, self._watching))
+        return Watcher(lambda: FleetSubscription(self, options, self._watching))
 
     def _number(self, name: str) -> int:
         if name not in self._names:
@@ -327,10 +346,8 @@ class Fleet(Mapping[str, AsyncGateway]):
 
     def _named(self, name: str, gateway: AsyncGateway | str) -> AsyncGateway:
         if isinstance(gateway, str):
-            return AsyncGateway(gateway, name=name, timeout=self._timeout, coordinator=self._coordinator)
+            gateway = AsyncGateway(gateway, timeout=self._timeout, coordinator=self._coordinator)
         gateway.name = name
+        driver = driver_of(gateway)
+        driver.observer = driver.observer or self._observer
         return gateway
-
-
-def _in_order(results: Mapping[str, _T], names: Iterable[str]) -> dict[str, _T]:
-    return {name: results[name] for name in names if name in results}

@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from thekeys_async.cloud.client import Cloud
-from thekeys_async.cloud.discovery import discover
+from thekeys_async.cloud.discovery import Wired, discover, ensure_shares
 from thekeys_async.cloud.models import Gateway
-from thekeys_async.cloud.wiring import Wired, ensure_shares
 from thekeys_async.gateway import AsyncGateway
 
 _log = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T", bound=AbstractAsyncContextManager[Any])
 
 
-class Arriving(Generic[_T]):
+class AwaitableContext(Generic[_T]):
     """Something that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
 
     Args:
@@ -49,7 +48,7 @@ class Arriving(Generic[_T]):
 
 
 async def gateways_of(
-    cloud: Cloud, *, share_name: str, seen_within: timedelta, **settings: Any
+    cloud: Cloud, *, share_name: str, seen_within: timedelta, allow_public: bool, **settings: Any
 ) -> dict[str, AsyncGateway]:
     """Ensure a share for each locker with each gateway that reported lately, and make those gateways, by name.
 
@@ -59,12 +58,14 @@ async def gateways_of(
         cloud: The account.
         share_name: What the shares are called.
         seen_within: How long ago is lately.
+        allow_public: Whether to take a gateway whose address is not one of a LAN.
         settings: Keyword arguments of `AsyncGateway`.
 
     Raises:
         CloudError: The cloud could not be asked, or a share not be created.
     """
-    wired = await ensure_shares(cloud, await discover(cloud, seen_within=seen_within), share_name=share_name)
+    found = await discover(cloud, seen_within=seen_within, allow_public=allow_public)
+    wired = await ensure_shares(cloud, found, share_name=share_name)
     gateways = {each.gateway.id: each.gateway for each in wired}
     names = _names(gateways.values())
     return {

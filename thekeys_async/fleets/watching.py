@@ -1,35 +1,38 @@
-"""The streams of many gateways as one: each is polled at its own moment of the interval, all fill one box."""
+"""The streams of many gateways as one: each is polled at its own moment of the interval, all fill one buffer."""
 
 from collections.abc import Mapping
 
-from thekeys_async.streams.buffer import Box
-from thekeys_async.streams.changes import Wishes
-from thekeys_async.streams.scheduler import Rounds
-from thekeys_async.streams.subscription import Following, Gateway
+from thekeys_async.gateway import AsyncGateway, driver_of
+from thekeys_async.streams.buffer import UpdateBuffer
+from thekeys_async.streams.changes import WatchOptions
+from thekeys_async.streams.scheduler import PollScheduler
+from thekeys_async.streams.subscription import Subscription
 
 _GOLDEN = (5**0.5 - 1) / 2  # its multiples, without their whole part, are spread evenly however many there are
 
 
-class Merged:
+class FleetSubscription:
     """One watcher at all gateways of a fleet.
 
     Args:
         gateways: Those that are there when it begins, by name.
-        wishes: What is news.
+        options: What is news.
         running: Holds it while it runs, so that gateways can be added and removed.
     """
 
-    def __init__(self, gateways: Mapping[str, Gateway], wishes: Wishes, running: "set[Merged]") -> None:
+    def __init__(
+        self, gateways: Mapping[str, AsyncGateway], options: WatchOptions, running: "set[FleetSubscription]"
+    ) -> None:
         self._gateways = gateways
-        self._wishes = wishes
+        self._options = options
         self._running = running
-        self._following: dict[str, Following] = {}
+        self._following: dict[str, Subscription] = {}
         self._added = 0
-        self._fills: tuple[Box, Rounds] | None = None
+        self._fills: tuple[UpdateBuffer, PollScheduler] | None = None
 
-    def begin(self, box: Box, rounds: Rounds) -> None:
+    def begin(self, buffer: UpdateBuffer, scheduler: PollScheduler) -> None:
         """See `thekeys_async.streams.watcher.Source`."""
-        self._fills = box, rounds
+        self._fills = buffer, scheduler
         self._running.add(self)
         for name, gateway in self._gateways.items():
             self.add(name, gateway)
@@ -41,12 +44,12 @@ class Merged:
         while self._following:
             self._following.popitem()[1].end()
 
-    def add(self, name: str, gateway: Gateway) -> None:
+    def add(self, name: str, gateway: AsyncGateway) -> None:
         """Watch another gateway."""
         if self._fills:
-            delay = self._added * _GOLDEN % 1 * self._wishes.interval
+            delay = self._added * _GOLDEN % 1 * self._options.interval
             self._added += 1
-            self._following[name] = Following(gateway, self._wishes, delay=delay)
+            self._following[name] = Subscription(driver_of(gateway), self._options, delay=delay)
             self._following[name].begin(*self._fills)
 
     def remove(self, name: str) -> None:

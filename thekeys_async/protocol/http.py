@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.protocol.requests import SignedRequest
 
 MAX_BODY: Final = 64 * 1024
 MAX_HEAD: Final = 16 * 1024
@@ -27,7 +27,7 @@ def common_headers(authority: str) -> bytes:
     return b"Host: %b\r\nUser-Agent: thekeys-async\r\nAccept: */*\r\n" % authority.encode("ascii")
 
 
-def request_bytes(request: Outgoing, headers: bytes) -> bytes:
+def request_bytes(request: SignedRequest, headers: bytes) -> bytes:
     """Write a request as it goes over the wire.
 
     Args:

@@ -44,6 +44,20 @@ _battery = _within(BATTERY_MV)
 _natural = _within(NATURAL)
 
 
+def check_identifier(identifier: object) -> int:
+    """Check that something can be a locker's number, and give it back.
+
+    Raises:
+        TypeError: It is no whole number; True and False are none.
+        ValueError: It is negative.
+    """
+    if isinstance(identifier, bool) or not isinstance(identifier, int):
+        raise TypeError("a locker's identifier is a whole number")
+    if identifier < 0:
+        raise ValueError("a locker's identifier is not negative")
+    return identifier
+
+
 class DoorState(enum.Enum):
     """Where the bolt is. It is the bolt's state, not the leaf's: a door can stand open with its bolt out."""
 

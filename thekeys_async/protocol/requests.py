@@ -10,7 +10,7 @@ from thekeys_async.protocol.secrets import ShareCode
 
 
 @attrs.frozen
-class Outgoing:
+class SignedRequest:
     """A request ready to be sent. Its body may hold a hash, so no repr shows it.
 
     Attributes:
@@ -35,22 +35,24 @@ class Outgoing:
 
 
 @attrs.frozen
-class Question:
+class Request:
     """What is asked of a gateway, as yet without a timestamp.
 
     Attributes:
         endpoint: What is asked.
         identifier: The locker it is about, if it is about one.
         code: The locker's share code, if it is to be signed.
+        enable: Whether something is to be switched on or off, if it is a switch.
     """
 
     endpoint: Endpoint
     identifier: int | None = None
     code: ShareCode | None = None
+    enable: bool | None = None
 
-    def sign(self, timestamp: int | None) -> Outgoing:
+    def sign(self, timestamp: int | None) -> SignedRequest:
         """Write the request down, signed with a timestamp where one is needed."""
-        if self.identifier is None and self.code is None:
+        if self.identifier is None and self.code is None and self.enable is None:
             return _without_fields(self.endpoint.method, self.endpoint.path)
         fields: dict[str, str] = {}
         if self.identifier is not None:
@@ -58,10 +60,12 @@ class Question:
         if self.code is not None and timestamp is not None:
             fields["ts"] = str(timestamp)
             fields["hash"] = self.code.sign(timestamp)
-        return Outgoing(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
+        if self.enable is not None:
+            fields["enable"] = str(int(self.enable))
+        return SignedRequest(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
 
 
 @functools.cache
-def _without_fields(method: str, path: str) -> Outgoing:
+def _without_fields(method: str, path: str) -> SignedRequest:
     """Write a request without fields, once for each endpoint."""
-    return Outgoing(method, path)
+    return SignedRequest(method, path)

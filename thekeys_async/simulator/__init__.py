@@ -7,7 +7,7 @@ from thekeys_async._lazy import loader
 if TYPE_CHECKING:
     from thekeys_async.simulator.cloud.cloud import CloudRequest, SimulatedCloud
     from thekeys_async.simulator.cloud.handles import CloudHandle, SimulatedHome
-    from thekeys_async.simulator.cloud.tables import CloudAccessory, CloudShare
+    from thekeys_async.simulator.cloud.tables import CloudAccessory, CloudPersonShare, CloudShare
     from thekeys_async.simulator.faults import Fault
     from thekeys_async.simulator.gateway import SimulatedGateway
     from thekeys_async.simulator.handles import GatewayHandle
@@ -22,6 +22,7 @@ __all__ = [
     "BoltEvent",
     "CloudAccessory",
     "CloudHandle",
+    "CloudPersonShare",
     "CloudRequest",
     "CloudShare",
     "Fault",
@@ -41,6 +42,7 @@ _HOMES = {
     "BoltEvent": "locker",
     "CloudAccessory": "cloud.tables",
     "CloudHandle": "cloud.handles",
+    "CloudPersonShare": "cloud.tables",
     "CloudRequest": "cloud.cloud",
     "CloudShare": "cloud.tables",
     "Fault": "faults",

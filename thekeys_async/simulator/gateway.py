@@ -175,6 +175,11 @@ class SimulatedGateway(FaultInjection):
         """
         await self._server.on()
 
+    def reboot(self) -> None:
+        """Restart, as the account's web pages can order: it drops what it works on, and is away for a while."""
+        self.stop_synchronizing()
+        self._go_away(newer=0)
+
     def start_synchronizing(self, what: str | int = "gw", seconds: float | None = None) -> None:
         """Begin to synchronise by itself: everything is answered "busy", but its status.
 
@@ -272,14 +277,17 @@ class SimulatedGateway(FaultInjection):
             self.stop_synchronizing()
 
     def _restart(self) -> None:
+        self._go_away(newer=1)
+
+    def _go_away(self, *, newer: int) -> None:
         if self._running is not None:
             self._server.pause()
-            self._tasks.start_soon(self._restart_with_new_firmware)
+            self._tasks.start_soon(self._come_back, newer)
 
-    async def _restart_with_new_firmware(self) -> None:
+    async def _come_back(self, newer: int) -> None:
         await self._server.off()
         await anyio.sleep(self.settings.restart)
-        self.state.version += 1
+        self.state.version += newer
         await self._server.on()
 
     def _refuse(self, seconds: float) -> None:

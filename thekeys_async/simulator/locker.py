@@ -1,5 +1,6 @@
 """A simulated locker: a bolt, a battery, a radio, and a log that grows."""
 
+import time
 from collections.abc import Iterable
 from enum import StrEnum
 from random import Random
@@ -30,11 +31,13 @@ class BoltEvent:
         number: The value of `last_log` after it.
         turn: What was done: open, close or calibrate.
         by: Who did it: `"gateway"` or `"hand"`.
+        at: When, in seconds since 1970.
     """
 
     number: int
     turn: Turn
     by: str
+    at: float = attrs.field(factory=time.time, eq=False)
 
 
 def _codes(given: str | Iterable[str] | None) -> frozenset[str]:

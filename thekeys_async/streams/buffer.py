@@ -10,12 +10,12 @@ from thekeys_async.streams.updates import LockerUpdate, Update, UpdateKind, fold
 _TAKEN_IN_A_ROW = 32
 
 
-class Box:
+class UpdateBuffer:
     """Keeps updates until the consumer takes them; those about the same locker or gateway become one."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[tuple[str, int | None], Update] = OrderedDict()
-        self._bell = anyio.Event()
+        self._wakeup = anyio.Event()
         self._failure: Exception | None = None
         self._closed = False
         self._taken = 0
@@ -33,7 +33,7 @@ class Box:
             del self._waiting[key]
             return
         self._waiting[key] = fold(older, update) if older else update
-        self._bell.set()
+        self._wakeup.set()
 
     def __len__(self) -> int:
         """Count the updates that wait."""
@@ -42,7 +42,7 @@ class Box:
     def fail(self, failure: Exception) -> None:
         """Let the consumer meet an exception, once it has taken what is there."""
         self._failure = self._failure or failure
-        self._bell.set()
+        self._wakeup.set()
 
     def forget(self, gateway: str) -> None:
         """Drop what one gateway had to say."""
@@ -53,7 +53,7 @@ class Box:
         """End the iteration."""
         self._waiting.clear()
         self._closed = True
-        self._bell.set()
+        self._wakeup.set()
 
     async def take(self) -> Update:
         """Wait for the next update; whoever is cancelled while waiting has taken none.
@@ -69,9 +69,9 @@ class Box:
                 raise StopAsyncIteration
             if self._failure:
                 raise self._failure
-            if self._bell.is_set():
-                self._bell = anyio.Event()
-            await self._bell.wait()
+            if self._wakeup.is_set():
+                self._wakeup = anyio.Event()
+            await self._wakeup.wait()
         return self._waiting.popitem(last=False)[1]
 
     async def _let_others_run(self) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import attrs
-from attrs.validators import and_, ge, gt, instance_of, lt
+from attrs.validators import and_, ge, gt, instance_of, lt, optional
 
 from thekeys_async.protocol.errors import TheKeysError
-from thekeys_async.protocol.models import LockerReading, LockerStatus
+from thekeys_async.protocol.models import LockerReading, LockerStatus, check_identifier
 from thekeys_async.streams.updates import STATUS, STATUS_ERROR, LockerUpdate, UpdateKind, differing
 
 _seconds = and_(instance_of((int, float)), gt(0.0), lt(math.inf))
@@ -17,14 +17,11 @@ _seconds = and_(instance_of((int, float)), gt(0.0), lt(math.inf))
 def _identifiers(lockers: Iterable[int] | None) -> frozenset[int] | None:
     if lockers is None:
         return None
-    identifiers = frozenset(lockers)
-    if not all(isinstance(identifier, int) for identifier in identifiers):
-        raise TypeError("a locker's identifier is a whole number")
-    return identifiers
+    return frozenset(check_identifier(identifier) for identifier in lockers)
 
 
 @attrs.frozen(kw_only=True)
-class Wishes:
+class WatchOptions:
     """What a watcher wants to hear of; `AsyncGateway.watch` explains each."""
 
     interval: float = attrs.field(default=10.0, validator=_seconds)
@@ -35,6 +32,7 @@ class Wishes:
     follow_doors: bool = False
     door_interval: float = attrs.field(default=300.0, validator=_seconds)
     lost_after: int = attrs.field(default=3, validator=[instance_of(int), ge(1)])
+    status_interval: float | None = attrs.field(default=None, validator=optional(_seconds))
 
     def includes(self, identifier: int) -> bool:
         """Whether it wants to hear of a locker."""
@@ -90,14 +88,14 @@ MOST_LOCKERS = 1000
 identifiers costs no more memory than this."""
 
 
-class Tracker:
+class ChangeTracker:
     """Turns lists of lockers into updates for one watcher."""
 
-    def __init__(self, gateway: str, wishes: Wishes) -> None:
+    def __init__(self, gateway: str, options: WatchOptions) -> None:
         self._gateway = gateway
-        self._wishes = wishes
+        self._options = options
         self._tracked: dict[int, _Tracked] = {}
-        self._awaited = dict.fromkeys(wishes.lockers or (), 0)
+        self._awaited = dict.fromkeys(options.lockers or (), 0)
         self._doors: dict[int, Door] = {}
 
     def listed(self, readings: Mapping[int, LockerReading], at: datetime) -> list[LockerUpdate]:
@@ -105,7 +103,7 @@ class Tracker:
         updates = [
             update
             for identifier, reading in readings.items()
-            if self._wishes.includes(identifier) and (update := self._seen(reading, at))
+            if self._options.includes(identifier) and (update := self._seen(reading, at))
         ]
         return updates + self._lost(readings, at)
 
@@ -121,7 +119,7 @@ class Tracker:
         tracked = self._tracked.get(identifier)
         if not (tracked and changed):
             return []
-        news = self._wishes.news(tracked.mark, tracked.latest)
+        news = self._options.news(tracked.mark, tracked.latest)
         return [self._tell(tracked, tracked.latest, UpdateKind.CHANGED, news | changed, at)]
 
     def remember(self, identifier: int, door: Door) -> None:
@@ -138,8 +136,8 @@ class Tracker:
             return self._update(reading, None, UpdateKind.APPEARED, differing(None, reading), at)
         tracked.missing = 0
         tracked.latest = reading
-        changed = self._wishes.news(tracked.mark, reading)
-        if not changed and not self._wishes.every_poll:
+        changed = self._options.news(tracked.mark, reading)
+        if not changed and not self._options.every_poll:
             return None
         kind = UpdateKind.CHANGED if changed else UpdateKind.UNCHANGED
         return self._tell(tracked, reading, kind, changed, at)
@@ -148,7 +146,7 @@ class Tracker:
         updates = list[LockerUpdate]()
         for identifier in [i for i in self._awaited if i not in readings]:
             self._awaited[identifier] += 1
-            if self._awaited[identifier] >= self._wishes.lost_after:
+            if self._awaited[identifier] >= self._options.lost_after:
                 del self._awaited[identifier]
                 updates.append(
                     LockerUpdate(
@@ -157,7 +155,7 @@ class Tracker:
                 )
         for identifier, tracked in [(i, t) for i, t in self._tracked.items() if i not in readings]:
             tracked.missing += 1
-            if tracked.missing >= self._wishes.lost_after:
+            if tracked.missing >= self._options.lost_after:
                 del self._tracked[identifier]
                 updates.append(self._update(tracked.latest, tracked.told, UpdateKind.LOST, frozenset(), at))
         if len(self._doors) > MOST_LOCKERS:

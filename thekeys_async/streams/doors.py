@@ -8,7 +8,7 @@ from typing import Protocol
 import anyio
 import attrs
 
-from thekeys_async.calls.call import Answer, Understand
+from thekeys_async.calls.driver import Driver
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.errors import (
     CoordinationError,
@@ -22,10 +22,10 @@ from thekeys_async.protocol.errors import (
     TheKeysError,
 )
 from thekeys_async.protocol.models import LockerReading, LockerStatus
-from thekeys_async.protocol.requests import Question
+from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.streams.changes import MOST_LOCKERS, Door
-from thekeys_async.turns.shared import Lane
+from thekeys_async.turns.shared import SharedGateway
 
 _BUDGET = 60.0
 _BOLT_MOVES = 5.0
@@ -33,16 +33,6 @@ _FIRST_PAUSE = 10.0
 _LASTING = (InvalidKeyError, LockerIncompatibleError, NotSharedError)
 
 _Key = tuple[int, ShareCode]
-
-
-class Asks(Protocol):
-    """What is needed of a gateway to read a door."""
-
-    async def ask(
-        self, question: Question, understand: Understand[LockerStatus], timeout: float | None, *, insist: bool
-    ) -> Answer[LockerStatus]:
-        """Make one call."""
-        ...
 
 
 class Follower(Protocol):
@@ -113,13 +103,13 @@ class Followed:
 class Doors:
     """The doors that the watchers of one gateway follow."""
 
-    def __init__(self, lane: Lane, followers: Iterable[Follower]) -> None:
-        self._lane = lane
+    def __init__(self, shared: SharedGateway, followers: Iterable[Follower]) -> None:
+        self._shared = shared
         self._followers = followers
         self._followed: dict[_Key, Followed] = {}
         self._due: dict[_Key, LockerReading] = {}
-        self._baton = anyio.Lock()
-        self._bell = anyio.Event()
+        self._poll_lock = anyio.Lock()
+        self._wakeup = anyio.Event()
 
     def listed(self, readings: Mapping[int, LockerReading]) -> None:
         """Look which doors are to be read, now that the gateway has listed its lockers."""
@@ -129,10 +119,20 @@ class Doors:
             for identifier, reading in readings.items():
                 if code := follower.code(identifier):
                     followed = self._followed.setdefault((identifier, code), Followed())
-                    if followed.is_due(reading, self._lane.commands.get(identifier, 0), self._lane.accepted, now):
+                    if followed.is_due(reading, self._shared.commands.get(identifier, 0), self._shared.accepted, now):
                         self._due[identifier, code] = reading
         if self._due:
-            self._bell.set()
+            self._wakeup.set()
+
+    def read_now(self, identifier: int, reading: LockerReading | None) -> None:
+        """Have a door read at once, or as soon as its gateway sees it, however fresh what is known of it."""
+        for follower in self._followers:
+            if code := follower.code(identifier):
+                followed = self._followed.setdefault((identifier, code), Followed())
+                followed.again_at = -math.inf
+                if reading is not None:
+                    self._due[identifier, code] = attrs.evolve(reading)  # another one than that of a read under way
+                    self._wakeup.set()
 
     def _forget_unseen(self, readings: Mapping[int, LockerReading]) -> None:
         """Forget doors that the gateway no longer sees, once there are more of them than it can have."""
@@ -153,26 +153,27 @@ class Doors:
             if followed.door != Door() and follower.code(identifier) == code
         }
 
-    async def serve(self, gateway: Asks) -> None:
+    async def serve(self, gateway: Driver) -> None:
         """Read the doors for all, once whoever did so before has left."""
-        async with self._baton:
+        async with self._poll_lock:
             while True:
                 while not self._due:
-                    self._bell = anyio.Event()
-                    await self._bell.wait()
-                key = next(iter(self._due))
-                await self._read(gateway, key)
-                self._due.pop(key, None)
+                    self._wakeup = anyio.Event()
+                    await self._wakeup.wait()
+                key, reading = next(iter(self._due.items()))
+                await self._read(gateway, key, reading)
+                if self._due.get(key) is reading:  # else it was asked for once more while it was read
+                    del self._due[key]
 
-    async def _read(self, gateway: Asks, key: _Key) -> None:
+    async def _read(self, gateway: Driver, key: _Key, reading: LockerReading) -> None:
         identifier, code = key
         if not (followers := self._following(key)):
             return
-        followed, reading, commands = self._followed[key], self._due[key], self._lane.commands.get(identifier, 0)
+        followed, commands = self._followed[key], self._shared.commands.get(identifier, 0)
         pause = min(follower.door_interval for follower in followers)
-        question = Question(endpoints.LOCKER_STATUS, identifier, code)
+        request = Request(endpoints.LOCKER_STATUS, identifier, code)
         try:
-            answer = await gateway.ask(question, replies.locker_status, _BUDGET, insist=False)
+            answer = await gateway.ask(request, replies.locker_status, _BUDGET, wait_if_busy=False)
         except (GatewayBusyError, RequestTimeoutError, CoordinationError):
             return  # which says nothing of the door; the poller tells what is to be told
         except GatewayClosedError:
@@ -180,7 +181,7 @@ class Doors:
         except TheKeysError as error:
             failure = error.with_traceback(None)
             followed.failed(failure, reading, commands, anyio.current_time(), pause)
-            followed.accepted = self._lane.accepted if isinstance(failure, InvalidHmacError) else None
+            followed.accepted = self._shared.accepted if isinstance(failure, InvalidHmacError) else None
         else:
             followed.succeeded(answer.value, reading, commands, anyio.current_time(), pause)
         at = datetime.now(UTC)

@@ -14,6 +14,8 @@ from typing import Protocol
 import anyio
 import attrs
 
+from thekeys_async.calls.driver import Driver
+from thekeys_async.calls.observing import PollEnded, outcome_of, tell
 from thekeys_async.protocol.errors import (
     CoordinationError,
     GatewayBusyError,
@@ -23,27 +25,15 @@ from thekeys_async.protocol.errors import (
 )
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.streams.changes import Door
-from thekeys_async.streams.doors import Asks, Doors, Follower
-from thekeys_async.turns.shared import Lane
+from thekeys_async.streams.doors import Doors, Follower
+from thekeys_async.turns.shared import SharedGateway
 
 _log = logging.getLogger("thekeys_async.streams")
 
 _BUDGET = 60.0
 _LONGEST_PAUSE = 60.0
+_STATUS_WHILE_BUSY = 60.0
 _MOST_DOUBLINGS = 16
-
-
-class Scans(Asks, Protocol):
-    """What is needed of a gateway to poll it."""
-
-    @property
-    def name(self) -> str:
-        """How it is called in messages."""
-        ...
-
-    async def scan(self, timeout: float | None, *, insist: bool) -> tuple[LockerReading, ...]:
-        """Ask which lockers it sees."""
-        ...
 
 
 class Listener(Follower, Protocol):
@@ -62,8 +52,17 @@ class Listener(Follower, Protocol):
         """Take what others know of a door."""
         ...
 
-    def reachable(self, error: TheKeysError | None, at: datetime) -> None:
-        """Take the news that the gateway is lost, or without an error that it is back."""
+    @property
+    def status_interval(self) -> float | None:
+        """Seconds between requests for the gateway's own status; None to ask only when it is busy."""
+        ...
+
+    def lost(self, error: TheKeysError, at: datetime) -> None:
+        """Take the news that the gateway can't be reached or asked."""
+        ...
+
+    def answered(self, at: datetime) -> None:
+        """Take that the gateway answers; what it says of itself is known to all objects of it."""
         ...
 
 
@@ -100,33 +99,35 @@ class Rhythm:
 class Poller:
     """Polls one gateway at one address as long as anybody listens."""
 
-    def __init__(self, lane: Lane, address: str, delay: float) -> None:
-        self._lane = lane
+    def __init__(self, shared: SharedGateway, address: str, delay: float) -> None:
+        self._shared = shared
         self._address = address
         self._listeners: dict[Listener, None] = {}
         self._doors: Doors | None = None
         self._rhythm = Rhythm(anyio.current_time(), delay)
         self._asked = False
-        self._readings: dict[int, LockerReading] = {}
+        self._readings: dict[int, LockerReading] | None = None
         self._listed_at = datetime.now(UTC)
         self._error: TheKeysError | None = None
         self._lost_at = datetime.now(UTC)
+        self._answered_at: datetime | None = None
+        self._status_asked_at = -math.inf
         self._interval = _LONGEST_PAUSE
-        self._baton = anyio.Lock(fast_acquire=True)
+        self._poll_lock = anyio.Lock(fast_acquire=True)
 
     @classmethod
-    def join(cls, lane: Lane, address: str, listener: Listener, delay: float) -> "Poller":
+    def join(cls, shared: SharedGateway, address: str, listener: Listener, delay: float) -> "Poller":
         """Listen to the poller of a gateway; it tells at once what is known.
 
         Args:
-            lane: The way to the gateway.
+            shared: The way to the gateway.
             address: Where the listener looks for it; another address that is dead is no news here.
             listener: Who listens.
             delay: Seconds until the first poll, if there was none yet.
         """
-        poller = lane.pollers.get(address)
+        poller = shared.pollers.get(address)
         if not isinstance(poller, Poller):
-            poller = lane.pollers[address] = cls(lane, address, delay)
+            poller = shared.pollers[address] = cls(shared, address, delay)
         poller._add(listener, delay)
         return poller
 
@@ -134,14 +135,14 @@ class Poller:
         """Listen no more; after the last one, nothing is remembered."""
         self._listeners.pop(listener, None)
         self._set_interval()
-        if not self._listeners and self._lane.pollers.get(self._address) is self:
-            del self._lane.pollers[self._address]
+        if not self._listeners and self._shared.pollers.get(self._address) is self:
+            del self._shared.pollers[self._address]
 
     @property
     def doors(self) -> Doors:
         """The doors that they follow; there is nothing to remember before the first of them does."""
         if self._doors is None:
-            self._doors = Doors(self._lane, self._listeners)
+            self._doors = Doors(self._shared, self._listeners)
         return self._doors
 
     @property
@@ -149,9 +150,9 @@ class Poller:
         """When the next poll is due, in the event loop's time."""
         return self._rhythm.due(self._interval)
 
-    async def poll(self, gateway: Scans) -> None:
+    async def poll(self, gateway: Driver) -> None:
         """Poll for all, if that is due when the watchers that came before have done so, or have left."""
-        async with self._baton:
+        async with self._poll_lock:
             if self.due <= anyio.current_time():
                 await self._poll(gateway)
 
@@ -166,26 +167,37 @@ class Poller:
         if self._doors:
             for identifier, door in self._doors.known(listener).items():
                 listener.door_known(identifier, door)
-        if self._readings:
+        if self._readings is not None:
             listener.listed(self._readings, self._listed_at)
         if self._error:
-            listener.reachable(self._error, self._lost_at)
+            listener.lost(self._error, self._lost_at)
+        elif self._answered_at:
+            listener.answered(self._answered_at)
 
-    async def _poll(self, gateway: Scans) -> None:
+    async def _poll(self, gateway: Driver) -> None:
         due = self.due
+        failure: TheKeysError | None = None
         try:
-            readings = await gateway.scan(_BUDGET, insist=False)
-        except GatewayBusyError:
-            self._answered(gateway)
+            readings = await gateway.scan(_BUDGET, wait_if_busy=False)
         except GatewayClosedError:
             raise  # the watcher's own mistake, and no news of the gateway
         except RequestTimeoutError as waited:
+            failure = waited
             _log.debug("%s: no poll, as our own side had too much to ask: %s", gateway.name, waited)
         except TheKeysError as error:
-            self._lost(gateway, error.with_traceback(None))
+            failure = error.with_traceback(None)
+            if not isinstance(error, GatewayBusyError):
+                self._lost(gateway, failure)
         else:
-            self._answered(gateway)
+            self._back(gateway)
             self._listed({reading.identifier: reading for reading in readings})
+        if gateway.observer:
+            poll = PollEnded(gateway=gateway.name, outcome=outcome_of(failure), error=failure, at=datetime.now(UTC))
+            tell(gateway.observer, poll)
+        if failure is None or isinstance(failure, GatewayBusyError):
+            self._back(gateway)
+            await self._ask_for_status(gateway, busy=failure is not None)
+            self._answered()
         self._asked = True
         now = anyio.current_time()
         if self._error:
@@ -200,14 +212,39 @@ class Poller:
         if self._doors:
             self._doors.listed(readings)
 
-    def _answered(self, gateway: Scans) -> None:
+    async def _ask_for_status(self, gateway: Driver, *, busy: bool) -> None:
+        """Ask the gateway what it is doing, if that is due; what comes of it is remembered for all objects of it."""
+        asked_for = [seconds for listener in self._listeners if (seconds := listener.status_interval)]
+        if busy or self._hangs_perhaps():
+            asked_for.append(_STATUS_WHILE_BUSY)
+        now = anyio.current_time()
+        if not asked_for or now - self._status_asked_at < min(asked_for):
+            return
+        self._status_asked_at = now
+        try:
+            await gateway.status(_BUDGET, wait_if_busy=False)
+        except GatewayClosedError:
+            raise
+        except TheKeysError as error:
+            _log.debug("%s: its status is not known: %s", gateway.name, error)
+
+    def _hangs_perhaps(self) -> bool:
+        """Whether it was last heard to synchronise: somebody waits to hear that this is over."""
+        return self._shared.phase is not None and self._shared.phase.synchronizing
+
+    def _back(self, gateway: Driver) -> None:
+        """Tell that a gateway that was lost answers again, before its lockers are told."""
         if self._error:
             _log.info("%s: the gateway answers again", gateway.name)
             self._error = None
-            for listener in self._listeners:
-                listener.reachable(None, datetime.now(UTC))
+            self._answered()
 
-    def _lost(self, gateway: Scans, error: TheKeysError) -> None:
+    def _answered(self) -> None:
+        self._answered_at = datetime.now(UTC)
+        for listener in self._listeners:
+            listener.answered(self._answered_at)
+
+    def _lost(self, gateway: Driver, error: TheKeysError) -> None:
         if not self._error:
             hindered = isinstance(error, CoordinationError)
             what = "the gateway can't be asked" if hindered else "the gateway is lost"
@@ -216,4 +253,16 @@ class Poller:
             if self._doors:
                 self._doors.lost()
             for listener in self._listeners:
-                listener.reachable(error, self._lost_at)
+                listener.lost(error, self._lost_at)
+
+    def read_now(self, identifier: int) -> None:
+        """Have a door read at once for those who follow it."""
+        if self._doors:
+            self._doors.read_now(identifier, (self._readings or {}).get(identifier))
+
+
+def read_now(shared: SharedGateway, identifier: int) -> None:
+    """Have a door read at once for all who follow it through a gateway in this event loop."""
+    for poller in shared.pollers.values():
+        if isinstance(poller, Poller):
+            poller.read_now(identifier)

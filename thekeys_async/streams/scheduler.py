@@ -29,8 +29,8 @@ class Polled(Protocol):
         ...
 
 
-class Rounds:
-    """Makes the rounds, as long as its tasks may run.
+class PollScheduler:
+    """Polls what is due, as long as its tasks may run.
 
     Args:
         tasks: Who owns the tasks.
@@ -42,19 +42,19 @@ class Rounds:
         self._number = itertools.count()
         self._sleeps = anyio.Lock()
         self._spare = 0
-        self._nap = anyio.CancelScope()
+        self._sleep_scope = anyio.CancelScope()
         self._over = False
         self._dropped = 0
 
     def end(self) -> None:
         """Let all its tasks come to their end; polls under way are for others to cancel."""
         self._over = True
-        self._nap.cancel()
+        self._sleep_scope.cancel()
 
     def add(self, polled: Polled) -> None:
         """Poll it when it is due, from now on."""
         if not self._spare:
-            self._hire()
+            self._start_worker()
         self._await(polled)
 
     def drop(self) -> None:
@@ -69,9 +69,9 @@ class Rounds:
         if (due := polled.due) < math.inf:
             heapq.heappush(self._waiting, (due, next(self._number), polled))
             if self._waiting[0][-1] is polled:
-                self._nap.cancel()
+                self._sleep_scope.cancel()
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         self._spare += 1
         self.tasks.start_soon(self._work)
 
@@ -80,28 +80,28 @@ class Rounds:
         # Who leaves the watcher ends all this. A cancellation from outside reaches the consumer, and must not reach
         # tasks here when they are about to be shielded from it, which would confuse the event loops.
         with anyio.CancelScope(shield=True):
-            while polled := await self._keep_watch():
+            while polled := await self._next_due():
                 await polled.poll()
                 self._await(polled)
                 if self._spare >= _MOST_SPARE:
                     return
                 self._spare += 1
 
-    async def _keep_watch(self) -> Polled | None:
+    async def _next_due(self) -> Polled | None:
         """Sleep until the next poll is due, alone, and leave that to somebody else from then on."""
         async with self._sleeps:
-            polled = await self._next()
+            polled = await self._sleep_until_due()
         self._spare -= 1
         if polled and not self._spare:
-            self._hire()
+            self._start_worker()
         return polled
 
-    async def _next(self) -> Polled | None:
+    async def _sleep_until_due(self) -> Polled | None:
         """Sleep until the next poll is due; None if there are to be no more."""
         while not self._over:
             now = anyio.current_time()
             if self._waiting and self._waiting[0][0] <= now:
                 return heapq.heappop(self._waiting)[-1]
-            with anyio.CancelScope() as self._nap:
+            with anyio.CancelScope() as self._sleep_scope:
                 await (anyio.sleep(self._waiting[0][0] - now) if self._waiting else anyio.sleep_forever())
         return None

@@ -9,16 +9,16 @@ from typing import Protocol
 
 import anyio
 
-from thekeys_async.streams.buffer import Box
-from thekeys_async.streams.scheduler import Rounds
+from thekeys_async.streams.buffer import UpdateBuffer
+from thekeys_async.streams.scheduler import PollScheduler
 from thekeys_async.streams.updates import Update
 
 
 class Source(Protocol):
-    """What fills a box, in tasks that are not its own."""
+    """What fills a buffer, in tasks that are not its own."""
 
-    def begin(self, box: Box, rounds: Rounds) -> None:
-        """Begin to fill the box."""
+    def begin(self, buffer: UpdateBuffer, scheduler: PollScheduler) -> None:
+        """Begin to fill the buffer."""
         ...
 
     def end(self) -> None:
@@ -29,12 +29,12 @@ class Source(Protocol):
 class Updates(AsyncIterator[Update]):
     """What `AsyncGateway.watch` hands out: iterate over it with ``async for``. It ends with the block."""
 
-    def __init__(self, box: Box) -> None:
-        self._box = box
+    def __init__(self, buffer: UpdateBuffer) -> None:
+        self._buffer = buffer
 
     async def __anext__(self) -> Update:
         """Wait for the next update."""
-        return await self._box.take()
+        return await self._buffer.take()
 
 
 class Watcher:
@@ -44,12 +44,12 @@ class Watcher:
     itself, not inside a group. It can be entered again after that.
 
     Args:
-        make_source: Makes what fills the consumer's box.
+        make_source: Makes what fills the consumer's buffer.
     """
 
     def __init__(self, make_source: Callable[[], Source]) -> None:
         self._make_source = make_source
-        self._running: tuple[Rounds, Source, Box] | None = None
+        self._running: tuple[PollScheduler, Source, UpdateBuffer] | None = None
 
     async def __aenter__(self) -> Updates:
         """Begin.
@@ -59,31 +59,31 @@ class Watcher:
         """
         if self._running:
             raise RuntimeError("this watcher runs already; call watch() again for another one")
-        box, source, rounds = Box(), self._make_source(), Rounds(anyio.create_task_group())
-        await rounds.tasks.__aenter__()
+        buffer, source, scheduler = UpdateBuffer(), self._make_source(), PollScheduler(anyio.create_task_group())
+        await scheduler.tasks.__aenter__()
         try:
-            source.begin(box, rounds)
+            source.begin(buffer, scheduler)
         except BaseException:
             source.end()
-            await _close(rounds)
+            await _close(scheduler)
             raise
-        self._running = rounds, source, box
-        return Updates(box)
+        self._running = scheduler, source, buffer
+        return Updates(buffer)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End everything that runs."""
         if self._running:
-            (rounds, source, box), self._running = self._running, None
+            (scheduler, source, buffer), self._running = self._running, None
             source.end()
-            box.close()
-            await _close(rounds)
+            buffer.close()
+            await _close(scheduler)
 
 
-async def _close(rounds: Rounds) -> None:
+async def _close(scheduler: PollScheduler) -> None:
     # Told of the consumer's exception, the task group would wrap it, or lose it under a cancellation from outside; so
     # it would if it was cancelled itself while it waits. Its tasks have been told to end.
-    rounds.end()
-    rounds.tasks.cancel_scope.shield = True
-    await rounds.tasks.__aexit__(None, None, None)
+    scheduler.end()
+    scheduler.tasks.cancel_scope.shield = True
+    await scheduler.tasks.__aexit__(None, None, None)

@@ -16,7 +16,7 @@ from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.http import HttpError, IncompleteError, common_headers, request_bytes
 from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import Outgoing
+from thekeys_async.protocol.requests import SignedRequest
 from thekeys_async.transport.connecting import connect
 from thekeys_async.transport.connection import Connection, reason
 
@@ -53,7 +53,7 @@ class Attempt:
     send_by: float = math.inf
 
 
-Prepare = Callable[[], Outgoing]
+Prepare = Callable[[], SignedRequest]
 """Makes the request at the last moment. Nothing is awaited between it and the first byte."""
 
 

@@ -1,4 +1,4 @@
-"""The turn that a lane has to share with other processes: the coordinator says which process has it when.
+"""The turn that a gateway's users share with other processes: the coordinator says which process has it when.
 
 The first command and the first read of this process wait among those of the others, also while this process has the
 turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. Who ceases to
@@ -26,7 +26,7 @@ from thekeys_async.turns.timestamps import Allocator, Stamp
 _STILL_AT_WORK = 0.5
 
 
-class SharedTurn:
+class CoordinatedTurn:
     """One gateway's turn among several processes, as one event loop sees it.
 
     Attributes:

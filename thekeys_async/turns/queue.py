@@ -17,7 +17,7 @@ from attrs.validators import ge, instance_of, lt
 from thekeys_async.coordination.base import Pause, TurnTimeoutError
 from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.turns.coordinated import SharedTurn
+from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.timestamps import Allocator
 
 _COMMANDS_IN_A_ROW = 8
@@ -65,8 +65,8 @@ class Waiter:
         command: Whether it goes before reads.
         signed: Whether it needs a timestamp, and so waits for the lead.
         since: When its call began, in the event loop's time.
-        shares: What it reads, if another's answer to the same serves as well.
-        gift: Such an answer.
+        coalesce: What it reads, if another's answer to the same serves as well.
+        shared_reply: Such an answer.
         catch_up: Whether its timestamp was refused for leading the clock; it waits for the clock apart from the
             others, and goes before those who have come later.
         dismissed: Whether it gets no turn any more.
@@ -76,8 +76,8 @@ class Waiter:
     command: bool
     signed: bool
     since: float
-    shares: str | None = None
-    gift: Reply | None = None
+    coalesce: str | None = None
+    shared_reply: Reply | None = None
     catch_up: bool = False
     gone: bool = False
     dismissed: bool = False
@@ -95,11 +95,11 @@ class Turns:
         allocator: Allocator,
         *,
         quiet_for: float = 0.0,
-        shared: SharedTurn | None = None,
+        coordinated: CoordinatedTurn | None = None,
         jitter: Callable[[], float] = _jitter,
     ) -> None:
         self._allocator = allocator
-        self._shared = shared
+        self._coordinated = coordinated
         self._jitter = jitter
         self._commands: list[Waiter] = []
         self._reads: list[Waiter] = []
@@ -117,24 +117,24 @@ class Turns:
         """How many calls have come; see `share`."""
         return self._arrivals
 
-    def enter(self, since: float, *, command: bool, signed: bool, shares: str | None = None) -> Waiter:
+    def enter(self, since: float, *, command: bool, signed: bool, coalesce: str | None = None) -> Waiter:
         """Take a place in the order of arrival. Harmless if `acquire` never follows.
 
         Args:
             since: When the call began, in the event loop's time.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
-            shares: What it reads, if another's answer to the same serves as well.
+            coalesce: What it reads, if another's answer to the same serves as well.
         """
         self._arrivals += 1
         if command:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
             self._backoff = min(self._backoff, _FIRST_BACKOFF)
-        return Waiter(self._arrivals, command, signed, since, shares)
+        return Waiter(self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
-        """Wait for the turn, or for somebody else's answer (`Waiter.gift`): only without one is the turn held.
+        """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.
 
         Args:
             waiter: Who waits.
@@ -149,14 +149,14 @@ class Turns:
             Dismissed: It gets no turn any more.
             CoordinationError: The state shared with other processes can't be used.
         """
-        if self._shared and waiter.catch_up and not waiter.dismissed:
+        if self._coordinated and waiter.catch_up and not waiter.dismissed:
             await self._let_clock_catch_up(until)
             now = anyio.current_time()
         heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = waiter.dismissed
         try:
             self._wake_next()
-            while waiter.gift is None:
+            while waiter.shared_reply is None:
                 if waiter.dismissed:
                     raise Dismissed
                 if (delay := self._delay(waiter, now)) > 0:
@@ -165,7 +165,7 @@ class Turns:
                     await self._pause(waiter, min(delay, until - now))
                 elif now >= until:
                     raise self._out_of_time()
-                elif self._shared is None or await self._reach(self._shared, waiter, until):
+                elif self._coordinated is None or await self._reach(self._coordinated, waiter, until):
                     self._held = True
                     break
                 now = anyio.current_time()
@@ -173,9 +173,9 @@ class Turns:
             waiter.gone = True
             waiter.event = None
             self._wake_next()
-        if waiter.gift is None and not waiter.command:
+        if waiter.shared_reply is None and not waiter.command:
             self._streak = 0
-        return anyio.current_time() if self._shared else now
+        return anyio.current_time() if self._coordinated else now
 
     def release(
         self, now: float, *, rest: float, failed: bool, command: bool, sent: bool = True, refused: bool = False
@@ -199,8 +199,8 @@ class Turns:
             self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
         if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
-        if self._shared:
-            self._hand_back(self._shared, rest, self._backoff if failed else 0.0, refused=refused)
+        if self._coordinated:
+            self._hand_back(self._coordinated, rest, self._backoff if failed else 0.0, refused=refused)
         self._wake_next()
 
     def dismiss(self, waiter: Waiter) -> None:
@@ -210,19 +210,19 @@ class Turns:
             waiter.event.set()
         self._wake_next()
 
-    def share(self, what: str, reply: Reply, arrivals: int) -> None:
+    def answer_waiting(self, what: str, reply: Reply, arrivals: int) -> None:
         """Give an answer to all who were waiting for the same when it was asked for, and to nobody else."""
         for waiter in self._reads:
-            if not waiter.gone and waiter.shares == what and waiter.order <= arrivals:
-                waiter.gift = reply
+            if not waiter.gone and waiter.coalesce == what and waiter.order <= arrivals:
+                waiter.shared_reply = reply
                 waiter.gone = True
                 if waiter.event:
                     waiter.event.set()
 
-    async def _reach(self, shared: SharedTurn, waiter: Waiter, until: float) -> bool:
+    async def _reach(self, coordinated: CoordinatedTurn, waiter: Waiter, until: float) -> bool:
         """Get the turn from the other processes; False if that was in vain, to be looked at afresh."""
         try:
-            reached = await shared.acquire(
+            reached = await coordinated.acquire(
                 waiter,
                 command=waiter.command,
                 signed=waiter.signed,
@@ -232,18 +232,18 @@ class Turns:
         except TurnTimeoutError:
             raise OutOfTime from None
         rest = self._rested_at - anyio.current_time()
-        if reached and (waiter.gift is not None or waiter.dismissed or rest > 0):
+        if reached and (waiter.shared_reply is not None or waiter.dismissed or rest > 0):
             # It came too late; or the end of our last turn never reached the others.
-            shared.release(Pause(quiet=max(0.0, rest), failures=shared.failures))
+            coordinated.release(Pause(quiet=max(0.0, rest), failures=coordinated.failures))
             return False
         if reached:
-            self._failures = shared.failures
+            self._failures = coordinated.failures
         return reached
 
-    def _hand_back(self, shared: SharedTurn, rest: float, retry: float, *, refused: bool) -> None:
+    def _hand_back(self, coordinated: CoordinatedTurn, rest: float, retry: float, *, refused: bool) -> None:
         """Give the turn back to all processes; from here on the backoff is theirs."""
         pause = Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures)
-        shared.release(pause, refused=refused)
+        coordinated.release(pause, refused=refused)
         self._failures = 0
 
     def _next(self) -> Waiter | None:
@@ -258,13 +258,13 @@ class Turns:
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
         # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
-        if waiter.catch_up and not self._shared:
+        if waiter.catch_up and not self._coordinated:
             return self._late
         return self._commands if waiter.command else self._reads
 
     def _delay(self, waiter: Waiter, now: float) -> float:
         """Seconds until this waiter may go, or may ask the other processes; infinite while it is not its turn."""
-        if self._shared:
+        if self._coordinated:
             return 0.0 if waiter in self._heads() else math.inf
         if self._held or self._next() is not waiter:
             return math.inf
@@ -291,7 +291,7 @@ class Turns:
 
     def _out_of_time(self) -> Exception:
         """Say why the turn did not come: the first ones of this process know what they have met outside."""
-        text = self._shared.trouble.text if self._shared else None
+        text = self._coordinated.trouble.text if self._coordinated else None
         return CoordinationError(text) if text else OutOfTime()
 
     def _heads(self) -> list[Waiter]:
@@ -299,14 +299,14 @@ class Turns:
         return [head for head in (_first(self._commands), _first(self._reads)) if head]
 
     def _wake_next(self) -> None:
-        if self._shared:
-            self._wake_heads(self._shared)
+        if self._coordinated:
+            self._wake_heads(self._coordinated)
         elif not self._held and (waiter := self._next()) and waiter.event:
             waiter.event.set()
 
-    def _wake_heads(self, shared: SharedTurn) -> None:
+    def _wake_heads(self, coordinated: CoordinatedTurn) -> None:
         heads = self._heads()
-        shared.keep(heads)
+        coordinated.keep(heads)
         for head in heads:
             if head.event:
                 head.event.set()

@@ -7,6 +7,7 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
+from datetime import UTC, datetime
 
 import anyio
 import anyio.lowlevel
@@ -16,19 +17,19 @@ from thekeys_async.coordination.base import Coordinator
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import TheKeysError
-from thekeys_async.protocol.models import LockerReading
+from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.transport.wire import SocketWire, Wire
-from thekeys_async.turns.coordinated import SharedTurn
+from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.queue import Pacing, Turns
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 
-_lanes: anyio.lowlevel.RunVar[dict[str, "Lane"]] = anyio.lowlevel.RunVar("thekeys_async lanes")
+_shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")
 _ledgers: dict[str, Ledger] = {}
 _ledgers_lock = threading.Lock()
 
 
 @attrs.frozen
-class Settings:
+class SharedSettings:
     """What has to be the same for all objects of one gateway."""
 
     pacing: Pacing
@@ -49,9 +50,24 @@ class Scan:
     readings: tuple[LockerReading, ...] | None
 
 
+@attrs.frozen
+class Phase:
+    """What a gateway says that it is doing.
+
+    Attributes:
+        text: In its own words.
+        synchronizing: Whether it synchronises itself or a locker.
+        since: When it was first heard to say so; all of a synchronisation is one phase.
+    """
+
+    text: str
+    synchronizing: bool
+    since: datetime
+
+
 @attrs.define(eq=False)
-class Lane:
-    """The way to one gateway in one event loop.
+class SharedGateway:
+    """One gateway in one event loop, as all objects for it share it.
 
     Attributes:
         key: Which gateway: its normalised address, or what the caller calls it.
@@ -59,10 +75,11 @@ class Lane:
         turns: Whose turn it is.
         allocator: Its timestamps.
         ledger: What the process remembers of it.
-        shared: Its turn among several processes, if they share it.
+        coordinated: Its turn among several processes, if they share it.
         users: How many objects and calls use it now.
         clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
-        phase: What the gateway last said that it was doing.
+        phase: What the gateway last said that it was doing, and since when it says so.
+        version: Its firmware, as it last said.
         trouble: Why it could not be asked just now, until it answers again.
         scan: Which lockers it last saw.
         warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
@@ -72,14 +89,15 @@ class Lane:
     """
 
     key: str
-    settings: Settings
+    settings: SharedSettings
     turns: Turns
     allocator: Allocator
     ledger: Ledger
-    shared: SharedTurn | None = None
+    coordinated: CoordinatedTurn | None = None
     users: int = 0
     clock_set_at: float = -math.inf
-    phase: str | None = None
+    phase: Phase | None = None
+    version: int | None = None
     trouble: TheKeysError | None = None
     scan: Scan | None = None
     warned_of_odd_devices: bool = False
@@ -94,17 +112,17 @@ class Lane:
         return self._wires.get(address) or self._wires.setdefault(address, SocketWire(address))
 
     def use(self, wire: Wire | None) -> None:
-        """Let a gateway that serves one connection at a time have just this one, or none."""
+        """Keep only this wire's connection, or none; a gateway may serve one at a time."""
         if self._used and self._used is not wire:
             self._used.drop()
         self._used = wire
 
     def enter(self) -> None:
-        """Count a user more."""
+        """Add a user."""
         self.users += 1
 
     def leave(self) -> None:
-        """Count a user less; the last one closes the connection."""
+        """Remove a user; the last one closes the connection."""
         self.users -= 1
         if not self.users:
             self.close()
@@ -122,9 +140,24 @@ class Lane:
         Raises:
             LeaseLostError: The turn was shared with other processes, and is lost, or the timestamp is too old.
         """
-        if self.shared:
-            return self.shared.stamp(signed=signed)
+        if self.coordinated:
+            return self.coordinated.stamp(signed=signed)
         return self.allocator.take() if signed else None
+
+    def note_status(self, status: GatewayStatus) -> None:
+        """Remember what the gateway says of itself."""
+        before, goes_on = self.phase, False
+        if before:
+            both = before.synchronizing and status.synchronizing
+            goes_on = both or before.text == status.phase
+        since = before.since if before and goes_on else datetime.now(UTC)
+        self.phase = Phase(status.phase, status.synchronizing, since)
+        self.version = status.version
+
+    @property
+    def phase_text(self) -> str | None:
+        """What the gateway last said that it was doing, in its own words."""
+        return self.phase.text if self.phase else None
 
     def count_command(self, identifier: int | None) -> None:
         """Remember that a command has been sent; None if it was for the gateway itself."""
@@ -141,76 +174,76 @@ class Lane:
             failed: Whether it was busy or could not be reached.
             refused: Whether it has refused the timestamp.
         """
-        if self.shared:
+        if self.coordinated:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
         rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent, refused=refused)
 
 
-def find(key: str) -> Lane | None:
-    """Get a gateway's lane in this event loop if anybody uses it."""
+def find(key: str) -> SharedGateway | None:
+    """Get what the users of a gateway share in this event loop if anybody uses it."""
     return _here().get(key)
 
 
-def join(key: str, settings: Settings) -> Lane:
-    """Become a user of a gateway's lane in this event loop; `Lane.leave` ends it.
+def join(key: str, settings: SharedSettings) -> SharedGateway:
+    """Become a user of a gateway in this event loop; `SharedGateway.leave` ends it.
 
     Raises:
         ValueError: Others use the gateway with other settings.
     """
-    lane = find(key)
-    if lane is None:
-        lane = _here()[key] = _build(key, settings)
-    check(lane, settings)
-    lane.enter()
-    return lane
+    shared = find(key)
+    if shared is None:
+        shared = _here()[key] = _build(key, settings)
+    check(shared, settings)
+    shared.enter()
+    return shared
 
 
-def check_if_in_use(key: str, settings: Settings) -> None:
+def check_if_in_use(key: str, settings: SharedSettings) -> None:
     """Check a new object's settings against those of the gateway's users, if an event loop runs and there are any.
 
     Raises:
         ValueError: They are not the same.
     """
     try:
-        lane = find(key)
+        shared = find(key)
     except anyio.NoEventLoopError:
         return
-    if lane:
-        check(lane, settings)
+    if shared:
+        check(shared, settings)
 
 
-def check(lane: Lane, settings: Settings) -> None:
+def check(shared: SharedGateway, settings: SharedSettings) -> None:
     """Check that a user's settings are those of the others.
 
     Raises:
         ValueError: They are not.
     """
-    if lane.settings != settings:
-        raise ValueError(f"{lane.key} is in use with another pacing, other timestamps or another coordinator")
+    if shared.settings != settings:
+        raise ValueError(f"{shared.key} is in use with another pacing, other timestamps or another coordinator")
 
 
-def _here() -> dict[str, Lane]:
+def _here() -> dict[str, SharedGateway]:
     try:
-        return _lanes.get()
+        return _shared_gateways.get()
     except LookupError:
-        lanes: dict[str, Lane] = {}
-        _lanes.set(lanes)
-        return lanes
+        gateways: dict[str, SharedGateway] = {}
+        _shared_gateways.set(gateways)
+        return gateways
 
 
-def _build(key: str, settings: Settings) -> Lane:
+def _build(key: str, settings: SharedSettings) -> SharedGateway:
     with _ledgers_lock:
         ledger = _ledgers.setdefault(key, Ledger())
     allocator = Allocator(ledger, settings.timestamps)
-    shared = _share(key, settings, allocator)
-    turns = Turns(allocator, quiet_for=max(0.0, ledger.quiet_until - time.monotonic()), shared=shared)
-    return Lane(key, settings, turns, allocator, ledger, shared)
+    coordinated = _coordinate(key, settings, allocator)
+    turns = Turns(allocator, quiet_for=max(0.0, ledger.quiet_until - time.monotonic()), coordinated=coordinated)
+    return SharedGateway(key, settings, turns, allocator, ledger, coordinated)
 
 
-def _share(key: str, settings: Settings, allocator: Allocator) -> SharedTurn | None:
+def _coordinate(key: str, settings: SharedSettings, allocator: Allocator) -> CoordinatedTurn | None:
     pacing = settings.pacing
     if settings.coordinator is None:
         return None
-    return SharedTurn(settings.coordinator, key, allocator, rest=max(pacing.light, pacing.bluetooth))
+    return CoordinatedTurn(settings.coordinator, key, allocator, rest=max(pacing.light, pacing.bluetooth))

@@ -13,7 +13,14 @@ import anyio
 import attrs
 
 from thekeys_async.simulator.cloud.service import CALLS, CloudService, CloudSettings, route
-from thekeys_async.simulator.cloud.tables import GATEWAY, KEYPAD, CloudAccessory, CloudShare, CloudTables
+from thekeys_async.simulator.cloud.tables import (
+    GATEWAY,
+    KEYPAD,
+    CloudAccessory,
+    CloudPersonShare,
+    CloudShare,
+    CloudTables,
+)
 from thekeys_async.simulator.faults import Fault, spoil
 from thekeys_async.simulator.gateway import SimulatedGateway
 from thekeys_async.simulator.http.messages import Request, Response
@@ -140,8 +147,13 @@ class SimulatedCloud:
 
     @property
     def shares(self) -> tuple[CloudShare, ...]:
-        """All shares."""
+        """All shares with accessories."""
         return tuple(self._tables.shares.values())
+
+    @property
+    def people(self) -> tuple[CloudPersonShare, ...]:
+        """All shares with people; whether each has accepted may be changed."""
+        return tuple(self._tables.people.values())
 
     @property
     def logins(self) -> int:
@@ -197,7 +209,7 @@ class SimulatedCloud:
         Args:
             fault: What goes wrong.
             on: With which web call: `"login"`, `"account"`, `"accessory"`, `"shares"`, `"create"`, `"update"`,
-                `"delete"`; None is any.
+                `"delete"`, `"share_with"`, `"update_person"`, `"web_login"`, `"reboot"`; None is any.
             times: How many times.
 
         Raises:

@@ -10,7 +10,7 @@ from anyio.from_thread import BlockingPortal
 
 from thekeys_async.simulator.cloud.cloud import CloudRequest, SimulatedCloud
 from thekeys_async.simulator.cloud.service import CloudSettings
-from thekeys_async.simulator.cloud.tables import KEYPAD, CloudAccessory, CloudShare
+from thekeys_async.simulator.cloud.tables import KEYPAD, CloudAccessory, CloudPersonShare, CloudShare
 from thekeys_async.simulator.faults import Fault
 from thekeys_async.simulator.gateway import SimulatedGateway
 from thekeys_async.simulator.handles import GatewayHandle
@@ -67,8 +67,13 @@ class CloudHandle:
 
     @property
     def shares(self) -> tuple[CloudShare, ...]:
-        """All shares."""
+        """All shares with accessories."""
         return self._cloud.shares
+
+    @property
+    def people(self) -> tuple[CloudPersonShare, ...]:
+        """All shares with people; whether each has accepted may be changed."""
+        return self._cloud.people
 
     @property
     def logins(self) -> int:

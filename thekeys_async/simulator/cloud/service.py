@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from thekeys_async.simulator.cloud import replies
-from thekeys_async.simulator.cloud.forms import fill
-from thekeys_async.simulator.cloud.tables import CloudShare, CloudTables, new_code
+from thekeys_async.simulator.cloud.forms import fill, fill_person
+from thekeys_async.simulator.cloud.pages import WebPages
+from thekeys_async.simulator.cloud.tables import CloudPersonShare, CloudShare, CloudTables, new_code
 from thekeys_async.simulator.http.messages import Request, Response
 
 _ROUTES = {
@@ -23,11 +24,21 @@ _ROUTES = {
     "create": re.compile(r"POST /fr/api/v2/partage/create/([^/]+)/accessoire/([^/]+)"),
     "update": re.compile(r"POST /fr/api/v2/partage/accessoire/update/([^/]+)"),
     "delete": re.compile(r"POST /fr/api/v2/partage/accessoire/delete/([^/]+)"),
+    "share_with": re.compile(r"POST /fr/api/v2/partage/create/([^/]+)/([^/]+)"),
+    "update_person": re.compile(r"POST /fr/api/v2/partage/update/([^/]+)"),
 }
-CALLS = frozenset(_ROUTES)
+_PAGES = {
+    "web_login": re.compile(r"POST /auth/fr/login_check"),
+    "login_page": re.compile(r"GET /auth/fr/login"),
+    "reboot": re.compile(r"GET /fr/compte/accessoire/([^/]+)/reboot"),
+    "view": re.compile(r"GET /fr/compte/accessoire/([^/]+)/view"),
+    "home_page": re.compile(r"GET /fr/compte"),
+}
+CALLS = frozenset(_ROUTES | _PAGES)
 """What the web calls are called here."""
 
 _ZONE = ZoneInfo(replies.ZONE)
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 @attrs.define
@@ -50,6 +61,10 @@ class CloudSettings:
     delay: float = 0.0
     clock: Callable[[], float] = attrs.field(kw_only=True)
 
+    def knows(self, form: dict[str, str]) -> bool:
+        """Whether a log-in's form is the account's."""
+        return (form.get("_username"), form.get("_password")) == (self.username, self.password)
+
     def now(self) -> datetime:
         """Return what its clock on the wall shows."""
         return datetime.fromtimestamp(self.clock(), _ZONE)
@@ -57,7 +72,7 @@ class CloudSettings:
 
 def route(request: Request) -> tuple[str, tuple[str, ...]]:
     """Return what a web call is called, and what its path names; an empty name is none that is known."""
-    for name, pattern in _ROUTES.items():
+    for name, pattern in (_ROUTES | _PAGES).items():
         if match := pattern.fullmatch(f"{request.method} {request.path}"):
             return name, tuple(unquote(part) for part in match.groups())
     return "", ()
@@ -70,6 +85,17 @@ class CloudService:
         self._tables = tables
         self._settings = settings
         self._random = random
+        self._pages = WebPages(tables, settings.knows)
+        self._calls: dict[str, Callable[..., dict[str, Any]]] = {
+            "account": self._account,
+            "accessory": self._accessory,
+            "shares": self._shares,
+            "create": self._create,
+            "update": self._update,
+            "delete": self._delete,
+            "share_with": self._share_with,
+            "update_person": self._update_person,
+        }
         self.logins = 0
 
     def answer(self, request: Request) -> Response:
@@ -79,75 +105,81 @@ class CloudService:
             return Response(b"<html>Not found</html>", 404, "text/html")
         if name == "login":
             return self._log_in(request.form())
+        if name in _PAGES:
+            return self._pages.answer(name, named, request)
         scheme, _, token = (request.header("authorization") or "").partition(" ")
         if scheme != "Bearer" or not self._tables.knows_token(token, self._settings.clock()):
             return replies.expired(as_grant=self._settings.expires_as_grant)
-        answer = self._act(name, named, request.form())
+        answer = self._calls[name](request.form(), *named)
         return Response.json(replies.dressed(answer, self._random), answer["status"])
-
-    def _act(self, name: str, named: tuple[str, ...], form: dict[str, str]) -> dict[str, Any]:
-        match name, named:
-            case "account", (username,):
-                return self._account(username)
-            case "accessory", (number,):
-                return self._accessory(number)
-            case "shares", (number,):
-                return self._shares(number)
-            case "create", (number, identifier):
-                return self._create(number, identifier, form)
-            case "update", (number,):
-                return self._update(number, form)
-            case _:
-                return self._delete(*named)
 
     def _log_in(self, form: dict[str, str]) -> Response:
         self.logins += 1
         settings = self._settings
-        if (form.get("_username"), form.get("_password")) != (settings.username, settings.password):
+        if not settings.knows(form):
             return Response.json({"code": 401, "message": "Bad credentials"}, 401)
         token = self._tables.new_token(settings.clock() + settings.token_life)
-        return Response.json(
-            replies.dressed(
-                {"access_token": token, "expires_in": settings.token_life, "token_type": "bearer"}, self._random
-            )
-        )
+        return Response.json(replies.dressed(replies.token(token, settings.token_life), self._random))
 
-    def _account(self, username: str) -> dict[str, Any]:
+    def _account(self, _form: dict[str, str], username: str) -> dict[str, Any]:
         if username != self._settings.username:
             return replies.envelope(None)
         return replies.envelope(replies.account(self._tables, username, self._settings.now()))
 
-    def _accessory(self, number: str) -> dict[str, Any]:
-        rows = (row for row in self._tables.accessories.values() if str(row.number) == number)
-        row = next(rows, None)
+    def _accessory(self, _form: dict[str, str], number: str) -> dict[str, Any]:
+        row = self._tables.accessory(number)
         return replies.envelope(row and replies.accessory(row, self._settings.now()))
 
-    def _shares(self, number: str) -> dict[str, Any]:
+    def _shares(self, _form: dict[str, str], number: str) -> dict[str, Any]:
         locker = self._tables.locker_identifier(number)
         if locker is None:
             return replies.envelope(None)
         rows = [replies.share(row) for row in self._tables.shares_of(locker)]
-        return replies.envelope({"partages_accessoire": rows, "partages_utilisateur": [], "partages_demande": []})
+        people = [row for row in self._tables.people.values() if row.locker == locker]
+        return replies.envelope(
+            {
+                "partages_accessoire": rows,
+                "partages_utilisateur": [replies.person(row) for row in people if row.accepted],
+                "partages_demande": [replies.person(row) for row in people if not row.accepted],
+            }
+        )
 
-    def _create(self, number: str, identifier: str, form: dict[str, str]) -> dict[str, Any]:
+    def _create(self, form: dict[str, str], number: str, identifier: str) -> dict[str, Any]:
         locker = self._tables.locker_identifier(number)
         accessory = self._tables.accessories.get(identifier)
         if locker is None or accessory is None or locker not in accessory.lockers:
             return replies.envelope(None)
         share = CloudShare(self._tables.number(), locker, accessory, "", new_code())
-        if objections := fill(share, form):
+        if objections := fill(share, form, new=True):
             return replies.envelope(None, status=400, objections=objections)
         self._tables.shares[share.number] = share
         return replies.envelope({"id": share.number, "code": share.code})
 
-    def _update(self, number: str, form: dict[str, str]) -> dict[str, Any]:
+    def _update(self, form: dict[str, str], number: str) -> dict[str, Any]:
         share = self._tables.share(number)
         if share is None:
             return replies.envelope(None, status=404)
-        objections = fill(share, form)
+        objections = fill(share, form, new=False)
         return replies.envelope(None, status=400 if objections else 200, objections=objections)
 
-    def _delete(self, number: str) -> dict[str, Any]:
+    def _share_with(self, form: dict[str, str], number: str, phone: str) -> dict[str, Any]:
+        locker = self._tables.locker_identifier(number)
+        if locker is None or not _PHONE.fullmatch(phone):
+            return replies.envelope(None)
+        share = CloudPersonShare(self._tables.number(), locker, phone, "")
+        if objections := fill_person(share, form, new=True):
+            return replies.envelope(None, status=400, objections=objections)
+        self._tables.people[share.number] = share
+        return replies.envelope({"id": share.number})
+
+    def _update_person(self, form: dict[str, str], number: str) -> dict[str, Any]:
+        share = self._tables.person(number)
+        if share is None:
+            return replies.envelope(None, status=404)
+        objections = fill_person(share, form, new=False)
+        return replies.envelope(None, status=400 if objections else 200, objections=objections)
+
+    def _delete(self, _form: dict[str, str], number: str) -> dict[str, Any]:
         share = self._tables.share(number)
         if share is None:
             return replies.envelope(None, status=404)

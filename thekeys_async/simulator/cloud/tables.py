@@ -10,8 +10,8 @@ from thekeys_async.simulator.gateway import SimulatedGateway
 from thekeys_async.simulator.locker import SimulatedLocker
 
 GATEWAY = 1
+KEYPAD = 2
 REMOTE = 3
-KEYPAD = 4  # invented: the real number is not known here
 
 
 @attrs.define(eq=False)
@@ -22,11 +22,12 @@ class CloudAccessory:
         number: The cloud's number for it.
         identifier: Its text identifier.
         name: What its owner calls it.
-        kind: 1 for a gateway, 3 for a remote.
+        kind: 1 for a gateway, 2 for a keypad, 3 for a remote.
         gateway: The simulated gateway that it is; None for a keypad or a remote.
         belongs_to: The identifiers of the lockers that a keypad or a remote belongs to.
         reports: Whether the cloud has ever heard of it; if not, its `info` is null.
         silent_for: How long ago it last reported.
+        address: What the cloud says of where it is; None is where the linked gateway is.
         issued: The codes that it has been handed, by the locker's identifier.
     """
 
@@ -38,7 +39,13 @@ class CloudAccessory:
     belongs_to: frozenset[int] = frozenset()
     reports: bool = True
     silent_for: timedelta = timedelta(0)
+    address: str | None = None
     issued: dict[int, frozenset[str]] = attrs.field(factory=dict[int, "frozenset[str]"], repr=False)
+
+    @property
+    def told_address(self) -> str:
+        """Where the cloud says that it is."""
+        return self.address or (self.gateway.address if self.gateway else "")
 
     @property
     def lockers(self) -> frozenset[int]:
@@ -62,6 +69,8 @@ class CloudShare:
         last_day: The last day, or None.
         first_hour: When the first day begins, or each day if there is none; or None.
         last_hour: When the last day ends, or each day; or None.
+        iddesc: What its maker says that it is, `"remote"` for example.
+        notification_enabled: Whether its use is told to the owner's phone.
     """
 
     number: int
@@ -75,6 +84,8 @@ class CloudShare:
     last_day: date | None = None
     first_hour: time | None = None
     last_hour: time | None = None
+    iddesc: str = ""
+    notification_enabled: bool = True
 
     def holds(self, now: datetime) -> bool:
         """Whether it opens at that moment (of the locker's wall clock); hours without a day are not looked at."""
@@ -83,12 +94,39 @@ class CloudShare:
         return self.active and (begins is None or begins <= now) and (ends is None or now <= ends)
 
 
+@attrs.define(eq=False)
+class CloudPersonShare:
+    """A share of a locker with a person, who opens it with an account of their own.
+
+    Attributes:
+        number: The cloud's number for it.
+        locker: The locker's identifier.
+        phone: The person's phone number.
+        name: What it is called.
+        active: Whether it is switched on.
+        description: Free text.
+        accepted: Whether the person has accepted it; until then it is listed as asked for. May be changed.
+        notification_enabled: Whether its use is told to the owner's phone.
+    """
+
+    number: int
+    locker: int
+    phone: str
+    name: str
+    active: bool = True
+    description: str = ""
+    accepted: bool = False
+    notification_enabled: bool = True
+
+
 class CloudTables:
     """Rows, and the numbers that the cloud gives them."""
 
     def __init__(self) -> None:
         self.accessories: dict[str, CloudAccessory] = {}
         self.shares: dict[int, CloudShare] = {}
+        self.people: dict[int, CloudPersonShare] = {}
+        self._sessions: set[str] = set()
         self.names: dict[int, str] = {}
         self._tokens: dict[str, float] = {}
         self._numbers: dict[int, int] = {}
@@ -129,9 +167,17 @@ class CloudTables:
         """Return the identifier of a locker, by the cloud's number."""
         return next((identifier for known, identifier, _ in self.lockers() if str(known) == number), None)
 
+    def accessory(self, number: str) -> CloudAccessory | None:
+        """Return an accessory by its number."""
+        return next((row for row in self.accessories.values() if str(row.number) == number), None)
+
     def share(self, number: str) -> CloudShare | None:
-        """Return a share by its number."""
+        """Return a share with an accessory by its number."""
         return next((share for share in self.shares.values() if str(share.number) == number), None)
+
+    def person(self, number: str) -> CloudPersonShare | None:
+        """Return a share with a person by its number."""
+        return next((share for share in self.people.values() if str(share.number) == number), None)
 
     def shares_of(self, locker: int, accessory: CloudAccessory | None = None) -> list[CloudShare]:
         """Return the shares of a locker, with one accessory or all."""
@@ -150,8 +196,19 @@ class CloudTables:
         return self._tokens.get(token, 0.0) > now
 
     def forget_tokens(self) -> None:
-        """Let every token have expired."""
+        """Let every token and every session of the web pages have expired."""
         self._tokens.clear()
+        self._sessions.clear()
+
+    def new_session(self) -> str:
+        """Open a session of the web pages."""
+        session = secrets.token_hex(13)
+        self._sessions.add(session)
+        return session
+
+    def knows_session(self, session: str) -> bool:
+        """Whether a session of the web pages is open."""
+        return session in self._sessions
 
 
 def new_code() -> str:

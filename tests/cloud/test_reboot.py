@@ -1,0 +1,145 @@
+"""The reboot of a gateway that hangs, through the account's web pages."""
+
+import logging
+
+import anyio
+import httpx
+import pytest
+
+from thekeys_async.cloud import (
+    AuthenticationError,
+    Cloud,
+    CloudError,
+    CloudProtocolError,
+    CloudUnreachableError,
+    NotFoundError,
+)
+from thekeys_async.simulator import Fault
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def hanging(home):
+    home.gateway.settings.restart = 0.02
+    home.gateway.start_synchronizing()
+    return home
+
+
+async def test_a_gateway_that_hangs_is_rebooted(hanging):
+    async with hanging.cloud() as cloud:
+        (gateway,) = await cloud.gateways()
+        await cloud.reboot(gateway)
+        assert hanging.gateway.phase == "Scanning..."
+        hanging.gateway.start_synchronizing()
+        await cloud.reboot(gateway.id)
+        assert hanging.gateway.phase == "Scanning..."
+        assert (await cloud.gateways())[0] == gateway, "the other calls go on with their token"
+    assert hanging.calls("reboot") == 2
+
+
+async def test_a_wrong_password_reboots_nothing(hanging):
+    async with hanging.cloud(password="wrong") as cloud:
+        with pytest.raises(AuthenticationError) as caught:
+            await cloud.reboot(1)
+    assert not caught.value.may_have_executed
+    assert hanging.calls("reboot") == 0
+
+
+async def test_a_gateway_that_the_account_has_not(hanging):
+    async with hanging.cloud() as cloud:
+        with pytest.raises(NotFoundError) as caught:
+            await cloud.reboot(99)
+    assert not caught.value.may_have_executed
+
+
+async def test_an_answer_that_is_lost_may_have_rebooted_and_is_not_asked_again(hanging):
+    async with hanging.cloud() as cloud:
+        (gateway,) = await cloud.gateways()
+        hanging.server.fail(Fault.RESET_AFTER, on="reboot")
+        with pytest.raises(CloudUnreachableError) as caught:
+            await cloud.reboot(gateway)
+    assert caught.value.may_have_executed
+    assert hanging.calls("reboot") == 1
+
+
+async def test_a_log_in_that_fails_in_passing_is_tried_again(hanging):
+    hanging.server.fail(Fault.RESET_BEFORE, on="web_login", times=2)
+    async with hanging.cloud() as cloud:
+        (gateway,) = await cloud.gateways()
+        await cloud.reboot(gateway)
+    assert hanging.gateway.phase == "Scanning..."
+
+
+async def test_a_cancelled_reboot_leaves_a_warning(hanging, caplog):
+    async with hanging.cloud() as cloud:
+        (gateway,) = await cloud.gateways()
+        hanging.server.fail(Fault.HANG_AFTER, on="reboot")
+        with caplog.at_level(logging.WARNING):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cloud.reboot, gateway)
+                await hanging.server.wait_for_requests(1, on="reboot")
+                tasks.cancel_scope.cancel()
+    assert "rebooting" in caplog.text
+
+
+def answering(login, reboot=None):
+    """A client of a cloud that answers so; requests are kept in `client.seen`."""
+
+    def reply(request):
+        seen.append(request)
+        return login if "login_check" in request.url.path else reboot
+
+    seen = []
+    client = httpx.AsyncClient(transport=httpx.MockTransport(reply))
+    client.seen = seen
+    return client
+
+
+def sent_to(location, *cookies, status=302):
+    return httpx.Response(status, headers=[("location", location), *(("set-cookie", cookie) for cookie in cookies)])
+
+
+IN = ("/fr/compte", "PHPSESSID=s3ss10n; path=/; HttpOnly", "REMEMBERME=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT")
+
+
+async def test_the_session_is_a_cookie_that_goes_back_and_nowhere_else():
+    async with answering(sent_to(*IN), sent_to("https://api.the-keys.fr/fr/compte/accessoire/7/view")) as client:
+        await Cloud("+33612345678", "x", client=client).reboot(7)
+        login, reboot = client.seen
+    assert (login.method, login.url.path) == ("POST", "/auth/fr/login_check")
+    assert login.content == b"_username=%2B33612345678&_password=x"
+    assert (reboot.method, reboot.url.path) == ("GET", "/fr/compte/accessoire/7/reboot")
+    assert "PHPSESSID=s3ss10n" in reboot.headers["cookie"]
+    assert "authorization" not in reboot.headers
+
+
+@pytest.mark.parametrize(
+    ("login", "reboot", "kind", "may_have_executed"),
+    [
+        (sent_to("/auth/fr/login"), None, AuthenticationError, False),
+        (sent_to("https://api.the-keys.fr/auth/fr/login?x=1"), None, AuthenticationError, False),
+        (httpx.Response(401), None, AuthenticationError, False),
+        (httpx.Response(200, text="<html>"), None, CloudProtocolError, False),
+        (sent_to(*IN), sent_to("/auth/fr/login"), AuthenticationError, False),
+        (sent_to(*IN), sent_to("/fr/compte"), CloudProtocolError, True),
+        (sent_to(*IN), sent_to("/fr/compte/accessoire/8/view"), CloudProtocolError, True),
+        (sent_to(*IN), httpx.Response(200, text="<html>"), CloudProtocolError, True),
+        (sent_to(*IN), httpx.Response(404), NotFoundError, False),
+        (sent_to(*IN), httpx.Response(500), CloudUnreachableError, True),
+    ],
+)
+async def test_what_the_pages_say(login, reboot, kind, may_have_executed):
+    async with answering(login, reboot) as client:
+        with pytest.raises(CloudError) as caught:
+            await Cloud("+33612345678", "x", client=client).reboot(7)
+    assert type(caught.value) is kind
+    assert caught.value.may_have_executed is may_have_executed
+    assert "s3ss10n" not in repr(caught.value) + str(vars(caught.value))
+
+
+async def test_no_session_is_kept(hanging):
+    async with hanging.cloud() as cloud:
+        (gateway,) = await cloud.gateways()
+        await cloud.reboot(gateway)
+        assert not cloud._wire._client.cookies

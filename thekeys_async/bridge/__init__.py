@@ -1,0 +1,1 @@
+"""The bridge: locks in MQTT and Home Assistant, metrics for Prometheus, and one page. `thekeys bridge` runs it."""

@@ -1,0 +1,88 @@
+"""Where the broker is, and who we are there."""
+
+import ipaddress
+import ssl
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from thekeys_async.protocol.secrets import Secret
+
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+@attrs.frozen
+class BrokerAddress:
+    """A broker's address; made by `parse`.
+
+    Attributes:
+        host: Its name or address.
+        port: Its port.
+        tls: Whether the connection is encrypted, and the broker has to show a certificate.
+        username: Who we are.
+        password: Our password.
+        ca_file: Certificates (PEM) that the broker's is checked against, in the place of the system's.
+    """
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password: Secret | None = None
+    ca_file: Path | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> "BrokerAddress":
+        """Understand ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``, with ``USER:PASSWORD@`` or without.
+
+        Raises:
+            ValueError: It is no such URL; the text is not repeated, as it may hold a password.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+            usual = _PORTS[parts.scheme]
+        except (ValueError, KeyError):
+            host = port = usual = None
+        if not host or usual is None or port == 0 or parts.path not in {"", "/"} or parts.query or parts.fragment:
+            raise ValueError("a broker is mqtt://HOST or mqtts://HOST, with :PORT where it is not the usual one")
+        username = None if parts.username is None else unquote(parts.username)
+        password = None if parts.password is None else Secret(unquote(parts.password))
+        return cls(host, port or usual, parts.scheme == "mqtts", username, password)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others on the way can read and change what is said: no TLS, and not this machine alone."""
+        if self.tls or self.host == "localhost":
+            return False
+        try:
+            return not ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return True
+
+    def context(self) -> ssl.SSLContext:
+        """Make what checks the broker's certificate and name.
+
+        Raises:
+            OSError: The file of certificates can't be read.
+        """
+        context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        context.sslsocket_class = _ClosingSocket
+        return context
+
+
+class _ClosingSocket(ssl.SSLSocket):
+    """Closes itself where hands can't be shaken: paho has lost sight of it by then."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the standard library's signature
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise

@@ -1,0 +1,334 @@
+"""What is said of all lockers and gateways: the library's updates, and what came of commands, as topics. Pure."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import attrs
+
+from thekeys_async.bridge.discovery import BridgedLocker, gateway_device, lock_device
+from thekeys_async.bridge.heartbeat import Moment
+from thekeys_async.bridge.lock_state import LockState
+from thekeys_async.bridge.messages import Action
+from thekeys_async.bridge.orders import Order
+from thekeys_async.bridge.picture import Picture
+from thekeys_async.bridge.topics import OFFLINE, ONLINE, Topics
+from thekeys_async.protocol.errors import (
+    InvalidHmacError,
+    InvalidKeyError,
+    LockerIncompatibleError,
+    NotSharedError,
+    TheKeysError,
+)
+from thekeys_async.protocol.models import LockerReading, LockerStatus, battery_percent
+from thekeys_async.protocol.text import printable
+from thekeys_async.streams.updates import STATUS, STATUS_ERROR, GatewayUpdate, LockerUpdate, UpdateKind
+
+RSSI_EVERY: Final = 60.0
+"""Seconds between two publications of a signal that has moved by less than `RSSI_STEP`."""
+
+RSSI_STEP: Final = 3
+
+_LONGEST_WAIT: Final = 3600.0
+
+OWN_MOVE: Final = 60.0
+"""Seconds after a command within which a growing log may be its doing."""
+
+_FOR_GOOD: Final = (InvalidHmacError, InvalidKeyError, LockerIncompatibleError, NotSharedError)
+
+By = Literal["bridge", "other"]
+
+
+@attrs.frozen
+class Event:
+    """Something that happened to a bolt.
+
+    Attributes:
+        identifier: The locker.
+        what: ``moved`` or ``did not move``.
+        by: Whose doing it was.
+        count: How often, where several came at once.
+    """
+
+    identifier: int
+    what: Literal["moved", "did not move"]
+    by: By
+    count: int = 1
+
+
+@attrs.define
+class LockView:
+    """What is known of one locker. Nothing of it is secret.
+
+    Attributes:
+        locker: Which it is.
+        state: Its bolt and its commands.
+        reading: What its gateway's scan said last.
+        status: What it said of itself last.
+        error: Why its bolt could not be read the last time.
+        lost: Whether its gateway's scan no longer sees it.
+        read_at: When its bolt was last read, in seconds since 1970.
+        rssi: The signal that was published last.
+    """
+
+    locker: BridgedLocker
+    state: LockState = attrs.field(factory=LockState)
+    reading: LockerReading | None = None
+    status: LockerStatus | None = None
+    error: TheKeysError | None = None
+    lost: bool = False
+    read_at: float | None = None
+    rssi: int | None = None
+    _rssi_at: float = attrs.field(default=-math.inf, init=False)
+    _log: int | None = attrs.field(default=None, init=False)
+    _own_moves: int = attrs.field(default=0, init=False)
+    _own_until: float = attrs.field(default=-math.inf, init=False)
+
+    @property
+    def available(self) -> bool:
+        """Whether what is said of it holds."""
+        return not (self.lost or self.state.in_doubt or isinstance(self.error, _FOR_GOOD))
+
+    def moved_by_us(self, now: float) -> None:
+        """Note that a command of ours may have turned the bolt."""
+        self._own_moves, self._own_until = self._own_moves + 1, now + OWN_MOVE
+
+    def thin_out_signal(self, now: float) -> None:
+        """Take the newest signal over if it is time for that, or it has moved far."""
+        newest = None if self.reading is None else self.reading.rssi
+        if newest == self.rssi:
+            return
+        far = newest is None or self.rssi is None or abs(newest - self.rssi) >= RSSI_STEP
+        if far or now - self._rssi_at >= RSSI_EVERY:
+            self.rssi, self._rssi_at = newest, now
+
+    def moves(self, log: int | None, now: float) -> dict[By, int]:
+        """Count the moves that a log tells, and whose they were."""
+        before, self._log = self._log, log if log is not None else self._log
+        if log is None or before is None or log <= before:
+            return {}
+        return self._whose(log - before, now)
+
+    def state_changed(self, now: float) -> dict[By, int]:
+        """Say whose move it was that changed the bolt's state, where no log tells."""
+        return {} if self._log is not None else self._whose(1, now)
+
+    def _whose(self, count: int, now: float) -> dict[By, int]:
+        if now > self._own_until:
+            self._own_moves = 0
+        ours = min(count, self._own_moves)
+        self._own_moves -= ours
+        found: dict[By, int] = {"bridge": ours, "other": count - ours}
+        return {by: number for by, number in found.items() if number}
+
+
+@attrs.define
+class GatewayView:
+    """What is known of one gateway.
+
+    Attributes:
+        name: Which it is.
+        reachable: Whether it answers; None before anything is known.
+        error: Why not.
+        phase: What it is doing, in its own words.
+        version: Its firmware.
+        answered_at: When it was last known to answer.
+    """
+
+    name: str
+    reachable: bool | None = None
+    error: TheKeysError | None = None
+    phase: str | None = None
+    version: int | None = None
+    answered_at: float | None = None
+
+
+class House:
+    """Keeps the picture up to date. All times are of one clock, in seconds; `at` of updates is the wall's.
+
+    Args:
+        topics: The bridge's topics.
+        lockers: Which lockers are published.
+        gateways: The names of the gateways.
+        version: This program's version.
+        read_only: Whether nothing is driven.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        lockers: Iterable[BridgedLocker],
+        gateways: Iterable[str],
+        *,
+        version: str,
+        read_only: bool = False,
+    ) -> None:
+        self._topics = topics
+        self._version = version
+        self._read_only = read_only
+        self.picture = Picture(topics.is_config)
+        self.locks: Mapping[int, LockView] = {each.identifier: LockView(each) for each in lockers}
+        self.gateways: Mapping[str, GatewayView] = {name: GatewayView(name) for name in gateways}
+        for gateway in self.gateways.values():
+            self._say_gateway(gateway)
+        for lock in self.locks.values():
+            self._say_lock(lock)
+
+    def gateway_news(self, update: GatewayUpdate) -> None:
+        """Take the news that a gateway is there, lost, back, or doing something else."""
+        if (gateway := self.gateways.get(update.gateway)) is None:
+            return
+        gateway.reachable, gateway.error = update.reachable, update.error
+        gateway.phase = update.phase if update.phase is not None else gateway.phase
+        version = getattr(update, "version", None)
+        gateway.version = version if version is not None else gateway.version
+        self._say_gateway(gateway)
+
+    def locker_news(self, update: LockerUpdate, now: Moment) -> list[Event]:
+        """Take news of a locker.
+
+        Returns:
+            What has happened to its bolt.
+        """
+        lock = self.locks.get(update.identifier)
+        if lock is None or update.gateway != lock.locker.gateway:
+            return []
+        lock.lost = update.kind is UpdateKind.LOST
+        reading: LockerReading | None = update.reading
+        events: list[Event] = []
+        if not lock.lost and reading is not None:
+            lock.reading = reading
+            lock.thin_out_signal(now.boot)
+            events += _moved(lock, lock.moves(reading.last_log, now.boot))
+        if STATUS_ERROR in update.changed:
+            lock.error = update.status_error
+        if STATUS in update.changed and update.status is not None:
+            waited = min(max(0.0, now.wall - update.at.timestamp()), _LONGEST_WAIT)
+            events += self._read(lock, update.status, Moment(now.wall - waited, now.boot - waited))
+        self._say_lock(lock)
+        return events
+
+    def bolt_read(self, identifier: int, status: LockerStatus, answered_at: Moment) -> list[Event]:
+        """Take what a locker said of its bolt when it was asked on its own.
+
+        Returns:
+            What has happened to its bolt.
+        """
+        lock = self.locks[identifier]
+        events = self._read(lock, status, answered_at)
+        self._say_lock(lock)
+        return events
+
+    def _read(self, lock: LockView, status: LockerStatus, answered_at: Moment) -> list[Event]:
+        if lock.state.read_at is not None and answered_at.boot < lock.state.read_at:
+            return []
+        before = lock.state.read
+        stuck = lock.state.was_read(status.state, answered_at.boot)
+        if lock.state.read_at != answered_at.boot:
+            return []
+        lock.status, lock.error, lock.read_at = status, None, answered_at.wall
+        events: list[Event] = []
+        if before is not None and before is not status.state:
+            events += _moved(lock, lock.state_changed(answered_at.boot))
+        if stuck:
+            events.append(Event(lock.locker.identifier, "did not move", "bridge"))
+        return events
+
+    def command_sent(self, identifier: int, action: Action, now: float) -> None:
+        """The bytes of a command leave."""
+        lock = self.locks[identifier]
+        lock.state.sent(action)
+        lock.moved_by_us(now)
+        self._say_lock(lock)
+
+    def command_replied(self, identifier: int, action: Action, now: float) -> None:
+        """A command was carried out, says the gateway."""
+        self.locks[identifier].state.replied(action, now)
+        self._say_lock(self.locks[identifier])
+
+    def command_failed(self, identifier: int, now: float, *, may_have_executed: bool) -> None:
+        """A command failed."""
+        self.locks[identifier].state.failed(now, may_have_executed=may_have_executed)
+        self._say_lock(self.locks[identifier])
+
+    def passed(self, now: float) -> None:
+        """Time has passed; to be called every second or so."""
+        for lock in self.locks.values():
+            rssi = lock.rssi
+            lock.thin_out_signal(now)
+            if lock.state.passed(now) or lock.rssi != rssi:
+                self._say_lock(lock)
+
+    def result(self, order: Order, outcome: str, reason: str | None, wall: float) -> None:
+        """Say what became of a command."""
+        request = order.request
+        told = {
+            "action": request.action.value,
+            "outcome": outcome,
+            "reason": None if reason is None else printable(reason),
+            "id": request.id,
+            "at": request.at,
+            "ended": _iso(wall),
+        }
+        self._say_result(order.target.kind, order.target.name, told)
+
+    def malformed(self, identifier: int, reason: str, wall: float) -> None:
+        """Say that a message for a known locker was refused, and had not the form of a command."""
+        told = {"action": None, "outcome": "refused", "reason": reason, "id": None, "at": None, "ended": _iso(wall)}
+        self._say_result("lock", str(identifier), told)
+
+    def _say_result(self, kind: str, name: str, told: Mapping[str, object]) -> None:
+        self.picture.say(f"{self._topics.prefix}/{kind}/{name}/result", _json(told))
+
+    def _say_gateway(self, gateway: GatewayView) -> None:
+        say, name = self.picture.say, gateway.name
+        say(self._topics.gateway(name, "state"), ONLINE if gateway.reachable else OFFLINE)
+        error = None if gateway.error is None else printable(str(gateway.error))
+        attributes = {"firmware": gateway.version, "phase": gateway.phase, "error": error}
+        say(self._topics.gateway(name, "attributes"), _json(attributes))
+        if (topic := self._topics.gateway_config(name)) is not None:
+            device = gateway_device(
+                self._topics, name, version=self._version, firmware=gateway.version, driven=not self._read_only
+            )
+            say(topic, device)
+
+    def _say_lock(self, lock: LockView) -> None:
+        say, identifier = self.picture.say, lock.locker.identifier
+        say(self._topics.lock(identifier, "availability"), ONLINE if lock.available else OFFLINE)
+        say(self._topics.lock(identifier, "state"), lock.state.said.value)
+        say(self._topics.lock(identifier, "attributes"), _json(_attributes(lock)))
+        if (topic := self._topics.lock_config(identifier)) is not None:
+            firmware = None if lock.status is None else lock.status.version
+            driven = lock.locker.has_code and not self._read_only
+            device = lock_device(self._topics, lock.locker, version=self._version, firmware=firmware, driven=driven)
+            say(topic, device)
+
+
+def _moved(lock: LockView, moves: Mapping[By, int]) -> list[Event]:
+    return [Event(lock.locker.identifier, "moved", by, count) for by, count in moves.items()]
+
+
+def _attributes(lock: LockView) -> dict[str, object]:
+    reading, status = lock.reading, lock.status
+    battery = None if reading is None else reading.battery_mv
+    return {
+        "rssi": lock.rssi,
+        "battery_mv": battery,
+        "battery_percent": battery_percent(battery),
+        "last_log": None if reading is None else reading.last_log,
+        "position": None if status is None else status.position,
+        "firmware": None if status is None else status.version,
+        "read_at": None if lock.read_at is None else _iso(lock.read_at),
+        "gateway": lock.locker.gateway,
+        "error": None if lock.error is None else printable(str(lock.error)),
+    }
+
+
+def _iso(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds")
+
+
+def _json(values: Mapping[str, object]) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,145 @@
+"""What is said of one lock: never more than is known of its bolt. Pure.
+
+A command that nobody has answered leaves `None` and makes the lock unavailable until the bolt has been read: Home
+Assistant before 2025.10 stays at *unlocking* with `None` alone (observed).
+"""
+
+import enum
+from typing import Final
+
+import attrs
+
+from thekeys_async.bridge.messages import Action
+from thekeys_async.protocol.models import DoorState
+
+SETTLES: Final = 15.0
+"""Seconds after a reply within which a bolt that is not at its goal may still be moving; about 5 s were observed."""
+
+IN_DOUBT: Final = 60.0
+"""Seconds for which a lock is unavailable after a command of unknown outcome, unless its bolt can be read before."""
+
+
+class Said(enum.StrEnum):
+    """What stands on a lock's state topic."""
+
+    LOCKED = "LOCKED"
+    UNLOCKED = "UNLOCKED"
+    LOCKING = "LOCKING"
+    UNLOCKING = "UNLOCKING"
+    JAMMED = "JAMMED"
+    UNKNOWN = "None"
+
+
+_READ: Final = {
+    DoorState.CLOSED: Said.LOCKED,
+    DoorState.OPEN: Said.UNLOCKED,
+    DoorState.JAMMED: Said.JAMMED,
+    DoorState.UNKNOWN: Said.UNKNOWN,
+}
+_MOVING: Final = {Action.LOCK: Said.LOCKING, Action.UNLOCK: Said.UNLOCKING}
+_GOAL: Final = {Action.LOCK: DoorState.CLOSED, Action.UNLOCK: DoorState.OPEN}
+
+
+@attrs.define
+class LockState:
+    """One lock, as its commands and the reads of its bolt tell of it. All times are of one clock, in seconds.
+
+    Attributes:
+        read: What the bolt's last read said; None before the first.
+        read_at: When that was.
+    """
+
+    read: DoorState | None = None
+    read_at: float | None = None
+    _moving: Action | None = attrs.field(default=None, init=False)
+    _before: DoorState | None = attrs.field(default=None, init=False)
+    _replied_at: float | None = attrs.field(default=None, init=False)
+    _doubt_until: float | None = attrs.field(default=None, init=False)
+    _doubted_at: float = attrs.field(default=0.0, init=False)
+    _forgotten: bool = attrs.field(default=False, init=False)
+
+    @property
+    def said(self) -> Said:
+        """What to say of it."""
+        if self._moving is not None:
+            return _MOVING.get(self._moving, self._as_read)
+        return self._as_read
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a command may or may not have moved the bolt, and nobody has looked since."""
+        return self._doubt_until is not None
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a command of ours has been sent, and where the bolt ends is not known yet."""
+        return self._moving is not None
+
+    @property
+    def awaits_read(self) -> bool:
+        """Whether a read of the bolt would tell more than is known."""
+        return self._replied_at is not None or self.in_doubt
+
+    def sent(self, action: Action) -> None:
+        """The bytes of a command leave."""
+        if action in _GOAL:
+            self._before = self.read
+            self._moving, self._replied_at = action, None
+        self._doubt_until = None
+
+    def replied(self, action: Action, now: float) -> None:
+        """The gateway says that the command was carried out; the bolt moves some seconds later."""
+        if action in _GOAL:
+            self._moving, self._replied_at = action, now
+        else:
+            self._moving, self._replied_at, self._forgotten = None, None, True
+        self._doubt_until = None
+
+    def failed(self, now: float, *, may_have_executed: bool) -> None:
+        """The command failed: the bolt is where it was, or nobody knows where it is."""
+        self._moving = self._replied_at = None
+        if may_have_executed:
+            self._doubt_until, self._doubted_at, self._forgotten = now + IN_DOUBT, now, True
+
+    def was_read(self, state: DoorState, answered_at: float) -> bool:
+        """The bolt was read.
+
+        A gateway does one thing at a time, so what was answered after a command ended was asked after it.
+
+        Args:
+            state: What it said.
+            answered_at: When; what was answered before a command ended says nothing of that.
+
+        Returns:
+            Whether the bolt was to move, and has not.
+        """
+        if self.in_doubt and answered_at < self._doubted_at:
+            return False
+        self.read, self.read_at, self._forgotten, self._doubt_until = state, answered_at, False, None
+        if self._moving is None or self._replied_at is None or answered_at < self._replied_at:
+            return False
+        arrived = state is _GOAL[self._moving]
+        jammed = state is DoorState.JAMMED and self._before is not DoorState.JAMMED
+        late = answered_at - self._replied_at >= SETTLES
+        if arrived or jammed or late:
+            self._moving = self._replied_at = None
+        return late and not arrived
+
+    def passed(self, now: float) -> bool:
+        """Time has passed: nobody could look, and what is not known any more is said so.
+
+        Returns:
+            Whether that changes what is said.
+        """
+        doubt_ends = self._doubt_until is not None and now >= self._doubt_until
+        if doubt_ends:
+            self._doubt_until = None
+        unseen = self._replied_at is not None and now - self._replied_at >= 2 * SETTLES
+        if unseen:
+            self._moving = self._replied_at = None
+            self._forgotten = True
+        return doubt_ends or unseen
+
+    @property
+    def _as_read(self) -> Said:
+        return Said.UNKNOWN if self.read is None or self._forgotten else _READ[self.read]

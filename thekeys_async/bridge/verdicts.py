@@ -1,0 +1,233 @@
+"""The verdict on a message: whether it may move a door. Pure.
+
+These rules are promises, and their order is one of them; `docs/mqtt.md` explains each. No sequence of messages, clocks,
+echoes and restarts carries out one stamp twice, or one that is older than the limit, or one that the broker had kept.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Final, Literal
+
+import attrs
+
+from thekeys_async.bridge.heartbeat import Heartbeat, Moment
+from thekeys_async.bridge.messages import Action, MalformedMessageError, Request, parse
+from thekeys_async.bridge.orders import Order, Orders
+from thekeys_async.bridge.topics import Target
+
+MOST_A_MINUTE: Final = 10
+
+_MINUTE: Final = 60.0
+_JUMP: Final = 1.0
+
+
+class Refusal(enum.Enum):
+    """Why a message is refused. A closed set: these are the values of a metric's label."""
+
+    RETAINED = "retained"
+    MALFORMED = "malformed"
+    NOT_DRIVEN = "not driven"
+    READ_ONLY = "read-only"
+    TOO_OLD = "too old"
+    IN_THE_FUTURE = "in the future"
+    NO_TIME = "no time"
+    NOT_READY = "not ready"
+    NO_HEARTBEAT = "no heartbeat"
+    DUPLICATE = "duplicate"
+    BEFORE_START = "older than this bridge"
+    REPLACED = "replaced"
+    TOO_MANY = "too many"
+
+
+class Decision(enum.Enum):
+    """What is done with a message."""
+
+    RUN = "run"
+    """Carry it out, with nothing leaving after its deadline."""
+    JOIN = "join"
+    """The same is under way, and serves for both."""
+    WAIT = "wait"
+    """Something else is under way at the locker; it is judged anew when that has ended."""
+    REFUSE = "refuse"
+
+
+@attrs.frozen
+class Verdict:
+    """What is done with a message, and why.
+
+    Attributes:
+        decision: What is done.
+        order: What was asked for, where the message had the form of a command for something that is driven.
+        refusal: Why it is refused, if it is.
+        detail: More words on that; never anything of the message.
+        replaced: The order that has waited until now, and never comes to its turn as this one is newer.
+    """
+
+    decision: Decision
+    order: Order | None = None
+    refusal: Refusal | None = None
+    detail: str = ""
+    replaced: Order | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Rules:
+    """How strict a bridge is.
+
+    Attributes:
+        commands: ``stamped``: to unlock needs a time; ``any``: a plain word will do, which opens doors late when a
+            client or a broker has kept it; ``none``: nothing is driven at all.
+        max_age: Seconds after which a command is refused, and after which nothing of it leaves.
+        max_skew: So many seconds another's clock may be ahead of ours.
+    """
+
+    commands: Literal["stamped", "any", "none"] = "stamped"
+    max_age: float = 10.0
+    max_skew: float = 5.0
+
+
+class Judge:
+    """Judges messages, and remembers what it must of those before.
+
+    Args:
+        rules: How strict it is.
+        heartbeat: Whether messages come without delay.
+        is_ready: Whether the prefix is ours.
+        is_driven: Whether a target exists, is driven by this bridge, and has what that needs: a share code.
+        started: When this process began.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        heartbeat: Heartbeat,
+        is_ready: Callable[[Moment], bool],
+        is_driven: Callable[[Target], bool],
+        started: Moment,
+    ) -> None:
+        self._rules = rules
+        self._heartbeat = heartbeat
+        self._is_ready = is_ready
+        self._is_driven = is_driven
+        self._started = started
+        self._last = started
+        self._orders: dict[tuple[str, str], Orders] = {}
+
+    def judge(self, target: Target, payload: bytes, *, retained: bool, now: Moment) -> Verdict:
+        """Judge a message. The first rule that it breaks refuses it.
+
+        Args:
+            target: What its topic says.
+            payload: The message.
+            retained: Whether it bears the retain flag: it was kept, or is to be kept.
+            now: What the clocks say.
+        """
+        self.tick(now)
+        if retained:
+            return Verdict(Decision.REFUSE, refusal=Refusal.RETAINED)
+        try:
+            request = parse(target, payload)
+        except MalformedMessageError as error:
+            return Verdict(Decision.REFUSE, refusal=Refusal.MALFORMED, detail=str(error))
+        if not self._is_driven(target):
+            return Verdict(Decision.REFUSE, refusal=Refusal.NOT_DRIVEN)
+        order = Order(target, request, self._deadline(request, now))
+        if refusal := self._refusal_by_age(request, now):
+            return Verdict(Decision.REFUSE, order, refusal)
+        by_history = self._refusal_by_history(request, target, now)
+        # From here on the word is final: what is refused now is not carried out if it comes again.
+        self._of(target).remember(request, now.boot)
+        if refusal := self._refusal_by_link(now) or by_history:
+            return Verdict(Decision.REFUSE, order, refusal)
+        return self._take(order, now)
+
+    def tick(self, now: Moment) -> None:
+        """Look at the clocks; to be called every second or so.
+
+        A jump of the wall clock counts as a start: what was stamped before is older than this process.
+        """
+        jump = (now.wall - self._last.wall) - (now.boot - self._last.boot)
+        if abs(jump) > _JUMP:
+            self._started = now
+        self._last = now
+
+    def next(self, ended: Order, now: Moment) -> Verdict | None:
+        """Go on after an order has ended: the one that waited is judged anew.
+
+        Returns:
+            Run it, or refuse it; None if none waited.
+        """
+        self.tick(now)
+        waiting = self._of(ended.target).ended(ended)
+        if waiting is None:
+            return None
+        refusal = self._refusal_by_age(waiting.request, now) or self._refusal_by_link(now)
+        if refusal is None and now.boot >= waiting.deadline:
+            refusal = Refusal.TOO_OLD
+        if refusal is not None:
+            return Verdict(Decision.REFUSE, waiting, refusal)
+        # The wall clock may have been set since; of the two limits the earlier one holds.
+        waiting = attrs.evolve(waiting, deadline=min(waiting.deadline, self._deadline(waiting.request, now)))
+        self._of(waiting.target).under_way = waiting
+        return Verdict(Decision.RUN, waiting)
+
+    def accepts_stamps_of(self, now: Moment) -> bool:
+        """Whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
+        return now.wall > self._begun
+
+    def newest_of(self, order: Order) -> Order:
+        """Get the newest order that the one under way serves as well: it is that one whose result is told."""
+        return self._of(order.target).newest_joined or order
+
+    def _deadline(self, request: Request, now: Moment) -> float:
+        if request.at is not None:
+            return now.boot + min(self._rules.max_age, request.at + self._rules.max_age - now.wall)
+        # It has come after the newest echo, so it was published after that was sent.
+        newest = self._heartbeat.newest_sent
+        return (now.boot if newest is None else newest) + self._rules.max_age
+
+    def _refusal_by_age(self, request: Request, now: Moment) -> Refusal | None:
+        if self._rules.commands == "none" and not request.action.is_read:
+            return Refusal.READ_ONLY
+        if request.at is None:
+            late = not request.action.harmless_when_late and self._rules.commands != "any"
+            return Refusal.NO_TIME if late else None
+        age = now.wall - request.at
+        if age > self._rules.max_age:
+            return Refusal.TOO_OLD
+        return Refusal.IN_THE_FUTURE if age < -self._rules.max_skew else None
+
+    def _refusal_by_link(self, now: Moment) -> Refusal | None:
+        if not self._is_ready(now):
+            return Refusal.NOT_READY
+        return None if self._heartbeat.is_fresh(now) else Refusal.NO_HEARTBEAT
+
+    def _refusal_by_history(self, request: Request, target: Target, now: Moment) -> Refusal | None:
+        if self._of(target).is_known(request, now.boot, 2 * self._rules.max_age):
+            return Refusal.DUPLICATE
+        return Refusal.BEFORE_START if request.at is not None and request.at <= self._begun else None
+
+    @property
+    def _begun(self) -> float:
+        """The newest stamp that an earlier bridge may have carried out, as stamps may be ahead of the clock."""
+        return self._started.wall + self._rules.max_skew
+
+    def _take(self, order: Order, now: Moment) -> Verdict:
+        orders = self._of(order.target)
+        if orders.taken_within(_MINUTE, now.boot) >= MOST_A_MINUTE:
+            return Verdict(Decision.REFUSE, order, Refusal.TOO_MANY)
+        orders.take(now.boot)
+        if order.request.action is Action.READ:
+            return Verdict(Decision.RUN, order)
+        replaced, orders.waiting = orders.waiting, None
+        if orders.under_way is None:
+            orders.under_way, orders.newest_joined = order, None
+            return Verdict(Decision.RUN, order)
+        if orders.under_way.request.action is order.request.action:
+            orders.newest_joined = order
+            return Verdict(Decision.JOIN, order, replaced=replaced)
+        orders.waiting = order
+        return Verdict(Decision.WAIT, order, replaced=replaced)
+
+    def _of(self, target: Target) -> Orders:
+        return self._orders.setdefault((target.kind, target.name), Orders())

@@ -1,0 +1,209 @@
+"""What an `AsyncGateway`, its lockers, its watchers and its fleets make calls through."""
+
+import logging
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+import anyio
+import attrs
+
+from thekeys_async.calls.budgets import Default, checked
+from thekeys_async.calls.call import Answer, Call, ParseReply
+from thekeys_async.calls.observing import CallObserver, Observer
+from thekeys_async.calls.open_calls import OpenCalls
+from thekeys_async.protocol import endpoints, replies
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.errors import (
+    GatewayClosedError,
+    GatewayUnreachableError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
+from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.requests import Request
+from thekeys_async.protocol.secrets import ShareCode
+from thekeys_async.transport.wire import Wire
+from thekeys_async.turns import shared
+from thekeys_async.turns.shared import Scan, SharedGateway, SharedSettings
+
+_log = logging.getLogger("thekeys_async")
+_T = TypeVar("_T")
+_LOCKERS = Request(endpoints.LOCKERS)
+_STATUS, _ROOT_STATUS = Request(endpoints.STATUS), Request(endpoints.ROOT_STATUS)
+
+
+class Caller(Protocol):
+    """What a locker makes its calls through: one gateway, or the best of several."""
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages."""
+        ...
+
+    def seconds(self, timeout: float | Default | None) -> float | None:
+        """Put its own time budget in the place of the default; ValueError if a budget is not positive."""
+        ...
+
+    async def ask(
+        self,
+        request: Request,
+        parse_reply: ParseReply[_T],
+        timeout: float | None,
+        *,
+        send_within: float | None = None,
+    ) -> Answer[_T]:
+        """Make one call; see `Driver.ask`."""
+        ...
+
+
+@attrs.define(eq=False)
+class Driver:
+    """Makes the calls of one `AsyncGateway`.
+
+    Attributes:
+        name: How the gateway is called in messages and updates.
+        address: Where it is.
+        key: What identifies it among several addresses of it.
+        observer: Told of what happens, if anybody observes.
+    """
+
+    name: str
+    address: Address
+    key: str
+    observer: Observer | None
+    _settings: SharedSettings
+    _timeout: float | None
+    _codes: Mapping[int, ShareCode] = attrs.field(repr=False)
+    _own_wire: Wire | None
+    _recover_clock: bool
+    _calls: OpenCalls = attrs.field(factory=OpenCalls, init=False)
+    _shared: SharedGateway | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        shared.check_if_in_use(self.key, self._settings)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more calls are made."""
+        return self._calls.closed
+
+    def close(self) -> None:
+        """Make no more calls: what is queued is not sent, what is on the wire ends as it would have."""
+        self._calls.close()
+        joined, self._shared = self._shared, None
+        if joined:
+            joined.leave()
+
+    async def wait_until_over(self) -> None:
+        """Wait for the calls that are on the wire."""
+        await self._calls.wait_until_over()
+
+    def shared(self) -> SharedGateway:
+        """Get what all objects of this gateway share in this event loop.
+
+        Raises:
+            GatewayClosedError: This object is closed.
+            ValueError: Others use the gateway with other settings.
+        """
+        if self._calls.closed:
+            raise GatewayClosedError(f"nothing was sent: the gateway object {self.name!r} is closed")
+        if self._shared is None or shared.find(self.key) is not self._shared:
+            if self._shared:
+                self._shared.close()
+            self._shared = shared.join(self.key, self._settings)
+        return self._shared
+
+    def seconds(self, timeout: float | Default | None) -> float | None:
+        """Put the gateway's own time budget in the place of the default.
+
+        Raises:
+            ValueError: The budget is not positive.
+        """
+        return self._timeout if isinstance(timeout, Default) else checked(timeout)
+
+    def share_code(self, identifier: int) -> ShareCode | None:
+        """Get the share code that was given for a locker, wrapped so that nothing shows it."""
+        return self._codes.get(identifier)
+
+    async def ask(
+        self,
+        request: Request,
+        parse_reply: ParseReply[_T],
+        timeout: float | None,
+        *,
+        send_within: float | None = None,
+        coalesce: bool = False,
+        wait_if_busy: bool = True,
+    ) -> Answer[_T]:
+        """Make one call.
+
+        Args:
+            request: What to ask.
+            parse_reply: Makes a value of the reply.
+            timeout: The time budget in seconds, or None.
+            send_within: Seconds after which it is not sent any more; None if its time budget alone says so.
+            coalesce: Whether another call's answer to the same request serves as well.
+            wait_if_busy: Whether it is asked again when the gateway is busy, hangs or is not there.
+        """
+        call = self._call(self.shared(), request, parse_reply)
+        return await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
+
+    async def scan(self, timeout: float | None, *, wait_if_busy: bool = True) -> tuple[LockerReading, ...]:
+        """List the lockers that the gateway sees, and remember what came of it for all objects of this gateway."""
+        shared = self.shared()
+        try:
+            call = self._call(shared, _LOCKERS, replies.lockers)
+            answer = await call.run(timeout, coalesce=True, wait_if_busy=wait_if_busy)
+        except (GatewayUnreachableError, ProtocolError):
+            shared.scan = Scan(anyio.current_time(), None)
+            raise
+        scanned = answer.value
+        if scanned.left_out and not shared.warned_of_odd_devices:
+            shared.warned_of_odd_devices = True
+            _log.warning("%s: left out %d devices without a usable identifier", self.name, scanned.left_out)
+        shared.scan = Scan(answer.at, scanned.readings)
+        return scanned.readings
+
+    async def status(self, timeout: float | None, *, wait_if_busy: bool = True) -> GatewayStatus:
+        """Ask for the gateway's status, on old firmware at the old place, and remember it for all objects of it."""
+        shared = self.shared()
+        first = await self.ask(_STATUS, _status_if_known, timeout, coalesce=True, wait_if_busy=wait_if_busy)
+        status = first.value
+        if status is None:
+            left = None if timeout is None else timeout - first.duration
+            if left is not None and left <= 0:
+                raise RequestTimeoutError(f"status: no answer within {timeout:g} s")
+            second = await self.ask(
+                _ROOT_STATUS, replies.gateway_status, left, coalesce=True, wait_if_busy=wait_if_busy
+            )
+            status = second.value
+        shared.note_status(status)
+        return status
+
+    def _call(self, shared: SharedGateway, request: Request, parse_reply: ParseReply[_T]) -> Call[_T]:
+        observer = self.observer and CallObserver(self.observer, self.name, request.endpoint.name, request.identifier)
+        return Call(
+            shared,
+            self._own_wire or shared.wire(self.address),
+            request,
+            parse_reply,
+            open_calls=self._calls,
+            recover_clock=self._recover_clock,
+            observer=observer,
+        )
+
+
+def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
+    try:
+        return replies.gateway_status(endpoint, reply)
+    except ProtocolError:
+        if replies.has_no_such_request(reply):
+            return None
+        raise
+
+
+def result_of(answer: Answer[None]) -> CommandResult:
+    """Make what the caller of a command gets."""
+    return CommandResult(answer.timestamp, answer.attempts, answer.duration)

@@ -1,0 +1,238 @@
+"""What an observer of a gateway is told: plain values for each wait, request, call and poll, as they happen.
+
+Nothing is made when nobody observes. An observer is called in the middle of a call and must be quick; what it raises
+is logged and changes nothing.
+"""
+
+import enum
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import attrs
+
+from thekeys_async.protocol.errors import (
+    GatewayBusyError,
+    GatewayRefusedError,
+    GatewayUnreachableError,
+    OutcomeUnknownError,
+    RequestTimeoutError,
+    TheKeysError,
+)
+
+_log = logging.getLogger("thekeys_async")
+
+
+class Outcome(enum.Enum):
+    """What came of a request, a call or a poll."""
+
+    DONE = "done"
+    """It was answered, and a command carried out."""
+    BUSY = "busy"
+    """The gateway was busy."""
+    REFUSED = "refused"
+    """The gateway said that it did nothing, and why."""
+    UNREACHABLE = "unreachable"
+    """There was no connection, or a read got no answer."""
+    TIMED_OUT = "timed out"
+    """The time budget was spent; a command was not sent."""
+    UNKNOWN = "unknown"
+    """A command was sent, and nobody knows whether it was carried out."""
+    CANCELLED = "cancelled"
+    """The caller was cancelled."""
+    FAILED = "failed"
+    """Anything else: an answer that can't be understood, a coordinator that is away."""
+
+
+@attrs.frozen(kw_only=True)
+class Waited:
+    """A request has its turn.
+
+    Attributes:
+        gateway: The gateway's name.
+        action: What is asked, as the command of the vendor calls it: ``open``, ``locker_status``, ``lockers``.
+        identifier: The locker it is about, if it is about one.
+        attempt: How often it was sent before, and once more.
+        seconds: How long it has waited since the call began, or since the attempt before.
+        at: When, with a time zone.
+    """
+
+    gateway: str
+    action: str
+    identifier: int | None = None
+    attempt: int
+    seconds: float
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class RequestSent:
+    """The bytes of a request leave now: what follows in the same step is the send.
+
+    Attributes:
+        gateway: The gateway's name.
+        action: What is asked.
+        identifier: The locker it is about, if it is about one.
+        attempt: The how manieth sending of this call it is, from 1.
+        timestamp: What it is signed with, in seconds since 1970; None for an unsigned request.
+        at: When, with a time zone.
+    """
+
+    gateway: str
+    action: str
+    identifier: int | None = None
+    attempt: int
+    timestamp: int | None = None
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class RequestEnded:
+    """A request was answered, or has failed.
+
+    Attributes:
+        gateway: The gateway's name.
+        action: What was asked.
+        identifier: The locker it is about, if it is about one.
+        attempt: As in `Waited`.
+        outcome: What came of it.
+        error: Why it failed, if it did.
+        sent: Whether any byte may have reached the gateway.
+        retried: Whether the call goes on with another attempt.
+        seconds: How long it had its turn.
+        at: When, with a time zone.
+    """
+
+    gateway: str
+    action: str
+    identifier: int | None = None
+    attempt: int
+    outcome: Outcome
+    error: TheKeysError | None = None
+    sent: bool
+    retried: bool
+    seconds: float
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class CallEnded:
+    """A call is over, with all its attempts.
+
+    Attributes:
+        gateway: The gateway's name.
+        action: What was asked.
+        identifier: The locker it is about, if it is about one.
+        outcome: What came of it.
+        error: What its caller gets, if it failed.
+        attempts: How often it was sent; 0 also where another call's answer served as well.
+        seconds: How long it took, with queueing and retries.
+        at: When, with a time zone.
+    """
+
+    gateway: str
+    action: str
+    identifier: int | None = None
+    outcome: Outcome
+    error: TheKeysError | None = None
+    attempts: int
+    seconds: float
+    at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class PollEnded:
+    """A poll for the watchers of a gateway is over.
+
+    Attributes:
+        gateway: The gateway's name.
+        outcome: What came of it.
+        error: Why it failed, if it did.
+        at: When, with a time zone.
+    """
+
+    gateway: str
+    outcome: Outcome
+    error: TheKeysError | None = None
+    at: datetime
+
+
+GatewayEvent: TypeAlias = Waited | RequestSent | RequestEnded | CallEnded | PollEnded
+Observer: TypeAlias = Callable[[GatewayEvent], None]
+"""Called with each event, in the event loop that makes the calls."""
+
+_OUTCOMES: tuple[tuple[type[TheKeysError], Outcome], ...] = (
+    (GatewayBusyError, Outcome.BUSY),
+    (OutcomeUnknownError, Outcome.UNKNOWN),
+    (RequestTimeoutError, Outcome.TIMED_OUT),
+    (GatewayUnreachableError, Outcome.UNREACHABLE),
+)
+
+
+def outcome_of(error: TheKeysError | None) -> Outcome:
+    """Say in one word what an error means."""
+    if error is None:
+        return Outcome.DONE
+    for kind, outcome in _OUTCOMES:
+        if isinstance(error, kind):
+            return outcome
+    if error.may_have_executed:
+        return Outcome.UNKNOWN
+    return Outcome.REFUSED if isinstance(error, GatewayRefusedError) else Outcome.FAILED
+
+
+def now() -> datetime:
+    """Get the time of an event."""
+    return datetime.now(UTC)
+
+
+def tell(observer: Observer, event: GatewayEvent) -> None:
+    """Tell an observer; a door does not depend on what it makes of that."""
+    try:
+        observer(event)
+    except Exception:  # noqa: BLE001 - whatever it is, it is not the door's
+        _log.exception("%s: the observer failed at %s", event.gateway, type(event).__name__)
+
+
+@attrs.frozen
+class CallObserver:
+    """Tells an observer of one call.
+
+    Attributes:
+        observer: Whom to tell.
+        gateway: The gateway's name.
+        action: What is asked.
+        identifier: The locker it is about, if it is about one.
+    """
+
+    observer: Observer
+    gateway: str
+    action: str
+    identifier: int | None
+
+    def waited(self, attempt: int, seconds: float) -> None:
+        """Tell that a request has its turn."""
+        self._tell(Waited, attempt=attempt, seconds=max(0.0, seconds))
+
+    def sent(self, attempt: int, timestamp: int | None) -> None:
+        """Tell that bytes leave."""
+        self._tell(RequestSent, attempt=attempt, timestamp=timestamp)
+
+    def ended(self, attempt: int, error: BaseException | None, *, sent: bool, retried: bool, seconds: float) -> None:
+        """Tell what came of a request."""
+        self._tell(RequestEnded, attempt=attempt, sent=sent, retried=retried, seconds=seconds, **_what_came(error))
+
+    def over(self, attempts: int, error: BaseException | None, seconds: float) -> None:
+        """Tell what came of the call."""
+        self._tell(CallEnded, attempts=attempts, seconds=seconds, **_what_came(error))
+
+    def _tell(self, kind: Callable[..., GatewayEvent], **what: object) -> None:
+        event = kind(gateway=self.gateway, action=self.action, identifier=self.identifier, at=now(), **what)
+        tell(self.observer, event)
+
+
+def _what_came(error: BaseException | None) -> dict[str, object]:
+    if error is None or isinstance(error, TheKeysError):
+        return {"outcome": outcome_of(error), "error": error}
+    return {"outcome": Outcome.CANCELLED}
