@@ -12,9 +12,7 @@ from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.errors import ProtocolError, RequestTimeoutError
 from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading, check_identifier
-from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.transport.wire import Wire
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from thekeys_async.streams.watcher import Watcher
 
 _MINUTES = 300.0
-_STATUS, _ROOT_STATUS = Request(endpoints.STATUS), Request(endpoints.ROOT_STATUS)
 
 
 class AsyncGateway:
@@ -163,17 +160,7 @@ class AsyncGateway:
         Raises:
             ProtocolError: The answer can't be understood.
         """
-        driver = self._driver
-        seconds, shared = driver.seconds(timeout), driver.shared()
-        first = await driver.ask(_STATUS, _status_if_known, seconds, coalesce=True)
-        status = first.value
-        if status is None:
-            left = None if seconds is None else seconds - first.duration
-            if left is not None and left <= 0:
-                raise RequestTimeoutError(f"status: no answer within {seconds:g} s")
-            status = (await driver.ask(_ROOT_STATUS, replies.gateway_status, left, coalesce=True)).value
-        shared.phase = status.phase
-        return status
+        return await self._driver.status(self._driver.seconds(timeout))
 
     async def synchronize(self, *, timeout: float | None = _MINUTES) -> CommandResult:
         """Let the gateway fetch shares, events and settings from the vendor's cloud.
@@ -191,6 +178,21 @@ class AsyncGateway:
             FirmwareUnavailableError: The vendor's cloud did not return the firmware.
         """
         return await self._command(endpoints.UPDATE, timeout)
+
+    async def automatic_synchronization(
+        self,
+        enabled: bool,  # noqa: FBT001 - on or off is all that it says
+        *,
+        timeout: float | Default | None = DEFAULT,
+    ) -> CommandResult:
+        """Let the gateway synchronise by itself, or not (observed in the vendor's own clients, not on its page).
+
+        Args:
+            enabled: Whether it does from now on.
+            timeout: Seconds, as everywhere.
+        """
+        seconds = self._driver.seconds(timeout)
+        return result_of(await self._driver.ask(Request(endpoints.AUTO, enable=enabled), replies.check_done, seconds))
 
     def locker(self, identifier: int, *, share_code: str | None = None) -> AsyncLocker:
         """Get one of its lockers. Nothing is sent.
@@ -219,6 +221,7 @@ class AsyncGateway:
         follow_doors: bool = False,
         door_interval: float = 300.0,
         lost_after: int = 3,
+        status_interval: float | None = None,
     ) -> "Watcher":
         """Follow all its lockers: ``async with gateway.watch() as updates: async for update in updates: ...``.
 
@@ -236,6 +239,9 @@ class AsyncGateway:
                 lockers' batteries: when first seen, when `LockerReading.last_log` has grown, and after a command.
             door_interval: Seconds between reads of a door whose locker does not tell its `last_log`.
             lost_after: Polls in a row without a locker that make it lost.
+            status_interval: Seconds between requests for the gateway's own status, so that its firmware and what it
+                does are in its updates. If not given, it is asked only when it is busy, once a minute at most: a
+                synchronisation that hangs is news all the same.
 
         Raises:
             ValueError: An argument makes no sense.
@@ -251,8 +257,21 @@ class AsyncGateway:
             follow_doors=follow_doors,
             door_interval=door_interval,
             lost_after=lost_after,
+            status_interval=status_interval,
         )
         return Watcher(lambda: Subscription(self._driver, options))
+
+    def read_now(self, identifier: int) -> None:
+        """Have a locker's bolt read at once for all watchers that follow it; what it says comes through them.
+
+        Returns at once. Nothing happens if nobody follows that door through this gateway in this event loop.
+
+        Args:
+            identifier: The locker's number.
+        """
+        from thekeys_async.streams.poller import read_now  # noqa: PLC0415 - as in `watch`
+
+        read_now(self._driver.shared(), check_identifier(identifier))
 
     async def _command(self, endpoint: Endpoint, timeout: float | None) -> CommandResult:
         answer = await self._driver.ask(Request(endpoint), replies.check_done, checked(timeout))
@@ -262,15 +281,6 @@ class AsyncGateway:
 def driver_of(gateway: AsyncGateway) -> Driver:
     """Get what a gateway makes its calls through; fleets go there, too."""
     return gateway._driver  # noqa: SLF001 - this module's own
-
-
-def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
-    try:
-        return replies.gateway_status(endpoint, reply)
-    except ProtocolError:
-        if replies.has_no_such_request(reply):
-            return None
-        raise
 
 
 def _through_httpx(

@@ -57,7 +57,7 @@ class AsyncLocker:
         Args:
             timeout: Seconds, as everywhere.
             send_within: Seconds after which it does not leave any more, nor is sent again, however much of the time
-                budget is left: for an order that has an age. `RequestTimeoutError` then, and nothing was done.
+                budget is left: for an order that has an age. It then ends as if its time budget were spent.
 
         Raises:
             OutcomeUnknownError: It was sent and no usable answer came. It was not sent again.

@@ -53,6 +53,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple:
 _numbers = itertools.count()
 
 
+def _is_busy(mode: str, path: str) -> bool:
+    """Whether it says so: it tells its status all the same."""
+    return path == "/locker_status" if mode == "busy with doors" else path != "/status"
+
+
 @attrs.define(eq=False)
 class Canned:
     """A gateway that answers at once, as a test wants it to; it notes when it was asked for what."""
@@ -61,6 +66,8 @@ class Canned:
     lockers: dict[int, dict] = attrs.field(factory=dict)
     door: str = "Door closed"
     mode: str = "ok"
+    firmware: int = 65
+    phase: str = "Scanning..."
     latency: float = 0.0
     requests: list[tuple[float, str]] = attrs.field(factory=list)
 
@@ -84,7 +91,7 @@ class Canned:
                 raise httpx.ConnectError("refused")
             case "mute":
                 await anyio.sleep_forever()
-            case "busy" | "busy with doors" if self.mode == "busy" or request.url.path == "/locker_status":
+            case "busy" | "busy with doors" if _is_busy(self.mode, request.url.path):
                 return httpx.Response(200, json={"status": "500", "message": "busy"})
             case "babble":
                 return httpx.Response(200, text="<html>")
@@ -98,7 +105,7 @@ class Canned:
         if path == "/locker_status":
             return {"status": self.door, "code": {"Door closed": 49, "Door open": 50}[self.door]}
         if path == "/status":
-            return {"version": 65, "current_status": "Scanning..."}
+            return {"version": self.firmware, "current_status": self.phase}
         return {"status": "ok", "code": 0}
 
 

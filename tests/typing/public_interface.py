@@ -12,6 +12,7 @@ from thekeys_async import (
     AsyncGateway,
     AsyncLocker,
     BridgeConfig,
+    CallEnded,
     CommandPolicy,
     CommandResult,
     Config,
@@ -21,6 +22,7 @@ from thekeys_async import (
     FleetResult,
     GatewayBusyError,
     GatewayConfig,
+    GatewayEvent,
     GatewayStatus,
     GatewayTransport,
     GatewayUpdate,
@@ -28,13 +30,19 @@ from thekeys_async import (
     LockerReading,
     LockerStatus,
     LockerUpdate,
+    Observer,
+    Outcome,
     Pacing,
+    PollEnded,
+    RequestEnded,
+    RequestSent,
     RequestTimeoutError,
     TheKeysError,
     Timestamps,
     Update,
     UpdateKind,
     Updates,
+    Waited,
     Watcher,
     battery_percent,
     load_config,
@@ -130,8 +138,11 @@ async def watching(box: AsyncGateway) -> None:
         follow_doors=True,
         door_interval=300.0,
         lost_after=3,
+        status_interval=60.0,
     )
     assert_type(watcher, Watcher)
+    box.read_now(45961123)
+    assert_type(await box.automatic_synchronization(enabled=True), CommandResult)
     async with watcher as updates:
         assert_type(updates, Updates)
         as_iterator: AsyncIterator[Update] = updates
@@ -162,12 +173,36 @@ def updates(news: LockerUpdate, gateway_news: GatewayUpdate) -> None:
     assert_type(gateway_news.gateway, str)
     assert_type(gateway_news.error, TheKeysError | None)
     assert_type(gateway_news.phase, str | None)
+    assert_type(gateway_news.phase_since, datetime | None)
+    assert_type(gateway_news.version, int | None)
     assert_type(gateway_news.at, datetime)
     match news.kind:
         case UpdateKind.APPEARED | UpdateKind.CHANGED | UpdateKind.UNCHANGED | UpdateKind.LOST:
             return
         case _:
             assert_never(news.kind)
+
+
+async def observing(hall: AsyncGateway) -> None:
+    def see(event: GatewayEvent) -> None:
+        assert_type(event.gateway, str)
+        assert_type(event.at, datetime)
+        match event:
+            case Waited():
+                assert_type(event.seconds, float)
+            case RequestSent():
+                assert_type(event.timestamp, int | None)
+            case RequestEnded() | CallEnded() | PollEnded():
+                assert_type(event.outcome, Outcome)
+                assert_type(event.error, TheKeysError | None)
+            case _:
+                assert_never(event)
+
+    observer: Observer = see
+    async with AsyncGateway("192.168.0.26", observer=observer), Fleet({"hall": hall}, observer=observer):
+        await hall.locker(45961123).open(send_within=5)
+        await hall.locker(45961123).close(send_within=5, timeout=20)
+        await hall.locker(45961123).calibrate(send_within=None)
 
 
 async def fleet(hall: AsyncGateway) -> None:

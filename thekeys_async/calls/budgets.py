@@ -55,6 +55,7 @@ class Budget:
         deadline: When it ends.
         send_by: Until when its request may be sent: a command whose answer could not be awaited is not sent.
         slept: Seconds that the machine had slept before a command began; None for a read, which may come late.
+        send_within: Seconds from its begin after which it is not sent any more, if its caller says so, for messages.
     """
 
     seconds: float
@@ -62,6 +63,7 @@ class Budget:
     deadline: float
     send_by: float
     slept: float | None = None
+    send_within: float | None = None
 
     @classmethod
     def start(cls, timeout: float | None, *, command: bool, send_within: float | None = None) -> "Budget":
@@ -76,7 +78,7 @@ class Budget:
         now = anyio.current_time()
         reserve = min(seconds / 2, _TO_HEAR_THE_ANSWER) if command else 0.0
         to_send = seconds - reserve if send_within is None else min(seconds - reserve, send_within)
-        return cls(seconds, now, now + seconds, now + to_send, seconds_slept() if command else None)
+        return cls(seconds, now, now + seconds, now + to_send, seconds_slept() if command else None, send_within)
 
     def for_recovery(self, endpoint: Endpoint, now: float) -> "Budget":
         """What is left of a call's budget for the synchronisation that its turn needs.

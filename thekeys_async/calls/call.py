@@ -2,13 +2,13 @@
 
 import logging
 import math
-import sys
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 import anyio
 import attrs
 
+from thekeys_async.calls.attempt import CallAttempt, failure, given_up, why_not_sent
 from thekeys_async.calls.budgets import Budget
 from thekeys_async.calls.observing import CallObserver
 from thekeys_async.calls.open_calls import OpenCalls
@@ -18,17 +18,14 @@ from thekeys_async.protocol.endpoints import SYNCHRONIZE, Endpoint
 from thekeys_async.protocol.errors import (
     GatewayBusyError,
     GatewayClosedError,
-    GatewayUnreachableError,
     InvalidHmacError,
-    OutcomeUnknownError,
     RequestTimeoutError,
     TheKeysError,
-    unusable,
 )
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import Request, SignedRequest
+from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import Signed
-from thekeys_async.transport.wire import Attempt, ExchangeError, NoAnswerError, UnusableAnswerError, Wire
+from thekeys_async.transport.wire import ExchangeError, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
@@ -59,50 +56,6 @@ class Answer(Generic[_T]):
     attempts: int
     duration: float
     at: float
-
-
-@attrs.define
-class _Try(Attempt):
-    """One attempt and how it went: without an error, its value was understood."""
-
-    shared: SharedGateway = attrs.field(kw_only=True)
-    waiter: Waiter = attrs.field(kw_only=True)
-    observer: CallObserver | None = attrs.field(kw_only=True, default=None)
-    number: int = attrs.field(kw_only=True, default=0)
-    request: Request = attrs.field(kw_only=True)
-    budget: Budget = attrs.field(kw_only=True)
-    began: float = attrs.field(kw_only=True)
-    ended: float = 0.0
-    stamp: Stamp | None = None
-    reply: Reply | None = None
-    value: object = None
-    error: TheKeysError | None = None
-    hung: bool = False
-    refused: bool = False
-    step: Step = Step.FAIL
-
-    @property
-    def would_wait(self) -> bool:
-        """Whether trying again takes long; a connection that broke is worth another try at once."""
-        return self.step is Step.BACK_OFF or self.hung
-
-    def prepare(self) -> SignedRequest:
-        """Take a timestamp and sign, at the last moment.
-
-        Raises:
-            OutOfTime: Too little of the budget is left to hear the answer.
-            Dismissed: The gateway object was closed while the connection was opened.
-        """
-        if self.waiter.dismissed:
-            raise Dismissed
-        if self.budget.is_too_late:
-            raise OutOfTime
-        self.stamp = self.shared.stamp(signed=self.request.endpoint.signed)
-        timestamp = self.stamp.value if self.stamp else None
-        signed = self.request.sign(timestamp)
-        if self.observer:
-            self.observer.sent(self.number, timestamp)
-        return signed
 
 
 class Call(Generic[_T]):
@@ -196,10 +149,10 @@ class Call(Generic[_T]):
                 now = anyio.current_time()
                 continue
             except OutOfTime:
-                raise last or self._not_sent(budget) from None
+                raise last or why_not_sent(endpoint, budget, self._shared) from None
             if tried.error is None:
                 return self._answer(cast("_T", tried.value), tried.stamp, budget, tried.ended)
-            if tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy):
+            if self._ends_with(tried):
                 raise tried.error
             last, now = tried.error, tried.ended
             since = now
@@ -210,10 +163,10 @@ class Call(Generic[_T]):
     def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
         return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
 
-    async def _take_turn(self, waiter: Waiter, budget: Budget, coalesce: str | None, now: float) -> _Try:
+    async def _take_turn(self, waiter: Waiter, budget: Budget, coalesce: str | None, now: float) -> CallAttempt:
         """Send the request once, and give the turn back however that ends."""
         arrivals = self._shared.turns.arrivals
-        tried = _Try(
+        tried = CallAttempt(
             shared=self._shared,
             waiter=waiter,
             request=self._request,
@@ -242,20 +195,15 @@ class Call(Generic[_T]):
             if self._endpoint.command and tried.sent:
                 self._shared.count_command(self._request.identifier)
             if self._observer:
-                self._tell_end(self._observer, tried)
+                again = tried.error is not None and not self._ends_with(tried)
+                tried.tell_end(retried=again and tried.ended < budget.send_by)
         return tried
 
-    def _tell_end(self, observer: CallObserver, tried: _Try) -> None:
-        """Tell the observer what came of an attempt; of one that came to nothing before it was begun, nothing."""
-        raised = sys.exception()
-        if tried.error is None and not tried.sent:
-            return
-        retried = tried.error is not None and tried.step is not Step.FAIL and raised is None
-        retried = retried and (self._wait_if_busy or not tried.would_wait)
-        seconds = tried.ended - tried.began
-        observer.ended(tried.number, raised or tried.error, sent=tried.sent, retried=retried, seconds=seconds)
+    def _ends_with(self, tried: CallAttempt) -> bool:
+        """Whether the caller is told of a failure instead of it being tried again."""
+        return tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy)
 
-    def _learn(self, tried: _Try) -> None:
+    def _learn(self, tried: CallAttempt) -> None:
         """Remember whether the gateway has refused the timestamp: then it binds nobody."""
         if not tried.stamp or not tried.sent:
             return
@@ -271,7 +219,7 @@ class Call(Generic[_T]):
         else:
             allocator.refused(tried.stamp)
 
-    async def _decide(self, tried: _Try, error: TheKeysError, budget: Budget) -> Step:
+    async def _decide(self, tried: CallAttempt, error: TheKeysError, budget: Budget) -> Step:
         lead = (math.inf if tried.stamp.beyond else tried.stamp.lead) if tried.stamp else 0.0
         step = next_step(
             self._endpoint,
@@ -296,7 +244,7 @@ class Call(Generic[_T]):
         what = f"{self._endpoint.name}: a timestamp that led the clock was refused, and no time was left to ask again"
         return RequestTimeoutError(what, code=error.code, cause=error.cause)
 
-    async def _set_clock(self, tried: _Try, budget: Budget) -> Step:
+    async def _set_clock(self, tried: CallAttempt, budget: Budget) -> Step:
         """Synchronise the gateway because its clock is not set, once for all who meet that, inside this turn."""
         shared = self._shared
         if not self._recover_clock or anyio.current_time() - shared.clock_set_at < _CLOCK_STAYS_SET:
@@ -306,7 +254,7 @@ class Call(Generic[_T]):
         now = anyio.current_time()
         allowed = budget.for_recovery(self._endpoint, now)
         request = Request(SYNCHRONIZE)
-        synchronization = _Try(
+        synchronization = CallAttempt(
             shared=shared, waiter=tried.waiter, request=request, budget=allowed, began=now, send_by=allowed.send_by
         )
         try:
@@ -321,7 +269,7 @@ class Call(Generic[_T]):
         shared.clock_set_at = anyio.current_time()
         return Step.ONCE_MORE
 
-    async def _exchange(self, tried: _Try, parse_reply: ParseReply[object]) -> None:
+    async def _exchange(self, tried: CallAttempt, parse_reply: ParseReply[object]) -> None:
         """Send a request and understand the answer, all that can be known of it going into `tried`.
 
         Raises:
@@ -338,54 +286,15 @@ class Call(Generic[_T]):
                     tried.reply = attrs.evolve(tried.reply, signed=Signed(tried.request.code, tried.stamp.value))
                 tried.value = parse_reply(endpoint, tried.reply)
         except ExchangeError as error:
-            tried.error = _failure(endpoint, error)
+            tried.error = failure(endpoint, error)
         except TheKeysError as error:
             tried.error = error
         except BaseException:
-            self._warn_if_command_was_sent(tried)
+            tried.warn_if_command_was_sent()
             raise
         if scope.cancelled_caught:
             tried.hung = True
-            tried.error = _given_up(endpoint, budget, sent=tried.sent)
+            tried.error = given_up(endpoint, budget, sent=tried.sent)
         if isinstance(tried.error, GatewayBusyError):
-            tried.error.phase = self._shared.phase
+            tried.error.phase = self._shared.phase_text
         _log.debug("%s %s: %s", self._shared.key, endpoint.name, tried.error or "answered")
-
-    def _warn_if_command_was_sent(self, tried: _Try) -> None:
-        endpoint = tried.request.endpoint
-        if tried.sent and endpoint.command:
-            what = "the door may have moved" if endpoint.door else "it may have been carried out"
-            _log.warning("%s %s was cancelled after it had been sent: %s", self._shared.key, endpoint.name, what)
-
-    def _not_sent(self, budget: Budget) -> TheKeysError:
-        """Why a call has spent its time in the queue."""
-        text = f"{self._endpoint.name} was not sent within its time budget of {budget.seconds:g} s"
-        match self._shared.trouble:
-            case GatewayBusyError() as busy:
-                return GatewayBusyError(f"{text}: {busy}", code=busy.code, cause=busy.cause, phase=self._shared.phase)
-            case GatewayUnreachableError() as unreachable:
-                return GatewayUnreachableError(f"{text}: {unreachable}")
-            case _:
-                return RequestTimeoutError(f"{text}: too little of that was left when its turn came")
-
-
-def _failure(endpoint: Endpoint, error: ExchangeError) -> TheKeysError:
-    """What an exchange without a usable answer means to the caller."""
-    if isinstance(error, UnusableAnswerError):
-        return unusable(endpoint, str(error))
-    if isinstance(error, NoAnswerError) and endpoint.command:
-        return OutcomeUnknownError(f"{endpoint.name} was sent, and may have been carried out: {error}")
-    return GatewayUnreachableError(f"{endpoint.name}: {error}")
-
-
-def _given_up(endpoint: Endpoint, budget: Budget, *, sent: bool) -> TheKeysError:
-    """What it means that an attempt has used up its time."""
-    if not sent:
-        return GatewayUnreachableError(f"{endpoint.name} was not sent: no connection to the gateway in time")
-    if endpoint.command:
-        return OutcomeUnknownError(
-            f"{endpoint.name} was sent, and may have been carried out: no answer within {budget.seconds:g} s"
-        )
-    if budget.left <= 0:
-        return RequestTimeoutError(f"{endpoint.name}: no answer within {budget.seconds:g} s")
-    return GatewayUnreachableError(f"{endpoint.name}: the gateway took the request and did not answer")

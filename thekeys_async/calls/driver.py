@@ -13,8 +13,15 @@ from thekeys_async.calls.observing import CallObserver, Observer
 from thekeys_async.calls.open_calls import OpenCalls
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.errors import GatewayClosedError, GatewayUnreachableError, ProtocolError
-from thekeys_async.protocol.models import CommandResult, LockerReading
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.errors import (
+    GatewayClosedError,
+    GatewayUnreachableError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
+from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.transport.wire import Wire
@@ -24,6 +31,7 @@ from thekeys_async.turns.shared import Scan, SharedGateway, SharedSettings
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _LOCKERS = Request(endpoints.LOCKERS)
+_STATUS, _ROOT_STATUS = Request(endpoints.STATUS), Request(endpoints.ROOT_STATUS)
 
 
 class Caller(Protocol):
@@ -158,6 +166,22 @@ class Driver:
         shared.scan = Scan(answer.at, scanned.readings)
         return scanned.readings
 
+    async def status(self, timeout: float | None, *, wait_if_busy: bool = True) -> GatewayStatus:
+        """Ask for the gateway's status, on old firmware at the old place, and remember it for all objects of it."""
+        shared = self.shared()
+        first = await self.ask(_STATUS, _status_if_known, timeout, coalesce=True, wait_if_busy=wait_if_busy)
+        status = first.value
+        if status is None:
+            left = None if timeout is None else timeout - first.duration
+            if left is not None and left <= 0:
+                raise RequestTimeoutError(f"status: no answer within {timeout:g} s")
+            second = await self.ask(
+                _ROOT_STATUS, replies.gateway_status, left, coalesce=True, wait_if_busy=wait_if_busy
+            )
+            status = second.value
+        shared.note_status(status)
+        return status
+
     def _call(self, shared: SharedGateway, request: Request, parse_reply: ParseReply[_T]) -> Call[_T]:
         observer = self.observer and CallObserver(self.observer, self.name, request.endpoint.name, request.identifier)
         return Call(
@@ -169,6 +193,15 @@ class Driver:
             recover_clock=self._recover_clock,
             observer=observer,
         )
+
+
+def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
+    try:
+        return replies.gateway_status(endpoint, reply)
+    except ProtocolError:
+        if replies.has_no_such_request(reply):
+            return None
+        raise
 
 
 def result_of(answer: Answer[None]) -> CommandResult:

@@ -158,8 +158,8 @@ class PollEnded:
     at: datetime
 
 
-Event: TypeAlias = Waited | RequestSent | RequestEnded | CallEnded | PollEnded
-Observer: TypeAlias = Callable[[Event], None]
+GatewayEvent: TypeAlias = Waited | RequestSent | RequestEnded | CallEnded | PollEnded
+Observer: TypeAlias = Callable[[GatewayEvent], None]
 """Called with each event, in the event loop that makes the calls."""
 
 _OUTCOMES: tuple[tuple[type[TheKeysError], Outcome], ...] = (
@@ -187,7 +187,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def tell(observer: Observer, event: Event) -> None:
+def tell(observer: Observer, event: GatewayEvent) -> None:
     """Tell an observer; a door does not depend on what it makes of that."""
     try:
         observer(event)
@@ -227,7 +227,7 @@ class CallObserver:
         """Tell what came of the call."""
         self._tell(CallEnded, attempts=attempts, seconds=seconds, **_what_came(error))
 
-    def _tell(self, kind: Callable[..., Event], **what: object) -> None:
+    def _tell(self, kind: Callable[..., GatewayEvent], **what: object) -> None:
         event = kind(gateway=self.gateway, action=self.action, identifier=self.identifier, at=now(), **what)
         tell(self.observer, event)
 

@@ -1,16 +1,21 @@
 """Asking many gateways: what came of it, how many at once, and for how long."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
 
 from thekeys_async.calls.budgets import Default, checked
+from thekeys_async.gateway import AsyncGateway
 from thekeys_async.protocol.errors import RequestTimeoutError
 from thekeys_async.protocol.plain import plain
 
 _T = TypeVar("_T")
+
+AT_ONCE = 100
+"""So many gateways are asked at once where nobody says otherwise. More in one burst costs more for each: what waits for
+an answer is looked through again and again by Python's garbage collector."""
 
 
 @attrs.frozen
@@ -28,6 +33,31 @@ class FleetResult(Generic[_T]):
     def as_dict(self) -> dict[str, Any]:
         """Make a dictionary that `json.dumps` takes: both attributes, as far as what was answered can be written."""
         return {"values": plain(self.values), "errors": plain(self.errors)}
+
+
+async def ask_all(
+    gateways: Mapping[str, AsyncGateway], function: Callable[[AsyncGateway], Awaitable[_T]], at_once: int
+) -> FleetResult[_T]:
+    """Run an async function on every gateway, so many at once."""
+    values: dict[str, _T] = {}
+    errors: dict[str, Exception] = {}
+    left = iter(gateways.items())
+
+    async def work() -> None:
+        for name, gateway in left:  # each takes the next one that nobody has taken
+            try:
+                values[name] = await function(gateway)
+            except Exception as error:  # noqa: BLE001 - handed to the caller, by name
+                errors[name] = error
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(min(at_once, len(gateways))):
+            tasks.start_soon(work)
+    return FleetResult(_in_order(values, gateways), _in_order(errors, gateways))
+
+
+def _in_order(results: Mapping[str, _T], names: Iterable[str]) -> dict[str, _T]:
+    return {name: results[name] for name in names if name in results}
 
 
 def checked_count(count: int | None) -> int | None:

@@ -7,12 +7,11 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import anyio
-
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
+from thekeys_async.calls.observing import Observer
 from thekeys_async.config.file import load_config
 from thekeys_async.coordination.base import Coordinator
-from thekeys_async.fleets.asking import FleetResult, checked_count, countdown
+from thekeys_async.fleets.asking import AT_ONCE, FleetResult, ask_all, checked_count, countdown
 from thekeys_async.fleets.failover import Route
 from thekeys_async.fleets.watching import FleetSubscription
 from thekeys_async.gateway import AsyncGateway, driver_of
@@ -38,7 +37,8 @@ class Fleet(Mapping[str, AsyncGateway]):
         timeout: The time budget in seconds of a call to a gateway made from a host, and to a locker of the fleet,
             where the call gives none.
         coordinator: Shares turns and timestamps with other processes or machines, for gateways made from hosts.
-        max_concurrency: How many gateways are asked at once by `lockers`, `status` and `each`; all if not given.
+        max_concurrency: How many gateways are asked at once by `lockers`, `status` and `each`; 100 if not given.
+        observer: Called with a plain value at each wait, request, call and poll of all gateways without their own.
 
     Raises:
         ValueError: An argument makes no sense.
@@ -51,10 +51,12 @@ class Fleet(Mapping[str, AsyncGateway]):
         timeout: float | None = 30.0,
         coordinator: Coordinator | None = None,
         max_concurrency: int | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self._timeout = checked(timeout)
         self._coordinator = coordinator
-        self._max_concurrency = checked_count(max_concurrency)
+        self._max_concurrency = checked_count(max_concurrency) or AT_ONCE
         self._gateways: dict[str, AsyncGateway] = {}
         self._watching: set[FleetSubscription] = set()
         self._open = False
@@ -76,6 +78,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
         coordinator: Coordinator | None = None,
         max_concurrency: int | None = None,
+        observer: Observer | None = None,
     ) -> "AwaitableContext[Self]":
         """Make a fleet of an account: ``async with Fleet.from_cloud(cloud, share_name="home") as fleet: ...``.
 
@@ -95,6 +98,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             timestamps: How timestamps relate to the clock.
             coordinator: Shares turns and timestamps with other processes or machines.
             max_concurrency: How many gateways are asked at once.
+            observer: As for `Fleet`.
 
         Raises:
             CloudError: The cloud could not be asked, or a share could not be created; this may be repeated.
@@ -106,7 +110,13 @@ class Fleet(Mapping[str, AsyncGateway]):
             gateways = await gateways_of(
                 cloud, share_name=share_name, seen_within=seen_within, allow_public=allow_public, **settings
             )
-            return cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
+            return cls(
+                gateways,
+                timeout=timeout,
+                coordinator=coordinator,
+                max_concurrency=max_concurrency,
+                observer=observer,
+            )
 
         return AwaitableContext(fetch)
 
@@ -119,6 +129,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         pacing: Pacing = Pacing(),  # noqa: B008 - frozen
         timestamps: Timestamps = Timestamps(),  # noqa: B008 - frozen
         max_concurrency: int | None = None,
+        observer: Observer | None = None,
     ) -> Self:
         """Make a fleet of the command's configuration file: ``async with Fleet.from_config() as fleet: ...``.
 
@@ -131,6 +142,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             pacing: How long each gateway rests after each reply.
             timestamps: How timestamps relate to the clock.
             max_concurrency: How many gateways are asked at once.
+            observer: As for `Fleet`.
 
         Raises:
             ConfigurationError: There is no file, it makes no sense, or others could read or change it.
@@ -149,7 +161,13 @@ class Fleet(Mapping[str, AsyncGateway]):
             )
             for name, gateway in config.gateways.items()
         }
-        fleet = cls(gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency)
+        fleet = cls(
+            gateways,
+            timeout=timeout,
+            coordinator=coordinator,
+            max_concurrency=max_concurrency,
+            observer=observer,
+        )
         fleet._names = {name: locker.identifier for name, locker in config.lockers.items()}
         fleet._own_coordinator = coordinator
         return fleet
@@ -244,22 +262,8 @@ class Fleet(Mapping[str, AsyncGateway]):
             function: Called with each `AsyncGateway`.
             max_concurrency: How many at once; as many as the fleet was given if not given here.
         """
-        values: dict[str, _T] = {}
-        errors: dict[str, Exception] = {}
-        gateways = dict(self)
-        places = anyio.Semaphore(checked_count(max_concurrency) or self._max_concurrency or len(gateways))
-
-        async def run(name: str, gateway: AsyncGateway) -> None:
-            async with places:
-                try:
-                    values[name] = await function(gateway)
-                except Exception as error:  # noqa: BLE001 - handed to the caller, by name
-                    errors[name] = error
-
-        async with anyio.create_task_group() as tasks:
-            for name, gateway in gateways.items():
-                tasks.start_soon(run, name, gateway)
-        return FleetResult(_in_order(values, gateways), _in_order(errors, gateways))
+        at_once = checked_count(max_concurrency) or self._max_concurrency
+        return await ask_all(dict(self), function, at_once)
 
     async def lockers(
         self, *, timeout: float | Default | None = DEFAULT, max_concurrency: int | None = None
@@ -314,6 +318,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         follow_doors: bool = False,
         door_interval: float = 300.0,
         lost_after: int = 3,
+        status_interval: float | None = None,
     ) -> Watcher:
         """Follow all lockers of all gateways in one iterator; arguments as for `AsyncGateway.watch`.
 
@@ -330,6 +335,7 @@ class Fleet(Mapping[str, AsyncGateway]):
             follow_doors=follow_doors,
             door_interval=door_interval,
             lost_after=lost_after,
+            status_interval=status_interval,
         )
         return Watcher(lambda: FleetSubscription(self, options, self._watching))
 
@@ -340,10 +346,8 @@ class Fleet(Mapping[str, AsyncGateway]):
 
     def _named(self, name: str, gateway: AsyncGateway | str) -> AsyncGateway:
         if isinstance(gateway, str):
-            return AsyncGateway(gateway, name=name, timeout=self._timeout, coordinator=self._coordinator)
+            gateway = AsyncGateway(gateway, timeout=self._timeout, coordinator=self._coordinator)
         gateway.name = name
+        driver = driver_of(gateway)
+        driver.observer = driver.observer or self._observer
         return gateway
-
-
-def _in_order(results: Mapping[str, _T], names: Iterable[str]) -> dict[str, _T]:
-    return {name: results[name] for name in names if name in results}

@@ -42,15 +42,17 @@ class Request:
         endpoint: What is asked.
         identifier: The locker it is about, if it is about one.
         code: The locker's share code, if it is to be signed.
+        enable: Whether something is to be switched on or off, if it is a switch.
     """
 
     endpoint: Endpoint
     identifier: int | None = None
     code: ShareCode | None = None
+    enable: bool | None = None
 
     def sign(self, timestamp: int | None) -> SignedRequest:
         """Write the request down, signed with a timestamp where one is needed."""
-        if self.identifier is None and self.code is None:
+        if self.identifier is None and self.code is None and self.enable is None:
             return _without_fields(self.endpoint.method, self.endpoint.path)
         fields: dict[str, str] = {}
         if self.identifier is not None:
@@ -58,6 +60,8 @@ class Request:
         if self.code is not None and timestamp is not None:
             fields["ts"] = str(timestamp)
             fields["hash"] = self.code.sign(timestamp)
+        if self.enable is not None:
+            fields["enable"] = str(int(self.enable))
         return SignedRequest(self.endpoint.method, self.endpoint.path, urlencode(fields).encode("ascii"))
 
 

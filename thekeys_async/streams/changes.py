@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import attrs
-from attrs.validators import and_, ge, gt, instance_of, lt
+from attrs.validators import and_, ge, gt, instance_of, lt, optional
 
 from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading, LockerStatus, check_identifier
@@ -32,6 +32,7 @@ class WatchOptions:
     follow_doors: bool = False
     door_interval: float = attrs.field(default=300.0, validator=_seconds)
     lost_after: int = attrs.field(default=3, validator=[instance_of(int), ge(1)])
+    status_interval: float | None = attrs.field(default=None, validator=optional(_seconds))
 
     def includes(self, identifier: int) -> bool:
         """Whether it wants to hear of a locker."""

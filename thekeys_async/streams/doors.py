@@ -124,6 +124,16 @@ class Doors:
         if self._due:
             self._wakeup.set()
 
+    def read_now(self, identifier: int, reading: LockerReading | None) -> None:
+        """Have a door read at once, or as soon as its gateway sees it, however fresh what is known of it."""
+        for follower in self._followers:
+            if code := follower.code(identifier):
+                followed = self._followed.setdefault((identifier, code), Followed())
+                followed.again_at = -math.inf
+                if reading is not None:
+                    self._due[identifier, code] = attrs.evolve(reading)  # another one than that of a read under way
+                    self._wakeup.set()
+
     def _forget_unseen(self, readings: Mapping[int, LockerReading]) -> None:
         """Forget doors that the gateway no longer sees, once there are more of them than it can have."""
         if len(self._followed) > MOST_LOCKERS:
@@ -150,15 +160,16 @@ class Doors:
                 while not self._due:
                     self._wakeup = anyio.Event()
                     await self._wakeup.wait()
-                key = next(iter(self._due))
-                await self._read(gateway, key)
-                self._due.pop(key, None)
+                key, reading = next(iter(self._due.items()))
+                await self._read(gateway, key, reading)
+                if self._due.get(key) is reading:  # else it was asked for once more while it was read
+                    del self._due[key]
 
-    async def _read(self, gateway: Driver, key: _Key) -> None:
+    async def _read(self, gateway: Driver, key: _Key, reading: LockerReading) -> None:
         identifier, code = key
         if not (followers := self._following(key)):
             return
-        followed, reading, commands = self._followed[key], self._due[key], self._shared.commands.get(identifier, 0)
+        followed, commands = self._followed[key], self._shared.commands.get(identifier, 0)
         pause = min(follower.door_interval for follower in followers)
         request = Request(endpoints.LOCKER_STATUS, identifier, code)
         try:

@@ -15,6 +15,7 @@ import anyio
 import attrs
 
 from thekeys_async.calls.driver import Driver
+from thekeys_async.calls.observing import PollEnded, outcome_of, tell
 from thekeys_async.protocol.errors import (
     CoordinationError,
     GatewayBusyError,
@@ -31,6 +32,7 @@ _log = logging.getLogger("thekeys_async.streams")
 
 _BUDGET = 60.0
 _LONGEST_PAUSE = 60.0
+_STATUS_WHILE_BUSY = 60.0
 _MOST_DOUBLINGS = 16
 
 
@@ -50,8 +52,17 @@ class Listener(Follower, Protocol):
         """Take what others know of a door."""
         ...
 
-    def reachable(self, error: TheKeysError | None, at: datetime) -> None:
-        """Take the news that the gateway is lost, or without an error that it is back."""
+    @property
+    def status_interval(self) -> float | None:
+        """Seconds between requests for the gateway's own status; None to ask only when it is busy."""
+        ...
+
+    def lost(self, error: TheKeysError, at: datetime) -> None:
+        """Take the news that the gateway can't be reached or asked."""
+        ...
+
+    def answered(self, at: datetime) -> None:
+        """Take that the gateway answers; what it says of itself is known to all objects of it."""
         ...
 
 
@@ -95,10 +106,12 @@ class Poller:
         self._doors: Doors | None = None
         self._rhythm = Rhythm(anyio.current_time(), delay)
         self._asked = False
-        self._readings: dict[int, LockerReading] = {}
+        self._readings: dict[int, LockerReading] | None = None
         self._listed_at = datetime.now(UTC)
         self._error: TheKeysError | None = None
         self._lost_at = datetime.now(UTC)
+        self._answered_at: datetime | None = None
+        self._status_asked_at = -math.inf
         self._interval = _LONGEST_PAUSE
         self._poll_lock = anyio.Lock(fast_acquire=True)
 
@@ -154,26 +167,37 @@ class Poller:
         if self._doors:
             for identifier, door in self._doors.known(listener).items():
                 listener.door_known(identifier, door)
-        if self._readings:
+        if self._readings is not None:
             listener.listed(self._readings, self._listed_at)
         if self._error:
-            listener.reachable(self._error, self._lost_at)
+            listener.lost(self._error, self._lost_at)
+        elif self._answered_at:
+            listener.answered(self._answered_at)
 
     async def _poll(self, gateway: Driver) -> None:
         due = self.due
+        failure: TheKeysError | None = None
         try:
             readings = await gateway.scan(_BUDGET, wait_if_busy=False)
-        except GatewayBusyError:
-            self._answered(gateway)
         except GatewayClosedError:
             raise  # the watcher's own mistake, and no news of the gateway
         except RequestTimeoutError as waited:
+            failure = waited
             _log.debug("%s: no poll, as our own side had too much to ask: %s", gateway.name, waited)
         except TheKeysError as error:
-            self._lost(gateway, error.with_traceback(None))
+            failure = error.with_traceback(None)
+            if not isinstance(error, GatewayBusyError):
+                self._lost(gateway, failure)
         else:
-            self._answered(gateway)
+            self._back(gateway)
             self._listed({reading.identifier: reading for reading in readings})
+        if gateway.observer:
+            poll = PollEnded(gateway=gateway.name, outcome=outcome_of(failure), error=failure, at=datetime.now(UTC))
+            tell(gateway.observer, poll)
+        if failure is None or isinstance(failure, GatewayBusyError):
+            self._back(gateway)
+            await self._ask_for_status(gateway, busy=failure is not None)
+            self._answered()
         self._asked = True
         now = anyio.current_time()
         if self._error:
@@ -188,12 +212,37 @@ class Poller:
         if self._doors:
             self._doors.listed(readings)
 
-    def _answered(self, gateway: Driver) -> None:
+    async def _ask_for_status(self, gateway: Driver, *, busy: bool) -> None:
+        """Ask the gateway what it is doing, if that is due; what comes of it is remembered for all objects of it."""
+        asked_for = [seconds for listener in self._listeners if (seconds := listener.status_interval)]
+        if busy or self._hangs_perhaps():
+            asked_for.append(_STATUS_WHILE_BUSY)
+        now = anyio.current_time()
+        if not asked_for or now - self._status_asked_at < min(asked_for):
+            return
+        self._status_asked_at = now
+        try:
+            await gateway.status(_BUDGET, wait_if_busy=False)
+        except GatewayClosedError:
+            raise
+        except TheKeysError as error:
+            _log.debug("%s: its status is not known: %s", gateway.name, error)
+
+    def _hangs_perhaps(self) -> bool:
+        """Whether it was last heard to synchronise: somebody waits to hear that this is over."""
+        return self._shared.phase is not None and self._shared.phase.synchronizing
+
+    def _back(self, gateway: Driver) -> None:
+        """Tell that a gateway that was lost answers again, before its lockers are told."""
         if self._error:
             _log.info("%s: the gateway answers again", gateway.name)
             self._error = None
-            for listener in self._listeners:
-                listener.reachable(None, datetime.now(UTC))
+            self._answered()
+
+    def _answered(self) -> None:
+        self._answered_at = datetime.now(UTC)
+        for listener in self._listeners:
+            listener.answered(self._answered_at)
 
     def _lost(self, gateway: Driver, error: TheKeysError) -> None:
         if not self._error:
@@ -204,4 +253,16 @@ class Poller:
             if self._doors:
                 self._doors.lost()
             for listener in self._listeners:
-                listener.reachable(error, self._lost_at)
+                listener.lost(error, self._lost_at)
+
+    def read_now(self, identifier: int) -> None:
+        """Have a door read at once for those who follow it."""
+        if self._doors:
+            self._doors.read_now(identifier, (self._readings or {}).get(identifier))
+
+
+def read_now(shared: SharedGateway, identifier: int) -> None:
+    """Have a door read at once for all who follow it through a gateway in this event loop."""
+    for poller in shared.pollers.values():
+        if isinstance(poller, Poller):
+            poller.read_now(identifier)

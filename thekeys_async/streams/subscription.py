@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import anyio
 
 from thekeys_async.calls.driver import Driver
-from thekeys_async.protocol.errors import CoordinationError, TheKeysError
+from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.streams.buffer import UpdateBuffer
 from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions
+from thekeys_async.streams.gateways import GatewayTracker
 from thekeys_async.streams.poller import Poller
 from thekeys_async.streams.scheduler import PollScheduler
-from thekeys_async.streams.updates import GatewayUpdate
 
 if TYPE_CHECKING:
     from thekeys_async.turns.shared import SharedGateway
@@ -39,7 +39,9 @@ class Subscription:
         self._options = options
         self._delay = delay
         self._tracker = ChangeTracker(self._name, options)
+        self._gateway = GatewayTracker(self._name)
         self._warned = False
+        self._sees_none = False
         self._buffer: UpdateBuffer  # given by `begin`
         self._scheduler: PollScheduler  # too
         self._scopes = set[anyio.CancelScope]()
@@ -50,6 +52,11 @@ class Subscription:
     def interval(self) -> float:
         """See `thekeys_async.streams.poller.Listener`."""
         return self._options.interval
+
+    @property
+    def status_interval(self) -> float | None:
+        """See `thekeys_async.streams.poller.Listener`."""
+        return self._options.status_interval
 
     @property
     def door_interval(self) -> float:
@@ -95,6 +102,7 @@ class Subscription:
     def listed(self, readings: Mapping[int, LockerReading], at: datetime) -> None:
         """See `thekeys_async.streams.poller.Listener`."""
         self._warn_of_skipped(readings)
+        self._sees_none = not readings
         for update in self._tracker.listed(readings, at):
             self._buffer.put(update, passing=self._options.lockers is None)
 
@@ -107,12 +115,19 @@ class Subscription:
         """See `thekeys_async.streams.poller.Listener`."""
         self._tracker.remember(identifier, door)
 
-    def reachable(self, error: TheKeysError | None, at: datetime) -> None:
+    def lost(self, error: TheKeysError, at: datetime) -> None:
         """See `thekeys_async.streams.poller.Listener`."""
-        phase = self._shared.phase if self._shared else None
-        # What is shared with other processes can't be used: that says nothing against the gateway.
-        reachable = error is None or isinstance(error, CoordinationError)
-        self._buffer.put(GatewayUpdate(gateway=self._name, reachable=reachable, error=error, phase=phase, at=at))
+        if self._shared:
+            self._buffer.put(self._gateway.lost(error, self._shared.phase, self._shared.version, at))
+
+    def answered(self, at: datetime) -> None:
+        """See `thekeys_async.streams.poller.Listener`."""
+        if not self._shared:
+            return
+        # Where there are lockers to tell of, that is how a watcher hears first that the gateway answers.
+        is_news = self._options.status_interval is not None or (self._sees_none and self._options.lockers is None)
+        if update := self._gateway.answered(self._shared.phase, self._shared.version, at, first_is_news=is_news):
+            self._buffer.put(update)
 
     async def _do(self, task: Callable[[Driver], Awaitable[None]]) -> None:
         """Do something until that is done, or this watcher leaves."""

@@ -73,22 +73,33 @@ class LockerUpdate(Plain):
 
 @attrs.frozen(kw_only=True)
 class GatewayUpdate(Plain):
-    """A gateway was lost, or is back; or it can't be asked for want of what is shared with other processes.
+    """News of a gateway: it was lost, or is back; it answers, and has no locker to tell of; or it says something new.
+
+    Of what it says of itself this is news: it synchronises or does so no longer, it has synchronised for ten minutes,
+    which in the field means that it hangs (observed), its firmware has changed.
 
     Attributes:
         gateway: Its name.
         reachable: Whether it answers, as far as that is known.
         error: Why not; a `CoordinationError` says nothing against the gateway, and leaves it reachable.
         phase: What it last said that it was doing, if anybody has asked.
+        phase_since: When it was first heard to do so, with a time zone; all of a synchronisation is one phase.
+        version: Its firmware, if anybody has asked.
         at: When that was found, with a time zone.
     """
 
-    _readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {"error": TheKeysError.from_dict, "at": moment}
+    _readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "error": TheKeysError.from_dict,
+        "phase_since": moment,
+        "at": moment,
+    }
 
     gateway: str
     reachable: bool
     error: TheKeysError | None = None
     phase: str | None = None
+    phase_since: datetime | None = None
+    version: int | None = None
     at: datetime
 
 

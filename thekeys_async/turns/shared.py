@@ -7,6 +7,7 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
+from datetime import UTC, datetime
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +17,7 @@ from thekeys_async.coordination.base import Coordinator
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import TheKeysError
-from thekeys_async.protocol.models import LockerReading
+from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.transport.wire import SocketWire, Wire
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.queue import Pacing, Turns
@@ -49,6 +50,21 @@ class Scan:
     readings: tuple[LockerReading, ...] | None
 
 
+@attrs.frozen
+class Phase:
+    """What a gateway says that it is doing.
+
+    Attributes:
+        text: In its own words.
+        synchronizing: Whether it synchronises itself or a locker.
+        since: When it was first heard to say so; all of a synchronisation is one phase.
+    """
+
+    text: str
+    synchronizing: bool
+    since: datetime
+
+
 @attrs.define(eq=False)
 class SharedGateway:
     """One gateway in one event loop, as all objects for it share it.
@@ -62,7 +78,8 @@ class SharedGateway:
         coordinated: Its turn among several processes, if they share it.
         users: How many objects and calls use it now.
         clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
-        phase: What the gateway last said that it was doing.
+        phase: What the gateway last said that it was doing, and since when it says so.
+        version: Its firmware, as it last said.
         trouble: Why it could not be asked just now, until it answers again.
         scan: Which lockers it last saw.
         warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
@@ -79,7 +96,8 @@ class SharedGateway:
     coordinated: CoordinatedTurn | None = None
     users: int = 0
     clock_set_at: float = -math.inf
-    phase: str | None = None
+    phase: Phase | None = None
+    version: int | None = None
     trouble: TheKeysError | None = None
     scan: Scan | None = None
     warned_of_odd_devices: bool = False
@@ -125,6 +143,21 @@ class SharedGateway:
         if self.coordinated:
             return self.coordinated.stamp(signed=signed)
         return self.allocator.take() if signed else None
+
+    def note_status(self, status: GatewayStatus) -> None:
+        """Remember what the gateway says of itself."""
+        before, goes_on = self.phase, False
+        if before:
+            both = before.synchronizing and status.synchronizing
+            goes_on = both or before.text == status.phase
+        since = before.since if before and goes_on else datetime.now(UTC)
+        self.phase = Phase(status.phase, status.synchronizing, since)
+        self.version = status.version
+
+    @property
+    def phase_text(self) -> str | None:
+        """What the gateway last said that it was doing, in its own words."""
+        return self.phase.text if self.phase else None
 
     def count_command(self, identifier: int | None) -> None:
         """Remember that a command has been sent; None if it was for the gateway itself."""

@@ -1,0 +1,149 @@
+"""What an observer is told of waits, requests, calls and polls, over real sockets."""
+
+import logging
+
+import anyio
+import pytest
+
+from thekeys_async import (
+    AsyncGateway,
+    CallEnded,
+    Fleet,
+    GatewayBusyError,
+    GatewayEvent,
+    InvalidHmacError,
+    Outcome,
+    OutcomeUnknownError,
+    Pacing,
+    PollEnded,
+    RequestEnded,
+    RequestSent,
+    RequestTimeoutError,
+    Waited,
+)
+from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
+
+pytestmark = pytest.mark.anyio
+
+_CODE = "Zmo1sps2OVyCFtl1"
+
+
+def _simulated(**options: object) -> SimulatedGateway:
+    return SimulatedGateway([SimulatedLocker(1, share_code=_CODE, wander=0)], light=0, bluetooth=0, **options)
+
+
+def _gateway(sim: SimulatedGateway, seen: list[GatewayEvent]) -> AsyncGateway:
+    return AsyncGateway(
+        sim.address, name="hall", share_codes={1: _CODE}, pacing=Pacing(0, 0), timeout=5, observer=seen.append
+    )
+
+
+async def test_a_command_is_told_from_its_wait_to_its_end() -> None:
+    seen: list[GatewayEvent] = []
+    async with _simulated() as sim, _gateway(sim, seen) as gateway:
+        result = await gateway.locker(1).open()
+    waited, sent, ended, over = seen
+    assert isinstance(waited, Waited)
+    assert isinstance(sent, RequestSent)
+    assert isinstance(ended, RequestEnded)
+    assert isinstance(over, CallEnded)
+    assert {(event.gateway, event.action, event.identifier) for event in (waited, sent, ended, over)} == {
+        ("hall", "open", 1)
+    }
+    assert (waited.attempt, sent.attempt, ended.attempt, over.attempts) == (1, 1, 1, 1)
+    assert sent.timestamp == result.timestamp
+    assert (ended.outcome, ended.sent, ended.retried, ended.error) == (Outcome.DONE, True, False, None)
+    assert over.outcome is Outcome.DONE
+    assert waited.at <= sent.at <= ended.at <= over.at
+    assert 0 <= waited.seconds <= over.seconds
+    assert ended.seconds <= over.seconds
+
+
+async def test_a_busy_answer_and_the_retry_that_follows_are_told() -> None:
+    seen: list[GatewayEvent] = []
+    async with _simulated() as sim, _gateway(sim, seen) as gateway:
+        sim.fail(Fault.BUSY)
+        await gateway.locker(1).open()
+    ended = [event for event in seen if isinstance(event, RequestEnded)]
+    assert [(event.attempt, event.outcome, event.retried) for event in ended] == [
+        (1, Outcome.BUSY, True),
+        (2, Outcome.DONE, False),
+    ]
+    assert isinstance(ended[0].error, GatewayBusyError)
+    second = [event for event in seen if isinstance(event, Waited)][1]
+    assert second.attempt == 2
+    assert second.seconds > 0.1  # the backoff
+
+
+async def test_failures_are_told_as_what_they_mean() -> None:
+    seen: list[GatewayEvent] = []
+    async with _simulated() as sim, _gateway(sim, seen) as gateway:
+        sim.fail(Fault.HANG_AFTER)
+        with pytest.raises(OutcomeUnknownError):
+            await gateway.locker(1).open(timeout=0.5)
+        with pytest.raises(InvalidHmacError):
+            await gateway.locker(1, share_code="a wrong one").status()
+        sim.fail(Fault.HANG)
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=0.3)
+        sim.fail(Fault.HANG)
+        with anyio.move_on_after(1.5):
+            await gateway.locker(1).open()
+    over = [event for event in seen if isinstance(event, CallEnded)]
+    assert [event.outcome for event in over] == [
+        Outcome.UNKNOWN,
+        Outcome.REFUSED,
+        Outcome.TIMED_OUT,
+        Outcome.CANCELLED,
+    ]
+    hung, last = [event for event in seen if isinstance(event, RequestEnded)][-2:]
+    assert (hung.outcome, hung.retried) == (Outcome.TIMED_OUT, False)
+    assert (last.outcome, last.sent, last.retried) == (Outcome.CANCELLED, True, False)
+
+
+async def test_what_waits_in_vain_is_no_request() -> None:
+    seen: list[GatewayEvent] = []
+    async with _simulated() as sim, _gateway(sim, seen) as gateway:
+        sim.fail(Fault.HANG)
+        async with anyio.create_task_group() as tasks:
+
+            async def hang() -> None:
+                with pytest.raises(RequestTimeoutError):
+                    await gateway.locker(1).status(timeout=0.6)
+
+            tasks.start_soon(hang)
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(RequestTimeoutError):
+                await gateway.lockers(timeout=0.2)
+    (vain,) = [event for event in seen if event.action == "lockers"]
+    assert isinstance(vain, CallEnded)
+    assert (vain.outcome, vain.attempts) == (Outcome.TIMED_OUT, 0)
+
+
+async def test_polls_are_told_and_a_fleet_observes_all_that_have_no_observer_of_their_own() -> None:
+    seen: list[GatewayEvent] = []
+    own: list[GatewayEvent] = []
+    async with _simulated() as hall, _simulated() as annex:
+        gateways = {"hall": hall.address, "annex": AsyncGateway(annex.address, observer=own.append)}
+        async with Fleet(gateways, observer=seen.append) as fleet, fleet.watch(0.02) as updates:
+            heard = set()
+            with anyio.fail_after(10):
+                while len(heard) < 2:
+                    heard.add((await anext(updates)).gateway)
+            polls = [event for event in seen + own if isinstance(event, PollEnded)]
+            assert {event.outcome for event in polls} == {Outcome.DONE}
+    assert {event.gateway for event in seen} == {"hall"}
+    assert {event.gateway for event in own} == {"annex"}
+
+
+async def test_an_observer_that_fails_moves_no_door_and_stops_none(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(event: GatewayEvent) -> None:
+        raise RuntimeError(type(event).__name__)
+
+    async with _simulated() as sim:
+        gateway = AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0), observer=fail)
+        async with gateway:
+            with caplog.at_level(logging.ERROR, "thekeys_async"):
+                assert (await gateway.locker(1).open()).attempts == 1
+    assert len(caplog.records) == 4
+    assert all("the observer failed" in record.getMessage() for record in caplog.records)
