@@ -23,6 +23,10 @@ _NEW = 24 * 3600
 """Seconds since the file was written, in which a share of `thekeys setup` may not have been synchronised yet."""
 
 
+def _hidden(codes: "Mapping[int, str | Secret]") -> dict[int, Secret]:
+    return {identifier: Secret(code) if isinstance(code, str) else code for identifier, code in codes.items()}
+
+
 @attrs.frozen
 class Watched:
     """A gateway to be watched.
@@ -30,12 +34,16 @@ class Watched:
     Attributes:
         host: Its address.
         name: What the file calls it, or None.
-        codes: The share codes for its lockers, by their numbers.
     """
 
     host: str
     name: str | None = None
-    codes: Mapping[int, str] = attrs.field(factory=dict[int, str], repr=False)
+    _codes: Mapping[int, Secret] = attrs.field(factory=dict[int, str], converter=_hidden)
+
+    @property
+    def codes(self) -> dict[int, str]:
+        """The share codes for its lockers, by their numbers."""
+        return {identifier: code.reveal() for identifier, code in self._codes.items()}
 
 
 def gateway_named(settings: Settings) -> Settings:

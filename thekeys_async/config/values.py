@@ -11,8 +11,8 @@ from thekeys_async.coordination.base import Coordinator
 from thekeys_async.protocol.secrets import Secret
 
 
-def _hidden(text: str | None) -> Secret | None:
-    return Secret.of(text)
+def _hidden(text: "str | Secret | None") -> Secret | None:
+    return text if isinstance(text, Secret) else Secret.of(text)
 
 
 def _revealed(secret: Secret | None) -> str | None:
