@@ -65,9 +65,9 @@ def plot(context: click.Context, /, file: TextIO, picture: Path) -> None:
 def bridge(context: click.Context, /, **how: Any) -> None:
     """Connect locks with MQTT and Home Assistant.
 
-    It runs until Ctrl-C. GATEWAY is a name of the configuration file; all of the file if none is given. The broker is that of --broker, of
-    THEKEYS_MQTT_URL or of the file; its password that of THEKEYS_MQTT_PASSWORD or of the file, never of a flag. It
-    shows metrics and a page at http://127.0.0.1:9473. It needs the extra 'bridge'.
+    It runs until Ctrl-C. GATEWAY is a name of the configuration file; all of the file if none is given. The broker is
+    that of --broker, of THEKEYS_MQTT_URL or of the file; its password that of THEKEYS_MQTT_PASSWORD or of the file,
+    never of a flag. It shows metrics and a page at http://127.0.0.1:9473. It needs the extra 'bridge'.
     """
     if how["check"] and how["purge"]:
         raise click.UsageError("--check and --purge contradict each other.")
