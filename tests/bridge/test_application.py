@@ -273,8 +273,7 @@ async def test_who_reads_offline_on_its_own_topic_says_that_it_is_online(broker,
         await bridge.until(lambda: bridge.listener.said("thekeys/bridge/state")[-2:] == ["offline", "online"])
 
 
-async def test_a_standby_takes_over_and_only_the_leader_connects(broker, listen, tmp_path, monkeypatch):
-    monkeypatch.setattr("thekeys_async.bridge.running.LEASE", 1.0)
+async def test_a_standby_takes_over_and_only_the_leader_connects(broker, listen, tmp_path):
     broker.start()
     listener = await to_thread.run_sync(listen)
     async with simulated() as gateway, FileCoordinator(tmp_path / "state") as coordinator:
