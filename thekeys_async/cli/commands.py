@@ -19,7 +19,8 @@ from thekeys_async.cli.options import (
     simulated_locker,
     target_argument,
 )
-from thekeys_async.cli.stream_commands import plot, watch
+from thekeys_async.cli.stream_commands import bridge, plot, watch
+from thekeys_async.protocol.secrets import Secret
 
 _DELAY = click.FloatRange(0, 3600)
 _SAMPLE_LOCKER = 45961123  # as on the vendor's page
@@ -229,6 +230,7 @@ thekeys.add_command(shares)
 thekeys.add_command(reboot)
 thekeys.add_command(watch)
 thekeys.add_command(plot)
+thekeys.add_command(bridge)
 
 
 @thekeys.command()
@@ -258,7 +260,9 @@ thekeys.add_command(plot)
     help="Replies as seen in the field, with empty bodies, as on the vendor's page, or busy with HTTP status 500.",
 )
 @click.pass_context
-def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], ...], cloud: bool, **how: Any) -> None:
+def simulate(
+    context: click.Context, /, lockers: tuple[tuple[int, Secret | None], ...], cloud: bool, **how: Any
+) -> None:
     """Run a simulated gateway until SIGINT or SIGTERM.
 
     It prints one line, with its address, when it is ready. Then it takes control lines on standard input that make
@@ -267,9 +271,9 @@ def simulate(context: click.Context, /, lockers: tuple[tuple[int, str | None], .
     from thekeys_async.cli.simulate import Simulation, run_simulation  # noqa: PLC0415 - the simulator
 
     settings = Settings.of(context)
-    codes: dict[int, str | None] = {}
+    codes: dict[int, Secret | None] = {}
     for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud else []):
-        codes[identifier] = own_code or settings.code
+        codes[identifier] = own_code or Secret.of(settings.code)
         if codes[identifier] is None and not cloud:
             raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
     if not codes:

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 import click
 
+from thekeys_async.protocol.secrets import Secret
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -25,6 +27,10 @@ DEFAULT_HOST = "thekeys.local"
 """The name gateways have on a LAN (observed, and in the vendor's own clients)."""
 
 
+def _hidden(text: "str | Secret | None") -> Secret | None:
+    return Secret(text) if isinstance(text, str) else text
+
+
 @attrs.frozen
 class Settings:
     """What the flags and the environment say; a flag overrides the environment, which overrides the file.
@@ -35,7 +41,6 @@ class Settings:
         given_hosts: What `--host` says, each time it is given.
         configured_host: What the configuration file says, or None.
         identifier: Which locker, or None.
-        code: The share code, or None.
         debug: Whether to log at DEBUG and show tracebacks.
         timeout: Seconds for the whole action, or None for the library's defaults.
         json: Whether to print JSON, and report errors as JSON.
@@ -50,7 +55,7 @@ class Settings:
     given_hosts: tuple[str, ...] = ()
     configured_host: str | None = None
     identifier: int | None = None
-    code: str | None = attrs.field(default=None, repr=False)
+    _code: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
     debug: bool = False
     timeout: float | None = None
     json: bool = False
@@ -58,6 +63,11 @@ class Settings:
     state_dir: str | None = None
     no_coordination: bool = False
     first_advice: str = ""
+
+    @property
+    def code(self) -> str | None:
+        """The share code, or None."""
+        return None if self._code is None else self._code.reveal()
 
     @property
     def given_host(self) -> str | None:
@@ -89,9 +99,9 @@ class Settings:
     def of(cls, context: click.Context) -> "Settings":
         """Collect what the flags before and after the action have left in the context."""
         given = {
-            field.name: context.meta[_META + field.name]
+            field.alias: context.meta[_META + field.alias]
             for field in attrs.fields(cls)
-            if _META + field.name in context.meta
+            if _META + field.alias in context.meta
         }
         given["typed"] = context.info_name
         given.setdefault("code", os.environ.get("THEKEYS_CODE") or None)
@@ -101,16 +111,19 @@ class Settings:
 def locker_number(text: str) -> int:
     """Read a locker's number. The error does not repeat what was typed: it may have been a share code."""
     if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER):
+        del text  # an error that is shown with its local variables must not show it
         raise click.BadParameter("a locker's identifier is a number, for example 45961123")
     return int(text)
 
 
-def simulated_locker(text: str) -> tuple[int, str | None]:
+def simulated_locker(text: str) -> tuple[int, Secret | None]:
     """Read a locker and, after a colon, its share code."""
-    identifier, colon, code = text.partition(":")
-    if colon and not (code and code.isascii()):
+    identifier, colon, _ = text.partition(":")
+    code = Secret(text.partition(":")[2])
+    del text
+    if colon and not (code.reveal() and code.reveal().isascii()):
         raise click.BadParameter("after the colon belongs a share code: ASCII text that is not empty")
-    return locker_number(identifier), code or None
+    return locker_number(identifier), code if colon else None
 
 
 def network(text: str) -> Network:
@@ -275,6 +288,11 @@ def discover_options(function: _F) -> _F:
         "--host", "given_hosts", multiple=True, metavar="HOST", help="Ask this address, too. Or THEKEYS_HOST."
     )
     return host(account(_COUNTRY(_CLOUD_URL(_DISCOVER_TIMEOUT(output_and_more)))))
+
+
+def bridge_options(function: _F) -> _F:
+    """Give `bridge` the flags that mean something to it."""
+    return _CONFIG(coordination_options(output_options(function)))
 
 
 def simulate_options(function: _F) -> _F:

@@ -22,6 +22,7 @@ from thekeys_async.cli.exits import ExitCode
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
+from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
 from thekeys_async.simulator.control import obey
@@ -48,7 +49,7 @@ class Simulation:
     """
 
     port: int
-    lockers: Mapping[int, str | None] = attrs.field(repr=False)
+    lockers: Mapping[int, Secret | None]
     light: float
     bluetooth: float
     bolt: float
@@ -67,7 +68,10 @@ def run_simulation(settings: Settings, simulation: Simulation) -> None:
 
 
 async def _serve(settings: Settings, simulation: Simulation) -> None:
-    lockers = [SimulatedLocker(identifier, share_code=code) for identifier, code in simulation.lockers.items()]
+    lockers = [
+        SimulatedLocker(identifier, share_code=None if code is None else code.reveal())
+        for identifier, code in simulation.lockers.items()
+    ]
     host = _LOOPBACK if settings.given_host is None else settings.given_host
     gateway = SimulatedGateway(
         lockers,

@@ -23,6 +23,10 @@ _NEW = 24 * 3600
 """Seconds since the file was written, in which a share of `thekeys setup` may not have been synchronised yet."""
 
 
+def _hidden(codes: "Mapping[int, str | Secret]") -> dict[int, Secret]:
+    return {identifier: Secret(code) if isinstance(code, str) else code for identifier, code in codes.items()}
+
+
 @attrs.frozen
 class Watched:
     """A gateway to be watched.
@@ -30,12 +34,16 @@ class Watched:
     Attributes:
         host: Its address.
         name: What the file calls it, or None.
-        codes: The share codes for its lockers, by their numbers.
     """
 
     host: str
     name: str | None = None
-    codes: Mapping[int, str] = attrs.field(factory=dict[int, str], repr=False)
+    _codes: Mapping[int, Secret] = attrs.field(factory=dict[int, str], converter=_hidden)
+
+    @property
+    def codes(self) -> dict[int, str]:
+        """The share codes for its lockers, by their numbers."""
+        return {identifier: code.reveal() for identifier, code in self._codes.items()}
 
 
 def gateway_named(settings: Settings) -> Settings:
@@ -133,6 +141,17 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
     ]
     chosen = tuple(of_file + own) or (Watched(settings.host, codes=_own_code(settings)),)
     return chosen, configuration.names
+
+
+def gateways_of_file(settings: Settings, names: Sequence[str]) -> tuple[Config, list[str]]:
+    """Read the file, and find the gateways of it that are named, however they are capitalised.
+
+    Raises:
+        click.UsageError: The file has none of that name.
+        Failure: The file can't be used.
+    """
+    path, configuration = _configuration(settings)
+    return configuration, [_name(path, "gateway", configuration.gateways, name) for name in names]
 
 
 def configured_state_dir(settings: Settings) -> Path | None:

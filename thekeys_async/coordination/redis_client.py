@@ -4,7 +4,7 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from anyio import TASK_STATUS_IGNORED
@@ -12,6 +12,7 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from coredis import ConnectionPool, Redis
 from coredis.connection import BaseConnection
+from coredis.credentials import AbstractCredentialProvider, UserPass
 from coredis.exceptions import ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
 from coredis.exceptions import ConnectionError as NotConnectedError
 from coredis.retry import NoRetryPolicy
@@ -51,6 +52,7 @@ def connect(url: Secret) -> Redis[str]:
     if pool is None or pool.location is None:
         raise ValueError("the URL of Redis can't be used: redis://user:password@host:port/db, rediss:// or unix://")
     pool.connection_class = _tidy(pool.connection_class)
+    _hide_password(cast("dict[str, Any]", pool.connection_kwargs))
     return Redis(connection_pool=pool, decode_responses=True, retry_policy=NoRetryPolicy())
 
 
@@ -65,6 +67,24 @@ async def evaluate(client: Redis[str], script: str, keys: Sequence[str], argumen
 @functools.cache
 def _digest(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+class _HiddenPassword(AbstractCredentialProvider):
+    """Hands out user and password when a connection is greeted; else they would be attributes of each connection."""
+
+    def __init__(self, username: str | None, password: Secret) -> None:
+        self._username = username
+        self._password = password
+
+    async def get_credentials(self) -> UserPass:
+        """See coredis."""
+        return UserPass(self._username or "default", self._password.reveal())
+
+
+def _hide_password(options: dict[str, Any]) -> None:
+    username, password = options.pop("username", None), Secret(options.pop("password", None) or "")
+    if username or password.reveal():
+        options["credential_provider"] = _HiddenPassword(username, password)
 
 
 def _makes_sense(url: Secret) -> bool:
