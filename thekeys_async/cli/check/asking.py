@@ -1,7 +1,9 @@
 """Asks a gateway what a check wants to know: by reads alone, in its turn, at most so many and for so long."""
 
+import logging
 import os
 import socket
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +39,11 @@ _BLUETOOTH = 15.0
 _EARLIER = (-10.0, -60.0, -600.0, -3600.0)
 """Offsets that are tried where the gateway refuses this computer's time, or so it seems."""
 
+_NEAR = 5.0
+_FOR_THE_REST = 18
+"""Requests that are kept for what is asked after the doors."""
+
+
 _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -56,6 +63,7 @@ class Plan:
         patience: How long a gateway that is busy, or not there, is asked again.
         linger: How long a connection is left alone to see whether it is closed.
         slow: From how many seconds on a light request counts as slow.
+        max_lead: How far ahead of the clock a timestamp may be at most when it is tried.
     """
 
     address: Address
@@ -65,10 +73,11 @@ class Plan:
     door: int | None = None
     seconds: float = 60.0
     requests: int = 40
-    pacing: Pacing = Pacing()
+    pacing: Pacing = attrs.field(factory=Pacing)
     patience: float = 8.0
     linger: float = 0.5
     slow: float = 1.0
+    max_lead: float = Timestamps().max_lead
 
 
 async def observe(plan: Plan) -> Observations:
@@ -83,8 +92,10 @@ async def observe(plan: Plan) -> Observations:
             await check.run()
         if scope.cancelled_caught:
             check.seen["unfinished"] = f"{plan.seconds:g} s were over"
+        elif plan.door is not None:
+            await check.try_door()
     except OutOfRequests:
-        check.seen["unfinished"] = f"{plan.requests} requests were sent"
+        check.seen["unfinished"] = f"{check.wire.requests} requests were sent"
     finally:
         check.wire.close()
     return check.observations()
@@ -95,11 +106,12 @@ class _Check:
 
     def __init__(self, plan: Plan) -> None:
         self.seen: dict[str, Any] = {"resolved": Resolved(host=plan.address.host), "coded": frozenset(plan.codes)}
-        # Opening and closing a door needs some, too.
+        # Opening and closing a door needs some of them.
         self.wire = LookingWire(plan.address, plan.requests if plan.door is None else plan.requests * 3 // 5)
         self._plan = plan
         self._listener = Listener(plan.recorder)
         self._synchronizing_since: float | None = None
+        self._began = anyio.current_time()
 
     def observations(self) -> Observations:
         """Freeze what was seen."""
@@ -126,10 +138,16 @@ class _Check:
             await self._habits(driver)
             await self._latencies(driver)
             await self._look_again(driver)
-            if self._plan.door is not None:
-                self.wire.most = self._plan.requests
-                with anyio.CancelScope(deadline=anyio.current_time() + self._plan.seconds, shield=False):
-                    self.seen["door"] = await try_door(driver, self._plan.door, self._plan.codes[self._plan.door])
+
+    async def try_door(self) -> None:
+        """Open and close the door that was named, if it can be read: in its own time, or it would stay open."""
+        reads: tuple[DoorRead, ...] = self.seen.get("reads", ())
+        read = next((each for each in reads if each.identifier == self._plan.door and each.status), None)
+        if read is None:
+            return
+        self.wire.most = None
+        with self._driver(Timestamps(offset=read.offset)) as driver:
+            self.seen["door"] = await try_door(driver, read.identifier, self._plan.codes[read.identifier])
 
     @contextmanager
     def _driver(self, timestamps: Timestamps) -> Generator[Driver, None, None]:
@@ -194,41 +212,52 @@ class _Check:
         return status, None
 
     async def _doors(self, driver: Driver) -> None:
-        """Read each door once for which there is a share code and that the gateway sees."""
+        """Read each door once for which there is a share code and that the gateway sees, the one to be tried first."""
         seen = {reading.identifier for reading in self.seen.get("lockers") or ()}
+        doors = sorted(
+            seen & self._plan.codes.keys(), key=lambda identifier: (identifier != self._plan.door, identifier)
+        )
         reads: list[DoorRead] = []
-        for identifier in sorted(seen & self._plan.codes.keys()):
+        stop_at = self._began + self._plan.seconds / 2
+        for identifier in doors:
+            left = self._plan.requests if self.wire.most is None else self.wire.most - self.wire.requests
+            if left <= _FOR_THE_REST or anyio.current_time() >= stop_at:
+                self.seen["unfinished"] = f"{len(reads)} of {len(doors)} doors were read"
+                return
             reads.append(await self._read(driver, identifier))
             self.seen["reads"] = tuple(reads)
 
     async def _read(self, driver: Driver, identifier: int, offset: float = 0.0) -> DoorRead:
         request = Request(endpoints.LOCKER_STATUS, identifier, self._plan.codes[identifier])
-        began = anyio.current_time()
+        began, wall = anyio.current_time(), time.time()
         try:
             answer = await driver.ask(request, replies.locker_status, max(self._plan.patience, _BLUETOOTH))
         except CoordinationError:
             raise
         except TheKeysError as error:
-            return DoorRead(
-                identifier=identifier, error=error, seconds=anyio.current_time() - began, offset=offset
-            )
+            return DoorRead(identifier=identifier, error=error, seconds=anyio.current_time() - began, offset=offset)
+        if answer.timestamp is not None and answer.timestamp - wall > offset + _NEAR:
+            offset = 0.0  # timestamps that were accepted before did not let it be so early
         return DoorRead(identifier=identifier, status=answer.value, seconds=answer.duration, offset=offset)
 
     async def _times(self) -> None:
-        """Find out which timestamps are accepted, with the first door that tells."""
+        """Find out which timestamps are accepted, with the first door that tells.
+
+        They are such as no command would take, of which the log need not warn.
+        """
         reads: tuple[DoorRead, ...] = self.seen.get("reads", ())
         valid = next((read for read in reads if read.status), None)
         refused = next((read for read in reads if isinstance(read.error, InvalidHmacError)), None)
-        if valid:
-            await self._lead(valid.identifier)
-        elif refused:
-            await self._earlier(refused.identifier)
+        with _without_warnings():
+            if valid:
+                await self._lead(valid.identifier)
+            elif refused:
+                await self._earlier(refused.identifier)
 
     async def _lead(self, identifier: int) -> None:
         """Find how far ahead a timestamp may be: the farthest allowed first, which nearly all take."""
-        most = Timestamps().max_lead
         accepted, refused = 0.0, None
-        tried = most
+        tried = self._plan.max_lead
         while tried >= 1:
             with self._driver(Timestamps(offset=tried, max_lead=0)) as driver:
                 read = await self._read(driver, identifier)
@@ -300,3 +329,17 @@ class _Check:
         status, _ = await self._status(driver)
         self.seen["synchronizing_for"] = anyio.current_time() - since
         self.seen["still_synchronizing"] = status is not None and status.synchronizing
+
+
+@contextmanager
+def _without_warnings() -> Generator[None, None, None]:
+    log = logging.getLogger("thekeys_async")
+    log.addFilter(_is_no_warning)
+    try:
+        yield
+    finally:
+        log.removeFilter(_is_no_warning)
+
+
+def _is_no_warning(record: logging.LogRecord) -> bool:
+    return record.levelno != logging.WARNING

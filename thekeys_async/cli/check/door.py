@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeAlias
 
 import anyio
 
@@ -12,6 +13,8 @@ from thekeys_async.protocol.errors import CoordinationError, TheKeysError
 from thekeys_async.protocol.models import DoorState
 from thekeys_async.protocol.secrets import ShareCode
 
+Step: TypeAlias = Callable[[], Awaitable[object]]
+
 _COMMAND = 30.0
 _BOLT = 15.0
 
@@ -19,7 +22,7 @@ _BOLT = 15.0
 async def try_door(driver: Driver, identifier: int, code: ShareCode) -> DoorTrial:
     """Open a door, wait for its bolt, close it, and wait again.
 
-    What has been opened is closed also where the bolt was not seen drawn back.
+    What has been opened, or may have been, is closed also where the bolt was not seen drawn back.
 
     Args:
         driver: What asks the gateway.
@@ -27,7 +30,7 @@ async def try_door(driver: Driver, identifier: int, code: ShareCode) -> DoorTria
         code: Its share code.
     """
     door = AsyncLocker(driver, identifier, code)
-    steps: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
+    steps: tuple[tuple[str, Step], ...] = (
         ("open", partial(door.open, timeout=_COMMAND)),
         ("bolt drawn back", partial(door.wait_for, DoorState.OPEN, timeout=_BOLT)),
         ("close", partial(door.close, timeout=_COMMAND)),
@@ -39,13 +42,11 @@ async def try_door(driver: Driver, identifier: int, code: ShareCode) -> DoorTria
         began = anyio.current_time()
         try:
             await step()
-        except CoordinationError:
-            if not done:
-                raise
-            raise
         except TheKeysError as error:
+            if isinstance(error, CoordinationError) and not done:
+                raise
             failed = failed or (name, error)
-            if name in {"open", "close"}:
+            if name == "close" or (name == "open" and not error.may_have_executed):
                 break
         else:
             done.append((name, anyio.current_time() - began))

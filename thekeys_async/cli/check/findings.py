@@ -211,7 +211,7 @@ def _http(seen: Observations) -> Finding:
     if habit is None:
         return Finding(check="http", grade=Grade.NOT_ASKED, found="no time was left for it")
     version = _version(habit)
-    if habit.found_closed or habit.ended == "closed by the gateway":
+    if habit.found_closed:
         return Finding(
             check="http",
             grade=Grade.WARNED,
@@ -219,8 +219,14 @@ def _http(seen: Observations) -> Finding:
             means="Clients that keep connections lose requests so. This one looks first, and commands take a new one.",
             do="Nothing here; other programs should send 'Connection: close'.",
         )
-    keeps = "keeps the connection" if habit.kept else "closes the connection after each reply, and says so"
-    return Finding(check="http", found=f"{version}, {keeps}")
+    if habit.kept:
+        return Finding(check="http", found=f"{version}, keeps the connection")
+    does = {
+        "kept": "says that it keeps the connection",
+        "to be closed": "closes the connection after each reply, and says so",
+        "closed by the gateway": "closes the connection to end each reply",
+    }
+    return Finding(check="http", found=f"{version}, {does.get(habit.ended, habit.ended)}")
 
 
 def _version(exchange: Exchange) -> str:
@@ -277,4 +283,4 @@ def _phase(seen: Observations) -> Finding:
 
 
 def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 else "less than 1 ms"  # noqa: PLR2004 - that is 1 ms

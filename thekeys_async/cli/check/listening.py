@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from thekeys_async.calls.attempt import CallAttempt
 
 
+_TOO_SLOW = 1.5
+"""Seconds for a reply, from which on one turn is too short for a second."""
+
+
 class OutOfRequests(Exception):  # noqa: N818 - the end of a check, not an error
     """A check has asked as often as it may."""
 
@@ -25,16 +29,16 @@ class LookingWire:
 
     Args:
         address: Where the gateway is.
-        most: How many requests may be sent.
+        most: How many requests may be sent; None for any number.
 
     Attributes:
         most: As above; may be changed.
         requests: How many have been sent.
         linger: Seconds to wait after the next reply before the same is asked once more, over the same connection if
-            that is still there, all in one turn; None for not at all.
+            that is still there, all in one turn, unless the reply took long; None for not at all.
     """
 
-    def __init__(self, address: Address, most: int) -> None:
+    def __init__(self, address: Address, most: int | None) -> None:
         self.most = most
         self.requests = 0
         self.linger: float | None = None
@@ -46,16 +50,17 @@ class LookingWire:
         Raises:
             OutOfRequests: Nothing was sent: no request is left.
         """
+        began = anyio.current_time()
         reply = await self._once(prepare, attempt, fresh=fresh)
-        if self.linger is None:
-            return reply
         seconds, self.linger = self.linger, None
+        if seconds is None or anyio.current_time() - began > _TOO_SLOW:
+            return reply
         await anyio.sleep(seconds)
         attempt.heard = Heard()
         return await self._once(prepare, attempt, fresh=False)
 
     async def _once(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
-        if self.requests >= self.most:
+        if self.most is not None and self.requests >= self.most:
             raise OutOfRequests
         before, attempt.sent = attempt.sent, False
         try:

@@ -11,10 +11,15 @@ from thekeys_async.protocol import errors
 from thekeys_async.protocol.models import LockerReading, battery_percent
 from thekeys_async.protocol.text import printable
 
-_SHARE = "Check in the vendor's app that the share is there, then 'thekeys synchronize' and 'thekeys synchronize_locker'."
+_SHARE = (
+    "Check in the vendor's app that the share is there, then 'thekeys synchronize' and 'thekeys synchronize_locker'."
+)
 _NEARER = "Hang the gateway nearer to it: 'thekeys watch' shows its signal."
 _ADVICE: Mapping[type[errors.TheKeysError], tuple[str, str]] = {
-    errors.NotSharedError: ("The vendor's cloud has no share of this locker for this gateway, or has not sent it.", _SHARE),
+    errors.NotSharedError: (
+        "The vendor's cloud has no share of this locker for this gateway, or has not sent it.",
+        _SHARE,
+    ),
     errors.InvalidHmacError: (
         "The share code is wrong, or another program has used timestamps that are far ahead.",
         "Compare the share code with 'thekeys shares list', and see that no other program drives this gateway.",
@@ -172,7 +177,7 @@ def _clock(seen: Observations) -> Finding:
 
 def _others(seen: Observations) -> Finding:
     answered = [each for each in seen.exchanges if each.reply]
-    busy = sum(each.busy for each in answered)
+    busy = _busy_with_others(seen)
     found = f"{busy} of {len(answered)} answers were busy" if busy else f"no busy answer among {len(answered)}"
     if not busy or seen.synchronizing_for is not None:
         why = ": it synchronises" if busy else ""
@@ -188,6 +193,19 @@ def _others(seen: Observations) -> Finding:
     )
 
 
+def _busy_with_others(seen: Observations) -> int:
+    """Count the busy answers that no request of ours explains: one that was given up may still be worked on."""
+    count, ours = 0, False
+    for each in seen.exchanges:
+        if each.sent and not each.reply:
+            ours = True
+        elif each.reply and not each.busy:
+            ours = False
+        else:
+            count += each.busy and not ours
+    return count
+
+
 def _door(seen: Observations) -> Finding:
     trial = seen.door
     if trial is None:
@@ -196,13 +214,14 @@ def _door(seen: Observations) -> Finding:
     if trial.failed is None:
         return Finding(check="door", identifier=trial.identifier, found=took)
     error = trial.error
+    why, before = f": {printable(str(error))}" if error else "", f"; before: {took}" if took else ""
     unknown = error is not None and error.may_have_executed
     code = ExitCode.OUTCOME_UNKNOWN if unknown else ExitCode.NOT_THERE if trial.steps else ExitCode.REFUSED
     return Finding(
         check="door",
         identifier=trial.identifier,
         grade=Grade.FAILED,
-        found=f"{trial.failed} failed{': ' + printable(str(error)) if error else ''}{'; before: ' + took if took else ''}",
+        found=f"{trial.failed} failed{why}{before}",
         means="The door may stand open." if unknown or trial.steps else "The door was not moved.",
         do="Look at the door.",
         code=code,

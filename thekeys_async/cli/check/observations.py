@@ -121,7 +121,6 @@ class Observations:
         lead: How far ahead a timestamp may be; None if that was not tried.
         door: What came of opening and closing a door, if that was wanted.
         light_rest: Seconds of rest that it was given after a light request.
-        max_lead: Seconds by which a timestamp may be ahead at most, by our own rule.
         slow: Seconds from which on a light request counts as slow.
         unfinished: Why not all was asked; None if it was.
     """
@@ -144,7 +143,6 @@ class Observations:
     lead: Lead | None = None
     door: DoorTrial | None = None
     light_rest: float = 0.5
-    max_lead: float = 10.0
     slow: float = 1.0
     unfinished: str | None = None
 

@@ -59,23 +59,21 @@ class Page:
 
 def head_of(exchange: Exchange) -> Head | None:
     """Read the head of a reply; None if it is no complete HTTP."""
-    reader = ReplyReader()
-    try:
-        if reader.feed(exchange.reply) is None:
-            reader.feed(b"")
-        return reader.head
-    except (HttpError, IncompleteError):
-        return None
+    return _read(exchange)[0]
 
 
 def body_of(exchange: Exchange) -> bytes:
     """Read the body of a reply; empty if it is no complete HTTP."""
+    return _read(exchange)[1]
+
+
+def _read(exchange: Exchange) -> tuple[Head | None, bytes]:
     reader = ReplyReader()
     try:
         reply = reader.feed(exchange.reply) or reader.feed(b"")
     except (HttpError, IncompleteError):
-        return b""
-    return reply.body if reply else b""
+        reply = None
+    return (reader.head, reply.body) if reply else (None, b"")
 
 
 def header(head: Head, name: bytes) -> str:
