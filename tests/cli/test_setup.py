@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
 NUMBER = 45961123

@@ -1,4 +1,4 @@
-"""Whose account at the vendor's cloud: from flags, environment or a person at the prompt. It is never stored."""
+"""The log-in to the vendor's cloud: from flags, environment or a person at the prompt. It is never stored."""
 
 import os
 import sys
@@ -9,8 +9,7 @@ from typing import Any
 import attrs
 import click
 
-from thekeys_async.cli.errors import Failure, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, Failure, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import Cloud
 from thekeys_async.cloud.models import international
@@ -22,7 +21,7 @@ _PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 
 @attrs.frozen
 class Login:
-    """What it takes to ask the cloud.
+    """A log-in to the cloud.
 
     Attributes:
         username: The account's phone number, international.
