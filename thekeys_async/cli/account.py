@@ -1,4 +1,4 @@
-"""The log-in to the vendor's cloud: from flags, environment or a person at the prompt. It is never stored."""
+"""The log-in at the vendor's cloud: from flags, environment or a person at the prompt. It is never stored."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ _PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 
 @attrs.frozen
 class Login:
-    """A log-in to the cloud.
+    """A log-in, and the cloud where it is used.
 
     Attributes:
         username: The account's phone number, international.
