@@ -147,7 +147,7 @@ async def test_no_session_is_kept(hanging):
     async with hanging.cloud() as cloud:
         (gateway,) = await cloud.gateways()
         await cloud.reboot(gateway)
-        assert not cloud._wire._client.cookies
+        assert not cloud._connection._client.cookies
 
 
 @pytest.fixture

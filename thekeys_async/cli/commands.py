@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from thekeys_async.cli.check_command import check
 from thekeys_async.cli.cloud_commands import discover, reboot, setup, shares
 from thekeys_async.cli.completion import OF
 from thekeys_async.cli.errors import Failure, other_failure
@@ -226,6 +228,7 @@ def update_locker(context: click.Context, yes: bool) -> None:
 
 thekeys.add_command(setup)
 thekeys.add_command(discover)
+thekeys.add_command(check)
 thekeys.add_command(shares)
 thekeys.add_command(reboot)
 thekeys.add_command(watch)
@@ -243,6 +246,11 @@ thekeys.add_command(bridge)
     metavar="IDENTIFIER[:CODE]",
     help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times; with --cloud there "
     "is one without it, and the cloud makes the codes.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A recording: the gateway has the habits of the one that was recorded, and its lockers.",
 )
 @click.option("--cloud", is_flag=True, help="A simulated cloud, too, linked with the gateway; its account is printed.")
 @click.option(
@@ -272,13 +280,14 @@ def simulate(
 
     settings = Settings.of(context)
     codes: dict[int, Secret | None] = {}
-    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud else []):
+    replayed = how["replay"] is not None
+    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud and not replayed else []):
         codes[identifier] = own_code or Secret.of(settings.code)
         if codes[identifier] is None and not cloud:
             raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
-    if not codes:
+    if not codes and not replayed:
         raise click.UsageError(f"Give a locker and its share code: --locker {_SAMPLE_LOCKER}:CODE.")
-    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, **how))
+    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, share_code=Secret.of(settings.code), **how))
 
 
 @thekeys.command()
