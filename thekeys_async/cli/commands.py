@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -246,6 +247,11 @@ thekeys.add_command(bridge)
     help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times; with --cloud there "
     "is one without it, and the cloud makes the codes.",
 )
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A recording: the gateway has the habits of the one that was recorded, and its lockers.",
+)
 @click.option("--cloud", is_flag=True, help="A simulated cloud, too, linked with the gateway; its account is printed.")
 @click.option(
     "--cloud-port", type=click.IntRange(0, 65535), default=0, help="Where the cloud listens; else a free one."
@@ -274,13 +280,14 @@ def simulate(
 
     settings = Settings.of(context)
     codes: dict[int, Secret | None] = {}
-    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud else []):
+    replayed = how["replay"] is not None
+    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud and not replayed else []):
         codes[identifier] = own_code or Secret.of(settings.code)
         if codes[identifier] is None and not cloud:
             raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
-    if not codes:
+    if not codes and not replayed:
         raise click.UsageError(f"Give a locker and its share code: --locker {_SAMPLE_LOCKER}:CODE.")
-    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, **how))
+    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, share_code=Secret.of(settings.code), **how))
 
 
 @thekeys.command()
