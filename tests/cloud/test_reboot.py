@@ -2,16 +2,21 @@
 
 import logging
 import re
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from thekeys_async import AsyncGateway, GatewayUpdate, Pacing
 from thekeys_async.cloud import (
     AuthenticationError,
+    Clock,
     Cloud,
     CloudError,
     CloudProtocolError,
@@ -141,6 +146,28 @@ async def test_what_the_pages_say(login, reboot, kind, may_have_executed):
     assert type(caught.value) is kind
     assert caught.value.may_have_executed is may_have_executed
     assert "s3ss10n" not in repr(caught.value) + str(vars(caught.value))
+
+
+async def no_pause(_seconds):
+    await anyio.lowlevel.checkpoint()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    cookies=st.lists(st.binary(max_size=60) | st.text('ab=;, \t"\\', max_size=20).map(str.encode), max_size=4),
+    location=st.binary(max_size=60) | st.sampled_from([b"/fr/compte", b"http://[", b"//\xed:99999", b""]),
+)
+def test_whatever_the_pages_set_is_a_cloud_error_or_done(cookies, location):
+    headers = [(b"location", location), *((b"set-cookie", cookie) for cookie in cookies)]
+
+    async def reboot():
+        async with answering(httpx.Response(302, headers=headers), sent_to("/fr/compte/accessoire/7/view")) as client:
+            with suppress(CloudError):
+                await Cloud("+33612345678", "x", client=client, clock=Clock(sleep=no_pause)).reboot(7)
+            for request in (each for each in client.seen if "reboot" in each.url.path):
+                assert re.fullmatch(r"[!-~]+=[!-~]+(; [!-~]+=[!-~]+)*|", request.headers.get("cookie", ""))
+
+    anyio.run(reboot)
 
 
 async def test_no_session_is_kept(hanging):
