@@ -10,8 +10,7 @@ import click
 from thekeys_async.cli.check_command import check
 from thekeys_async.cli.cloud_commands import discover, reboot, setup, shares
 from thekeys_async.cli.completion import OF
-from thekeys_async.cli.errors import Failure, other_failure
-from thekeys_async.cli.exits import ExitCode, table
+from thekeys_async.cli.errors import ExitCode, Failure, exit_code_table, other_failure
 from thekeys_async.cli.names import nearest
 from thekeys_async.cli.options import (
     Settings,
@@ -34,7 +33,7 @@ OTHER_WORDS: Mapping[str, str] = {
     "synchronise": "synchronize",
     "synchronise_locker": "synchronize_locker",
 }
-"""What people type for an action, and the action that they mean."""
+"""Other words for actions."""
 
 
 class _Actions(click.Group):
@@ -80,7 +79,7 @@ def _as_json(context: click.Context) -> bool:
 @click.group(
     cls=_Actions,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"\b\nExit codes:\n{table()}",
+    epilog=f"\b\nExit codes:\n{exit_code_table()}",
 )
 @gateway_options
 @click.version_option(package_name="thekeys-async")

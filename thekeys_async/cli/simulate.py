@@ -18,8 +18,7 @@ import attrs
 import click
 from anyio.from_thread import BlockingPortal
 
-from thekeys_async.cli.errors import other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
@@ -37,7 +36,7 @@ _IN_BACKGROUND = 1.0
 
 @attrs.frozen
 class Simulation:
-    """What is simulated.
+    """The settings of a simulation.
 
     Attributes:
         port: Where to listen; 0 takes a free port.
