@@ -16,8 +16,7 @@ import click
 
 from thekeys_async.cli import output
 from thekeys_async.cli.demo.cloud import Tell
-from thekeys_async.cli.errors import Effect, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
