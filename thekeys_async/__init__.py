@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         RequestSent,
         Waited,
     )
+    from thekeys_async.calls.recorder import Recorder
     from thekeys_async.cloud.errors import (
         AuthenticationError,
         CloudError,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from thekeys_async.fleets.fleet import Fleet
     from thekeys_async.gateway import AsyncGateway
     from thekeys_async.locker import AsyncLocker
+    from thekeys_async.protocol.recording import RecordedExchange, read_recording
     from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
     from thekeys_async.streams.watcher import Updates, Watcher
     from thekeys_async.transport.gateway_transport import GatewayTransport
@@ -122,6 +124,8 @@ __all__ = [
     "Pacing",
     "PollEnded",
     "ProtocolError",
+    "RecordedExchange",
+    "Recorder",
     "RequestEnded",
     "RequestSent",
     "RequestTimeoutError",
@@ -135,6 +139,7 @@ __all__ = [
     "Watcher",
     "battery_percent",
     "load_config",
+    "read_recording",
 ]
 
 # Values and errors are here at once; the rest is loaded when it is first asked for.
@@ -155,6 +160,8 @@ _HOMES = {
     "Observer": "calls.observing",
     "Outcome": "calls.observing",
     "PollEnded": "calls.observing",
+    "RecordedExchange": "protocol.recording",
+    "Recorder": "calls.recorder",
     "RequestEnded": "calls.observing",
     "RequestSent": "calls.observing",
     "Waited": "calls.observing",
@@ -174,6 +181,7 @@ _HOMES = {
     "UpdateKind": "streams.updates",
     "Updates": "streams.watcher",
     "Watcher": "streams.watcher",
+    "read_recording": "protocol.recording",
     "load_config": "config.file",
 }
 

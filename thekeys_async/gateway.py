@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
 from thekeys_async.calls.driver import Driver, result_of
 from thekeys_async.calls.observing import Observer
+from thekeys_async.calls.recorder import Recorder
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
@@ -51,7 +52,8 @@ class AsyncGateway:
         key: What identifies the gateway among several addresses of it; its normalised address if not given.
         recover_clock: Whether a gateway that says that its clock is not set is synchronised, which may install
             firmware.
-        observer: Called with a plain value at each wait, request, call and poll: for metrics and recordings.
+        observer: Called with a plain value at each wait, request, call and poll: for metrics.
+        record: Takes down every exchange, without what tells whose gateway it is; not with `client` or `transport`.
 
     Raises:
         ValueError: An argument makes no sense, or others use the gateway in this event loop with another pacing,
@@ -73,6 +75,7 @@ class AsyncGateway:
         key: str | None = None,
         recover_clock: bool = True,
         observer: Observer | None = None,
+        record: Recorder | None = None,
     ) -> None:
         try:
             codes = {check_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
@@ -82,6 +85,8 @@ class AsyncGateway:
             share_codes = None  # an error that is shown with its local variables must not show them
         if client is not None and transport is not None:
             raise ValueError("give a client or a transport, not both")
+        if record is not None and (client is not None or transport is not None):
+            raise ValueError("what goes through httpx can't be recorded: its bytes are not seen")
         address = Address.parse(host)
         self._transport = transport
         self._driver = Driver(
@@ -89,6 +94,7 @@ class AsyncGateway:
             address=address,
             key=key or str(address),
             observer=observer,
+            recorder=record,
             settings=SharedSettings(pacing, timestamps, coordinator),
             timeout=checked(timeout),
             codes=codes,

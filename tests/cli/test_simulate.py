@@ -115,7 +115,7 @@ def test_a_process_in_the_background_of_a_terminal_is_not_stopped(simulate, run,
     )
     try:
         address = shell.stdout.readline().partition(" at ")[2].split()[0]
-        for _ in range(20):
+        for _ in range(2):
             assert run("status", "--host", address).exit_code == 0
     finally:
         shell.terminate()

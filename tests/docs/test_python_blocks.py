@@ -45,6 +45,8 @@ def test_python_block(python_block, stage, tmp_path, monkeypatch):
         for block in python_block.siblings:
             if block.file_name:
                 (tmp_path / block.file_name).write_text(house.translate(block.text), encoding="utf-8")
+            if block.text.startswith("BEGIN:VCALENDAR"):
+                (tmp_path / "bookings.ics").write_text(block.text, encoding="utf-8")
         if (python_block.file_name or "").startswith("test_"):
             _run_pytest(tmp_path / python_block.file_name)
         else:

@@ -34,6 +34,8 @@ from thekeys_async import (
     Outcome,
     Pacing,
     PollEnded,
+    RecordedExchange,
+    Recorder,
     RequestEnded,
     RequestSent,
     RequestTimeoutError,
@@ -46,6 +48,7 @@ from thekeys_async import (
     Watcher,
     battery_percent,
     load_config,
+    read_recording,
 )
 from thekeys_async.coordination import Coordinator
 
@@ -199,6 +202,10 @@ async def observing(hall: AsyncGateway) -> None:
                 assert_never(event)
 
     observer: Observer = see
+    recorder = Recorder("gateway.jsonl")
+    assert_type(list(read_recording(["{}"])), list[RecordedExchange])
+    async with AsyncGateway("192.168.0.26", observer=observer, record=recorder), Fleet({}, record=recorder):
+        pass
     async with AsyncGateway("192.168.0.26", observer=observer), Fleet({"hall": hall}, observer=observer):
         await hall.locker(45961123).open(send_within=5)
         await hall.locker(45961123).close(send_within=5, timeout=20)

@@ -25,7 +25,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import Signed
-from thekeys_async.transport.wire import ExchangeError, Wire
+from thekeys_async.transport.wire import ExchangeError, Heard, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
@@ -71,7 +71,9 @@ class Call(Generic[_T]):
         open_calls: OpenCalls,
         recover_clock: bool,
         observer: CallObserver | None,
+        recorder: Callable[[CallAttempt], None] | None,
     ) -> None:
+        self._recorder = recorder
         self._open_calls = open_calls
         self._observer = observer
         self._shared = shared
@@ -175,6 +177,7 @@ class Call(Generic[_T]):
             send_by=budget.send_by,
             observer=self._observer,
             number=self._attempts + 1,
+            heard=Heard() if self._recorder else None,
         )
         try:
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
@@ -194,6 +197,8 @@ class Call(Generic[_T]):
             self._shared.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed, refused=tried.refused)
             if self._endpoint.command and tried.sent:
                 self._shared.count_command(self._request.identifier)
+            if self._recorder:
+                self._recorder(tried)
             if self._observer:
                 again = tried.error is not None and not self._ends_with(tried)
                 tried.tell_end(retried=again and tried.ended < budget.send_by)

@@ -1,5 +1,6 @@
 """What an `AsyncGateway`, its lockers, its watchers and its fleets make calls through."""
 
+import functools
 import logging
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
@@ -11,6 +12,7 @@ from thekeys_async.calls.budgets import Default, checked
 from thekeys_async.calls.call import Answer, Call, ParseReply
 from thekeys_async.calls.observing import CallObserver, Observer
 from thekeys_async.calls.open_calls import OpenCalls
+from thekeys_async.calls.recorder import Recorder
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
@@ -67,12 +69,14 @@ class Driver:
         address: Where it is.
         key: What identifies it among several addresses of it.
         observer: Told of what happens, if anybody observes.
+        recorder: Takes down what happens on the wire, if anybody records.
     """
 
     name: str
     address: Address
     key: str
     observer: Observer | None
+    recorder: Recorder | None
     _settings: SharedSettings
     _timeout: float | None
     _codes: Mapping[int, ShareCode] = attrs.field(repr=False)
@@ -192,6 +196,7 @@ class Driver:
             open_calls=self._calls,
             recover_clock=self._recover_clock,
             observer=observer,
+            recorder=functools.partial(self.recorder.take_down, self.name) if self.recorder else None,
         )
 
 

@@ -23,6 +23,7 @@ from thekeys_async.turns.queue import Pacing
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
+    from thekeys_async.calls.recorder import Recorder
     from thekeys_async.cloud import Cloud
     from thekeys_async.fleets.from_cloud import AwaitableContext
 
@@ -39,6 +40,7 @@ class Fleet(Mapping[str, AsyncGateway]):
         coordinator: Shares turns and timestamps with other processes or machines, for gateways made from hosts.
         max_concurrency: How many gateways are asked at once by `lockers`, `status` and `each`; 100 if not given.
         observer: Called with a plain value at each wait, request, call and poll of all gateways without their own.
+        record: Takes down every exchange of all gateways without their own; see `AsyncGateway`.
 
     Raises:
         ValueError: An argument makes no sense.
@@ -52,8 +54,10 @@ class Fleet(Mapping[str, AsyncGateway]):
         coordinator: Coordinator | None = None,
         max_concurrency: int | None = None,
         observer: Observer | None = None,
+        record: "Recorder | None" = None,
     ) -> None:
         self._observer = observer
+        self._recorder = record
         self._timeout = checked(timeout)
         self._coordinator = coordinator
         self._max_concurrency = checked_count(max_concurrency) or AT_ONCE
@@ -111,11 +115,7 @@ class Fleet(Mapping[str, AsyncGateway]):
                 cloud, share_name=share_name, seen_within=seen_within, allow_public=allow_public, **settings
             )
             return cls(
-                gateways,
-                timeout=timeout,
-                coordinator=coordinator,
-                max_concurrency=max_concurrency,
-                observer=observer,
+                gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency, observer=observer
             )
 
         return AwaitableContext(fetch)
@@ -155,18 +155,14 @@ class Fleet(Mapping[str, AsyncGateway]):
                 gateway.host,
                 share_codes=config.share_codes(name),
                 timeout=timeout,
+                coordinator=coordinator,
                 pacing=pacing,
                 timestamps=timestamps,
-                coordinator=coordinator,
             )
             for name, gateway in config.gateways.items()
         }
         fleet = cls(
-            gateways,
-            timeout=timeout,
-            coordinator=coordinator,
-            max_concurrency=max_concurrency,
-            observer=observer,
+            gateways, timeout=timeout, coordinator=coordinator, max_concurrency=max_concurrency, observer=observer
         )
         fleet._names = {name: locker.identifier for name, locker in config.lockers.items()}
         fleet._own_coordinator = coordinator
@@ -350,4 +346,5 @@ class Fleet(Mapping[str, AsyncGateway]):
         gateway.name = name
         driver = driver_of(gateway)
         driver.observer = driver.observer or self._observer
+        driver.recorder = driver.recorder or self._recorder
         return gateway

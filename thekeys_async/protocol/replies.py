@@ -31,6 +31,7 @@ _STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
 _STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
 _JAMMED = re.compile(r"\bjam", re.IGNORECASE)
 _BUSY = re.compile(r"(the )?(gateway )?(is )?busy\b", re.IGNORECASE)
+_GZIP = b"\x1f\x8b"
 _FAILURE = re.compile(r"error|fail|invalid|refused|time ?out|timed out")
 _NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
 
@@ -40,7 +41,8 @@ class Reply:
     """A complete answer as it came over the wire.
 
     Attributes:
-        http_status: 200 and so on. Gateways have been seen to put a JSON body behind error statuses.
+        http_status: 200 and so on. Gateways have been seen to put a JSON body behind error statuses; it is the body
+            that counts then.
         body: At most 64 KiB; the transport sees to that.
         signed: The signature of the request that it answers, of which nothing may be shown.
     """
@@ -111,6 +113,8 @@ def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
         value = _json.decode(text)
     except (ValueError, RecursionError):
         what = "an empty body" if not text else "something that is not JSON"
+        if reply.body.startswith(_GZIP):
+            what = "compressed (gzip), which was not asked for"
         raise unusable(endpoint, f"the answer was {what} (HTTP {reply.http_status})") from None
     if not isinstance(value, dict):
         raise unusable(endpoint, f"the answer was not a JSON object (HTTP {reply.http_status})")
@@ -151,7 +155,7 @@ def _refused(endpoint: Endpoint, reply: Reply, said: _Said) -> TheKeysError | No
     if said.number is not None:
         why = f"the answer has an unknown number, {said.number}"
         return refusal(endpoint, said.number, said.cause) or unusable(endpoint, why, code=said.number, cause=said.cause)
-    if said.ko or not reply.succeeded:
+    if said.ko:
         why = f"the answer speaks of failure and does not say which (HTTP {reply.http_status})"
         return unusable(endpoint, why, cause=said.cause)
     return None
@@ -169,7 +173,8 @@ def check_done(endpoint: Endpoint, reply: Reply) -> None:
     if error := _refused(endpoint, reply, said):
         raise error
     if not said.ok:
-        raise unusable(endpoint, "the answer does not say whether it was done", cause=said.cause)
+        why = f"the answer does not say whether it was done (HTTP {reply.http_status})"
+        raise unusable(endpoint, why, cause=said.cause)
 
 
 def _sensible(fields: Mapping[str, Any], name: str, within: range) -> int | None:
@@ -204,11 +209,12 @@ def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
         GatewayBusyError: The gateway says so.
     """
     fields = _fields(endpoint, reply)
-    if error := _refused(endpoint, reply, _listen(fields, reply)):
+    said = _listen(fields, reply)
+    if error := _refused(endpoint, reply, said):
         raise error
     devices = fields.get("devices")
     if not isinstance(devices, list):
-        raise unusable(endpoint, "the answer has no list of devices")
+        raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=said.cause)
     told = [_reading(device) for device in cast("list[object]", devices)]
     readings = tuple(reading for reading in told if reading)
     if told and not readings:
@@ -224,11 +230,13 @@ def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:
         GatewayBusyError: The gateway says so.
     """
     fields = _fields(endpoint, reply)
-    if error := _refused(endpoint, reply, _listen(fields, reply)):
+    said = _listen(fields, reply)
+    if error := _refused(endpoint, reply, said):
         raise error
     version, phase = _sensible(fields, "version", NATURAL), fields.get("current_status")
     if version is None and not isinstance(phase, str):
-        raise unusable(endpoint, "the answer has neither a version nor a current_status")
+        why = f"the answer has neither a version nor a current_status (HTTP {reply.http_status})"
+        raise unusable(endpoint, why, cause=said.cause)
     return GatewayStatus(version, reply.show(phase) if isinstance(phase, str) else "")
 
 
@@ -252,8 +260,9 @@ def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
     if said.number is not None and (refused := refusal(endpoint, said.number, said.cause)):
         raise refused
     state = _state(said)
-    if state is None or said.ko or not reply.succeeded:
-        raise _refused(endpoint, reply, said) or unusable(endpoint, "the answer has no state of the door")
+    if state is None or said.ko:
+        why = f"the answer has no state of the door (HTTP {reply.http_status})"
+        raise _refused(endpoint, reply, said) or unusable(endpoint, why)
     return LockerStatus(
         state=state,
         position=_sensible(fields, "position", POSITION),

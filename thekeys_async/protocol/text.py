@@ -43,12 +43,13 @@ def _mask_word(found: "re.Match[str]") -> str:
     return _RUN.sub(_HIDDEN, word) if _TELLTALE.search(word) else word
 
 
-def mask(text: str, secret: str) -> str:
+def mask(text: str, secret: str, *, same_length: bool = False) -> str:
     """Leave a known secret out of a text, in every form in which a gateway may echo it.
 
     Args:
         text: What came from outside.
         secret: A hash or a share code.
+        same_length: Whether a star stands for each character that is left out; else a few for all of them.
 
     Returns:
         The text without any piece of at least 8 characters of the secret (all of a shorter secret): as it is, with
@@ -58,10 +59,12 @@ def mask(text: str, secret: str) -> str:
     forms = (secret, secret.replace("+", " "), urlsafe, quote(secret, safe=""))
     shortest = min(_SHORTEST_PIECE, len(secret))
     pieces = {form[i : i + shortest] for form in forms for i in range(len(form) - shortest + 1)}
-    return _mask_pieces(text, pieces, shortest) if any(piece in text for piece in pieces) else text
+    if not any(piece in text for piece in pieces):
+        return text
+    return _mask_pieces(text, pieces, shortest, same_length=same_length)
 
 
-def _mask_pieces(text: str, pieces: AbstractSet[str], length: int) -> str:
+def _mask_pieces(text: str, pieces: AbstractSet[str], length: int, *, same_length: bool) -> str:
     """Leave out all that pieces of one length cover. Linear: each place is looked at once."""
     kept: list[str] = []
     at = 0
@@ -70,8 +73,8 @@ def _mask_pieces(text: str, pieces: AbstractSet[str], length: int) -> str:
             kept.append(text[at])
             at += 1
             continue
-        at += length
+        start, at = at, at + length
         while text[at - length + 1 : at + 1] in pieces:
             at += 1
-        kept.append(_HIDDEN)
+        kept.append("*" * (at - start) if same_length else _HIDDEN)
     return "".join(kept)

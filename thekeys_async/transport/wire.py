@@ -5,7 +5,7 @@ still alive before it is used, and aborts a connection that is given up with a r
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
@@ -40,6 +40,27 @@ class UnusableAnswerError(ExchangeError):
 
 
 @attrs.define
+class Heard:
+    """What happened on the connection during one exchange, times in the event loop's.
+
+    Attributes:
+        kept: Whether the connection was one that the gateway had kept open.
+        found_closed: Whether a connection that was kept turned out to be closed when it was to be used again.
+        began: When the exchange began.
+        sent_at: When the first byte left.
+        pieces: What came, and when.
+        ended: How it ended: the gateway keeps the connection, says that it closes it, closes it, or it broke.
+    """
+
+    kept: bool = False
+    found_closed: bool = False
+    began: float = 0.0
+    sent_at: float | None = None
+    pieces: list[tuple[float, bytes]] = attrs.field(factory=list[tuple[float, bytes]])
+    ended: str = "given up"
+
+
+@attrs.define
 class Attempt:
     """What has become of one request so far.
 
@@ -47,10 +68,12 @@ class Attempt:
         sent: Whether any byte of it may have reached the gateway.
         send_by: When its first byte must have left, in the event loop's time. `Prepare` sees to that; this is for a
             wire that can't call it right before the first byte.
+        heard: Takes down what happens on the connection, for a recording; None if nobody records.
     """
 
     sent: bool = False
     send_by: float = math.inf
+    heard: Heard | None = None
 
 
 Prepare = Callable[[], SignedRequest]
@@ -93,7 +116,10 @@ class SocketWire:
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
         """See `Wire.exchange`."""
+        had_one = self._kept is not None
         kept = self.take_kept(fresh=fresh)
+        if heard := attempt.heard:
+            heard.kept, heard.found_closed = kept is not None, had_one and kept is None and not fresh
         connection = kept or await _connected(self.address)
         reader = ReplyReader()
         try:
@@ -102,10 +128,12 @@ class SocketWire:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 _check_silent(connection)
             rest = _send(connection, request_bytes(prepare(), self._headers), attempt)
-            reply = await _receive(connection, reader, rest)
+            reply = await _receive(connection, reader, rest, heard)
         except BaseException:
             connection.close(abort=attempt.sent)
             raise
+        if heard and heard.ended == "given up":
+            heard.ended = "kept" if reader.reusable else "to be closed"
         self.give_back(connection, reusable=reader.reusable)
         return reply
 
@@ -167,12 +195,13 @@ def _send(connection: Connection, request: bytes, attempt: Attempt) -> memoryvie
         raise NotSentError(f"the connection was gone ({reason(error)})") from None
 
 
-async def _receive(connection: Connection, reader: ReplyReader, rest: memoryview | None) -> Reply:
+async def _receive(connection: Connection, reader: ReplyReader, rest: memoryview | None, heard: Heard | None) -> Reply:
     """Finish sending, and read the whole answer."""
+    receive = _listening(connection, heard) if heard else connection.receive
     try:
         if rest:
             await connection.send_rest(rest)
-        while (reply := reader.feed(await connection.receive())) is None:
+        while (reply := reader.feed(await receive())) is None:
             pass
     except HttpError as error:
         raise UnusableAnswerError(str(error)) from None
@@ -181,3 +210,22 @@ async def _receive(connection: Connection, reader: ReplyReader, rest: memoryview
     except OSError as error:
         raise NoAnswerError(f"the connection broke before the answer ({reason(error)})") from None
     return reply
+
+
+def _listening(connection: Connection, heard: Heard) -> Callable[[], Awaitable[bytes]]:
+    """Take down what comes."""
+    heard.sent_at = anyio.current_time()
+
+    async def receive() -> bytes:
+        try:
+            data = await connection.receive()
+        except OSError as error:
+            heard.ended = f"broken: {reason(error)}"
+            raise
+        if data:
+            heard.pieces.append((anyio.current_time(), data))
+        else:
+            heard.ended = "closed by the gateway"
+        return data
+
+    return receive

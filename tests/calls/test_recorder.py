@@ -1,0 +1,207 @@
+"""A recording: what a gateway did, without what tells whose it is."""
+
+import io
+import json
+import re
+import stat
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thekeys_async import (
+    AsyncGateway,
+    Fleet,
+    GatewayUnreachableError,
+    OutcomeUnknownError,
+    Pacing,
+    Recorder,
+    read_recording,
+)
+from thekeys_async.protocol.recording import Anonymizer
+from thekeys_async.protocol.text import mask
+from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
+
+pytestmark = pytest.mark.anyio
+
+_CODE = "Zmo1sps2OVyCFtl1"
+_IDENTIFIER = 45961123
+
+
+def _simulated(**options: object) -> SimulatedGateway:
+    lockers = [SimulatedLocker(_IDENTIFIER, share_code=_CODE, wander=0)]
+    return SimulatedGateway(lockers, light=0, bluetooth=0, **options)
+
+
+def _gateway(sim: SimulatedGateway, record: Recorder, **options: object) -> AsyncGateway:
+    given = {"name": "Mrs Miller's hall", "share_codes": {_IDENTIFIER: _CODE}, "pacing": Pacing(0, 0), "timeout": 5}
+    return AsyncGateway(sim.address, record=record, **(given | options))
+
+
+async def test_every_exchange_is_a_line_that_can_be_read_back() -> None:
+    file = io.StringIO()
+    async with _simulated() as sim, _gateway(sim, Recorder(file)) as gateway:
+        await gateway.lockers()
+        await gateway.lockers()
+        await gateway.locker(_IDENTIFIER).open()
+    first, second, opened = read_recording(file.getvalue().splitlines())
+    assert [each.action for each in (first, second, opened)] == ["lockers", "lockers", "open"]
+    assert (first.connection, second.connection, opened.connection) == ("new", "kept", "new")
+    assert first.connected_after is not None
+    assert second.connected_after is None
+    assert (first.ended, first.error, first.found_closed) == ("kept", None, False)
+    assert first.head.startswith("HTTP/1.1 200")
+    assert sum(length for _, length in first.pieces) == len(first.reply)
+    assert json.loads(first.body)["devices"][0]["identifier"] == opened.identifier != _IDENTIFIER
+    assert len(str(opened.identifier)) == len(str(_IDENTIFIER))
+    assert opened.lead is not None
+    assert (opened.method, opened.path) == ("POST", "/open")
+
+
+@pytest.mark.parametrize("style", list(ReplyStyle))
+async def test_nothing_in_it_tells_whose_gateway_it_is(style: ReplyStyle) -> None:
+    file = io.StringIO()
+    async with _simulated(style=style) as sim, _gateway(sim, Recorder(file)) as gateway:
+        sim.start_synchronizing(_IDENTIFIER)
+        await gateway.status()
+        sim.stop_synchronizing()
+        await gateway.lockers()
+        result = await gateway.locker(_IDENTIFIER).open()
+        await gateway.locker(_IDENTIFIER).status()
+        await gateway.locker(_IDENTIFIER).synchronize()
+    text = file.getvalue()
+    assert str(_IDENTIFIER) not in text
+    assert _CODE not in text
+    assert "Miller" not in text
+    assert "127.0.0.1" not in text
+    assert str(result.timestamp) not in text
+    numbers = set(re.findall(r'"identifier\\?": ?\\?"?(\d+)', text))
+    assert len(numbers) == 1
+    assert f"Synchronizing {numbers.pop()}" in text
+
+
+async def test_what_a_gateway_echoes_of_a_secret_is_stars_of_the_same_length() -> None:
+    file = io.StringIO()
+    async with _simulated() as sim, _gateway(sim, Recorder(file)) as gateway:
+        sim.reply_next({"status": "ok", "code": 0, "cause": f"{_CODE} 00:1A:2b:3C:4d:5E 192.168.7.23"})
+        await gateway.locker(_IDENTIFIER).open()
+    (exchange,) = read_recording(file.getvalue().splitlines())
+    assert json.loads(exchange.body)["cause"] == "*" * len(_CODE) + " 00:00:00:00:00:00 000.000.0.00"
+    assert sum(length for _, length in exchange.pieces) == len(exchange.reply)
+
+
+async def test_how_a_connection_ended_is_told() -> None:
+    file = io.StringIO()
+    async with _simulated(keep_alive=False) as sim, _gateway(sim, Recorder(file)) as gateway:
+        await gateway.lockers()
+        sim.fail(Fault.RESET_AFTER)
+        with pytest.raises(OutcomeUnknownError):
+            await gateway.locker(_IDENTIFIER).open()
+        sim.fail(Fault.HALF_REPLY)
+        with pytest.raises(OutcomeUnknownError):
+            await gateway.locker(_IDENTIFIER).close()
+        sim.fail(Fault.HANG_AFTER)
+        with anyio.move_on_after(1):
+            await gateway.locker(_IDENTIFIER).open()
+    ended = [exchange.ended for exchange in read_recording(file.getvalue().splitlines())]
+    assert ended[0] == "to be closed"
+    assert ended[1].startswith("broken: ")
+    assert ended[2] == "closed by the gateway"
+    assert ended[3] == "given up"
+
+
+async def test_a_kept_connection_that_died_is_told_with_the_next_exchange() -> None:
+    file = io.StringIO()
+    async with _simulated() as sim, _gateway(sim, Recorder(file)) as gateway:
+        await gateway.lockers()
+        await sim.stop()
+        await sim.start()
+        await gateway.lockers()
+    first, second = read_recording(file.getvalue().splitlines())
+    assert (first.ended, first.found_closed) == ("kept", False)
+    assert (second.connection, second.found_closed) == ("new", True)
+
+
+async def test_what_was_not_sent_is_told_with_its_error() -> None:
+    file = io.StringIO()
+    async with _simulated() as sim:
+        address = sim.address
+    async with AsyncGateway(address, record=Recorder(file), timeout=0.5) as gateway:
+        with pytest.raises(GatewayUnreachableError):
+            await gateway.lockers()
+    exchanges = list(read_recording(file.getvalue().splitlines()))
+    assert {(each.ended, each.error, each.reply) for each in exchanges} == {("not sent", "GatewayUnreachableError", "")}
+
+
+async def test_a_fleet_records_its_gateways_under_names_of_their_own() -> None:
+    file = io.StringIO()
+    async with (
+        _simulated() as one,
+        _simulated() as other,
+        Fleet({"Miller": one.address, "Smith": other.address}, record=Recorder(file)) as fleet,
+    ):
+        await fleet.lockers()
+        await fleet.lockers()
+    exchanges = list(read_recording(file.getvalue().splitlines()))
+    assert sorted(each.gateway for each in exchanges) == ["gateway-1", "gateway-1", "gateway-2", "gateway-2"]
+
+
+def test_a_file_is_made_for_the_user_alone_and_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.jsonl"
+    with Recorder(path):
+        pass
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(read_recording(path.read_text().splitlines())) == []
+    with pytest.raises(FileExistsError):
+        Recorder(path)
+
+
+def test_what_goes_through_httpx_is_not_recorded() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    with pytest.raises(ValueError, match="httpx"):
+        AsyncGateway("gateway.test", transport=transport, record=Recorder(io.StringIO()))
+
+
+@pytest.mark.parametrize("line", ["", "{}", '{"recording": 99}', "[]", "not json"])
+def test_what_is_no_recording_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        list(read_recording([line]))
+
+
+@pytest.mark.parametrize("line", ["", "{}", "17", '{"at": "yesterday"}'])
+def test_a_line_that_is_none_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_recording(['{"recording": 1}', line]))
+
+
+_number = st.integers(min_value=10**5, max_value=10**12).map(str)
+
+
+@given(
+    st.lists(_number, min_size=1, max_size=6),
+    st.sampled_from(["{}", '"identifier": {}', 'Synchronizing {}, "rssi": -70']),
+)
+def test_numbers_are_replaced_always_by_the_same_of_the_same_length(numbers: list[str], form: str) -> None:
+    anonymizer = Anonymizer()
+    text = " ".join(form.replace("{}", number) for number in numbers)
+    fit = anonymizer.reply(f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}").partition("\r\n\r\n")[2]
+    assert len(fit) == len(text)
+    new = re.findall(r"\d{5,}", fit)
+    if form != "{}" or all(len(number) >= 6 for number in numbers):
+        assert dict(zip(numbers, new, strict=True)) == {number: anonymizer.number(number) for number in numbers}
+        assert len(set(new)) == len(set(numbers))
+
+
+def test_ever_new_numbers_cost_constant_memory() -> None:
+    anonymizer = Anonymizer()
+    for number in range(10**7, 10**7 + 30_000):
+        anonymizer.number(str(number))
+    assert len(anonymizer._numbers) < 20_000
+
+
+@given(st.text("ab+/ ", max_size=60), st.text("ab+/", min_size=1, max_size=20))
+def test_masked_at_the_same_length(text: str, secret: str) -> None:
+    assert len(mask(text, secret, same_length=True)) == len(text)

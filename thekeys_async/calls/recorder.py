@@ -1,0 +1,101 @@
+"""Taking down what a gateway does, for a recording that may be sent to strangers."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TextIO
+
+import anyio
+
+from thekeys_async.protocol.recording import Anonymizer, RecordedExchange, header, line
+from thekeys_async.protocol.secrets import Secret, ShareCode
+from thekeys_async.protocol.text import mask
+
+if TYPE_CHECKING:
+    from thekeys_async.calls.attempt import CallAttempt
+
+_MOST_SECRETS = 200
+
+
+class Recorder:
+    """Writes every exchange with the gateways that it is given to (``record=``) as a line of JSON.
+
+    Share codes and hashes are left out, identifiers, serial numbers, addresses and names are replaced, always by the
+    same: see the page on recordings. Use it as ``with Recorder("gateway.jsonl") as recorder:``, or close it.
+
+    Args:
+        file: Where to write: a path, whose file must not be there yet and is made for the user alone, or an open text
+            file, which stays open.
+
+    Raises:
+        OSError: The file is there already, or can't be made.
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | TextIO) -> None:
+        self._own = None if hasattr(file, "write") else _new(Path(os.fspath(file)))
+        self._file: TextIO = self._own or file  # type: ignore[assignment]
+        self._anonymizer = Anonymizer()
+        self._secrets: dict[Secret, None] = {}
+        self._file.write(header() + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it is its own."""
+        if self._own:
+            self._own.close()
+
+    def take_down(self, gateway: str, tried: "CallAttempt") -> None:
+        """Write what came of one attempt; nothing if it came to nothing before it was begun."""
+        heard = tried.heard
+        if heard is None or (tried.error is None and not tried.sent):
+            return
+        self._remember(tried)
+        now, wall = anyio.current_time(), datetime.now(UTC)
+        endpoint, sent_at = tried.request.endpoint, heard.sent_at
+        identifier = tried.request.identifier
+        exchange = RecordedExchange(
+            at=wall - timedelta(seconds=now - tried.began),
+            gateway=self._anonymizer.name(gateway),
+            action=endpoint.name,
+            method=endpoint.method,
+            path=endpoint.path,
+            identifier=None if identifier is None else int(self._anonymizer.number(str(identifier))),
+            lead=round(float(tried.stamp.lead), 3) if tried.stamp else None,
+            connection="kept" if heard.kept else "new",
+            found_closed=heard.found_closed,
+            connected_after=None if heard.kept or sent_at is None else round(sent_at - tried.began, 6),
+            pieces=tuple((round(at - (sent_at or at), 6), len(data)) for at, data in heard.pieces),
+            reply=self._fit(b"".join(data for _, data in heard.pieces)),
+            ended=heard.ended if tried.sent else "not sent",
+            error=type(tried.error).__name__ if tried.error else None,
+        )
+        self._file.write(line(exchange) + "\n")
+        self._file.flush()
+
+    def _remember(self, tried: "CallAttempt") -> None:
+        """Remember what must not be written, also where a later reply echoes it; the oldest hashes are forgotten."""
+        code = tried.request.code
+        if code is None:
+            return
+        self._secrets[code] = None
+        if tried.stamp:
+            self._secrets[Secret(code.sign(tried.stamp.value))] = None
+        hashes = [secret for secret in self._secrets if not isinstance(secret, ShareCode)]
+        for secret in hashes[:-_MOST_SECRETS]:
+            del self._secrets[secret]
+
+    def _fit(self, reply: bytes) -> str:
+        text = reply.decode("latin-1")
+        for secret in self._secrets:
+            text = mask(text, secret.reveal(), same_length=True)
+        return self._anonymizer.reply(text)
+
+
+def _new(path: Path) -> TextIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
