@@ -27,7 +27,7 @@ TESTS = {
     "turns/queue.py": "tests/turns",
     "turns/coordinated.py": "tests/turns tests/coordination/test_gateways.py",
     "turns/shared.py": "tests/turns tests/calls/test_promises.py",
-    "calls/retries.py": "tests/calls",
+    "calls/retries.py": "tests/calls/test_retries.py",
     "calls/budgets.py": "tests/calls",
     "calls/attempt.py": "tests/calls",
     "calls/call.py": "tests/calls",
