@@ -138,8 +138,9 @@ class Subscription:
             try:
                 await task(self._driver)
             except Exception as failure:  # noqa: BLE001 - the consumer gets it as itself, not in a group
-                self._buffer.fail(failure)
-                self.end()
+                if self._poller:  # else it has ended meanwhile: its gateway may have left the fleet, and be closed
+                    self._buffer.fail(failure)
+                    self.end()
             finally:
                 self._scopes.remove(scope)
 
