@@ -72,3 +72,21 @@ def stress(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     session.install("-e", ".[test]", "cosmic-ray>=8.3")
     session.run("python", "tests/mutants/mutants.py", *session.posargs)
+
+
+@nox.session(python=_pythons()[-1])
+def home_assistant(session: nox.Session) -> None:
+    """Go the whole way with a real Home Assistant: some minutes of installing, and one and a half of testing."""
+    session.install("-e", ".[test]")
+    folder = Path(session.create_tmp()) / "home-assistant"
+    if not folder.exists():
+        session.run("python", "-m", "venv", str(folder))
+    python = str(folder / "bin" / "python")
+    # The newest that this Python can run; what its parts need it would install by itself, later.
+    session.run(python, "-m", "pip", "install", "--quiet", "homeassistant", external=True)
+    constraints = next(folder.glob("lib/*/site-packages/homeassistant/package_constraints.txt"))
+    parts = ("paho-mqtt", "home-assistant-frontend", "cronsim", "securetar", "psutil-home-assistant", "ifaddr", "isal")
+    session.run(python, "-m", "pip", "install", "--quiet", "-c", str(constraints), *parts, external=True)
+    session.run(str(folder / "bin" / "hass"), "--version", external=True)
+    environment = {"THEKEYS_HASS": str(folder / "bin" / "hass"), "THEKEYS_REQUIRE_MOSQUITTO": "1"}
+    session.run("pytest", "-s", "tests/bridge/test_home_assistant.py", *session.posargs, env=environment)

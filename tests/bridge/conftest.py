@@ -196,3 +196,7 @@ def listen(broker: Mosquitto) -> Iterator[Callable[..., Listener]]:
     yield make
     for listener in listeners:
         listener.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", type=Path, help="a folder where pictures of the bridge's page are to be put")

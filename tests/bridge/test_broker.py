@@ -27,6 +27,7 @@ pytestmark = pytest.mark.anyio
 class Session:
     """Notes what it is told."""
 
+    broker: Broker | None = None
     connects: int = 0
     losses: int = 0
     heard: list[Message] = attrs.field(factory=list)
@@ -34,6 +35,7 @@ class Session:
 
     def connected(self) -> None:
         self.connects += 1
+        self.broker.say_everything()
         self._wake()
 
     def received(self, message: Message) -> None:
@@ -60,6 +62,7 @@ async def _connected(mosquitto, picture: Picture, **who) -> AsyncIterator[tuple[
     address = attrs.evolve(BrokerAddress.parse(mosquitto.url), ca_file=mosquitto.ca_file, **who)
     subscriptions = (Subscription("in/#"), Subscription("echo", own=True))
     broker = Broker(address, picture, subscriptions, session, will=("state", "offline"), client_id="bridge-1")
+    session.broker = broker
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(broker.run)
         yield broker, session

@@ -92,7 +92,7 @@ async def test_a_cloud_elsewhere_may_tell_no_port_of_this_machine(home):
     async with home.cloud() as cloud:
         assert cloud.on_loopback
         assert (await discover(cloud, **EVER))[0].gateways, "a simulated gateway has a port"
-        cloud._wire.on_loopback = False
+        cloud._connection.on_loopback = False
         assert not (await discover(cloud, **EVER))[0].gateways
         row.address = "127.0.0.1"
         assert (await discover(cloud, **EVER))[0].gateways

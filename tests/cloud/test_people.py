@@ -28,7 +28,7 @@ async def test_a_person_is_asked_accepts_and_is_switched_off_and_on(home, pair):
             True,
             home.front,
         )
-        assert await cloud.people(locker) == (made,)
+        assert await cloud.people(locker) == (attrs.evolve(made, role="Invité", notification_enabled=True),)
         assert (made.accepted, made.usable(datetime.now(UTC))) == (False, False)
 
         row.accepted = True

@@ -1,11 +1,15 @@
 """The reboot of a gateway that hangs, through the account's web pages."""
 
 import logging
+import re
+from datetime import timedelta
+from pathlib import Path
 
 import anyio
 import httpx
 import pytest
 
+from thekeys_async import AsyncGateway, GatewayUpdate, Pacing
 from thekeys_async.cloud import (
     AuthenticationError,
     Cloud,
@@ -15,6 +19,7 @@ from thekeys_async.cloud import (
     NotFoundError,
 )
 from thekeys_async.simulator import Fault
+from thekeys_async.streams import gateways
 
 pytestmark = pytest.mark.anyio
 
@@ -142,4 +147,58 @@ async def test_no_session_is_kept(hanging):
     async with hanging.cloud() as cloud:
         (gateway,) = await cloud.gateways()
         await cloud.reboot(gateway)
-        assert not cloud._wire._client.cookies
+        assert not cloud._connection._client.cookies
+
+
+@pytest.fixture
+def reboot_what_hangs():
+    """The program in docs/streams.md."""
+    page = (Path(__file__).parents[2] / "docs" / "streams.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```python\n(# rebooting\.py\n.*?)```", page, flags=re.DOTALL)
+    names = {}
+    exec(compile(text, "rebooting.py", "exec"), names)
+    return names["reboot_what_hangs"]
+
+
+async def heard(gateway):
+    """Wait until the watcher has surely heard what the gateway says now."""
+    asked = sum(record.endpoint == "status" for record in gateway.requests)
+    await gateway.wait_for_requests(asked + 2, on="status")
+
+
+async def test_a_watcher_reboots_what_hangs_once(hanging, reboot_what_hangs, monkeypatch, caplog):
+    soon = timedelta(milliseconds=30)
+    monkeypatch.setattr(gateways, "HANGS_AFTER", soon)
+    pacing = Pacing(0, 0)
+    async with (
+        hanging.cloud() as cloud,
+        AsyncGateway(hanging.gateway.address, name="Gateway 1", pacing=pacing) as gateway,
+        gateway.watch(0.01, status_interval=0.01) as updates,
+        anyio.create_task_group() as tasks,
+    ):
+        hanging.server.reply_next(b"<html>", on="web_login")
+        tasks.start_soon(reboot_what_hangs, updates, cloud, soon)
+        await hanging.server.wait_for_requests(1, on="web_login")
+        await heard(hanging.gateway)
+        assert hanging.calls("web_login") == 1, "a hang is news once"
+        assert "could not be rebooted" in caplog.text
+        hanging.gateway.stop_synchronizing()
+        await heard(hanging.gateway)
+        hanging.gateway.start_synchronizing()
+        await hanging.server.wait_for_requests(1, on="reboot")
+        tasks.cancel_scope.cancel()
+    assert hanging.gateway.phase == "Scanning..."
+
+
+async def test_a_synchronisation_that_takes_its_time_is_left_alone(home, reboot_what_hangs):
+    async def told():
+        async with home.cloud() as cloud:
+            at = (await cloud.gateways())[0].last_seen
+        for phase, seconds in (("Scanning...", 9000), ("Synchronizing gw", 599), (None, 9000)):
+            since = at - timedelta(seconds=seconds)
+            yield GatewayUpdate(gateway="Gateway 1", reachable=True, phase=phase, phase_since=since, at=at)
+        yield GatewayUpdate(gateway="Gateway 1", reachable=True, phase="Synchronizing gw", at=at)
+
+    async with home.cloud() as cloud:
+        await reboot_what_hangs(told(), cloud)
+    assert home.calls("reboot") == 0

@@ -85,3 +85,11 @@ def test_every_extra_that_is_installed_exists(blocks, root):
 
 def _without_shown(page):
     return re.sub(r"^ *```text.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_no_code_of_a_page_has_to_be_scrolled(blocks):
+    """A page at 1280 pixels has room for 88 columns beside its menus; the README is on no such page."""
+    for block in blocks:
+        if block.page != "README.md":
+            for line in block.text.splitlines():
+                assert len(line) <= 88, f"{block.page}:{block.line} {line}"

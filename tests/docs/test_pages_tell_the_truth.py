@@ -87,7 +87,7 @@ def test_the_flags(read):
 
 
 def test_the_environment(read, root):
-    modules = [path for part in ("cli", "config") for path in (root / "thekeys_async" / part).glob("*.py")]
+    modules = [path for part in ("bridge", "cli", "config") for path in (root / "thekeys_async" / part).glob("*.py")]
     used = {name for path in modules for name in _variables(path.read_text())}
     assert _variables(read("docs/command.md")) == used
     assert _variables(read("docs/configuration.md")) == used

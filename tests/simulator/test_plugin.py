@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from thekeys_async.simulator import Fault, GatewayHandle, ReplyStyle, SimulatedLocker
+from thekeys_async.simulator import Fault, ReplyStyle, SimulatedLocker
 
 LOCKER = 45961123
 
@@ -92,18 +92,25 @@ def test_waiting_for_what_does_not_come_ends(simulated_gateway):
         simulated_gateway.wait_for_requests(1, timeout=0.01)
 
 
-def test_the_handle_offers_what_the_gateway_does():
-    from thekeys_async.simulator import SimulatedGateway  # noqa: PLC0415 - only compared here
+@pytest.mark.parametrize("held", ["cloud", "gateway"])
+def test_a_handle_offers_what_it_holds(simulated_home, held):
+    handle = getattr(simulated_home, held)
+    public = {name for name in dir(type(getattr(handle, held))) if not name.startswith("_")}
+    assert public <= set(dir(handle))
+    for name in public:
+        assert hasattr(handle, name)
+    with pytest.raises(AttributeError):
+        _ = handle.nonsense
+    with pytest.raises(AttributeError):
+        _ = handle._tasks
 
-    public = {name for name in dir(SimulatedGateway) if not name.startswith("_")}
-    assert public - set(dir(GatewayHandle)) == {"wait_until"}
 
-
-def test_the_handle_of_a_cloud_offers_what_the_cloud_does():
-    from thekeys_async.simulator import CloudHandle, SimulatedCloud  # noqa: PLC0415 - only compared here
-
-    public = {name for name in dir(SimulatedCloud()) if not name.startswith("_")}
-    assert public <= set(dir(CloudHandle))
+def test_a_method_runs_on_the_thread_of_what_is_held(simulated_gateway):
+    threads = []
+    simulated_gateway.on_synchronize.append(lambda _: threads.append(threading.current_thread()))
+    httpx.get(simulated_gateway.url + "/synchronize", trust_env=False, verify=False)
+    simulated_gateway.wait_until(lambda: threads.append(threading.current_thread()) or True)
+    assert threads[0] is threads[1] is not threading.current_thread()
 
 
 def test_a_home_in_a_plain_test(simulated_home):

@@ -70,13 +70,20 @@ class Broker:
                 backoff.succeeded()
             await anyio.sleep(backoff.failed())
 
-    def publish(self, topic: str, payload: str) -> bool:
-        """Say something that nobody keeps, with QoS 0.
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> bool:
+        """Say something that is not in the picture, with QoS 0.
 
         Returns:
             Whether it is on its way; not if there is no connection, or the broker does not take what was said before.
         """
-        return self._link is not None and self._link.say_now(topic, payload)
+        return self._link is not None and self._link.say_now(topic, payload, retain=retain)
+
+    def say_everything(self) -> None:
+        """Say all that is in the picture, and from now on what is news in it. Before that, nothing of it is said."""
+        if self._link is not None:
+            self._link.talks = True
+            self._picture.repeat_all()
+            self._link.wakeup.set()
 
     def wake(self) -> None:
         """Look into the picture: there is news."""
@@ -95,7 +102,7 @@ class Broker:
 
     async def flush(self) -> None:
         """Wait until the broker has confirmed everything that the picture says; at once if there is no connection."""
-        while (link := self._link) is not None and (self._picture.unsaid or link.unacknowledged):
+        while (link := self._link) is not None and link.talks and (self._picture.unsaid or link.unacknowledged):
             self.wake()
             await link.next_change()
 
@@ -135,8 +142,6 @@ class Broker:
         for message in link.early:
             self._session.received(message)
         link.early.clear()
-        self._picture.repeat_all()
-        link.wakeup.set()
 
     def _make_client(self) -> Client:
         client = Client(

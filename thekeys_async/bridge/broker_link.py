@@ -113,6 +113,7 @@ class Link:
         self.client = client
         self.session: Session | None = None
         self.early: list[Message] = []
+        self.talks = False
         self.opened = anyio.Event()
         self.wakeup = anyio.Event()
         self.lost_because: str | None = None
@@ -171,13 +172,13 @@ class Link:
         self.client.subscribe(options)
         await self._subscribed.wait()
 
-    def say_now(self, topic: str, payload: str) -> bool:
-        """Say something that nobody keeps, unless the broker is too slow for it."""
+    def say_now(self, topic: str, payload: str, *, retain: bool = False) -> bool:
+        """Say something with QoS 0, unless the broker is too slow for it."""
         if self.client.want_write():
             self._check(self.client.loop_write())
         if self.client.want_write():
             return False
-        return self.client.publish(topic, payload, qos=0).rc is MQTTErrorCode.MQTT_ERR_SUCCESS
+        return self.client.publish(topic, payload, qos=0, retain=retain).rc is MQTTErrorCode.MQTT_ERR_SUCCESS
 
     async def next_change(self) -> None:
         """Wait until something is confirmed or taken, or the connection is lost."""
@@ -216,7 +217,7 @@ class Link:
     async def _say_news(self) -> None:
         """Say what is news in the picture, with few messages on the way at once."""
         while True:
-            while self.session is None or len(self._on_the_way) >= _MOST_UNACKNOWLEDGED or not self._say_one():
+            while not self.talks or len(self._on_the_way) >= _MOST_UNACKNOWLEDGED or not self._say_one():
                 self._set(self._changed)
                 self.wakeup = anyio.Event()
                 await self.wakeup.wait()

@@ -10,7 +10,7 @@ import attrs
 
 from thekeys_async.bridge.discovery import BridgedLocker, gateway_device, lock_device
 from thekeys_async.bridge.heartbeat import Moment
-from thekeys_async.bridge.lock_state import LockState
+from thekeys_async.bridge.lock_state import LockState, Said
 from thekeys_async.bridge.messages import Action
 from thekeys_async.bridge.orders import Order
 from thekeys_async.bridge.picture import Picture
@@ -22,7 +22,7 @@ from thekeys_async.protocol.errors import (
     NotSharedError,
     TheKeysError,
 )
-from thekeys_async.protocol.models import LockerReading, LockerStatus, battery_percent
+from thekeys_async.protocol.models import DoorState, LockerReading, LockerStatus, battery_percent
 from thekeys_async.protocol.text import printable
 from thekeys_async.streams.updates import STATUS, STATUS_ERROR, GatewayUpdate, LockerUpdate, UpdateKind
 
@@ -37,6 +37,8 @@ OWN_MOVE: Final = 60.0
 """Seconds after a command within which a growing log may be its doing."""
 
 _FOR_GOOD: Final = (InvalidHmacError, InvalidKeyError, LockerIncompatibleError, NotSharedError)
+
+_KNOWN: Final = {Said.LOCKED: DoorState.CLOSED, Said.UNLOCKED: DoorState.OPEN, Said.JAMMED: DoorState.JAMMED}
 
 By = Literal["bridge", "other"]
 
@@ -90,6 +92,11 @@ class LockView:
     def available(self) -> bool:
         """Whether what is said of it holds."""
         return not (self.lost or self.state.in_doubt or isinstance(self.error, _FOR_GOOD))
+
+    @property
+    def known(self) -> DoorState:
+        """Where the bolt is, never more than is known: not while a command moves it or is in doubt."""
+        return _KNOWN.get(self.state.said, DoorState.UNKNOWN)
 
     def moved_by_us(self, now: float) -> None:
         """Note that a command of ours may have turned the bolt."""
@@ -182,8 +189,7 @@ class House:
             return
         gateway.reachable, gateway.error = update.reachable, update.error
         gateway.phase = update.phase if update.phase is not None else gateway.phase
-        version = getattr(update, "version", None)
-        gateway.version = version if version is not None else gateway.version
+        gateway.version = update.version if update.version is not None else gateway.version
         self._say_gateway(gateway)
 
     def locker_news(self, update: LockerUpdate, now: Moment) -> list[Event]:

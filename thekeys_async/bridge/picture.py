@@ -16,6 +16,8 @@ class Picture:
 
     def __init__(self, comes_last: Callable[[str], bool] = lambda _: False) -> None:
         self._comes_last = comes_last
+        self.on_news: Callable[[], None] = _nothing
+        """Called whenever there is news."""
         self._values: dict[str, str] = {}
         self._unsaid: dict[str, None] = {}
 
@@ -45,15 +47,23 @@ class Picture:
         if self._values.get(topic) != value:
             self._values[topic] = value
             self._unsaid[topic] = None
+            self.on_news()
+
+    def withhold(self, topic: str) -> None:
+        """Say nothing on a topic for now; what the broker keeps there stays."""
+        self._values.pop(topic, None)
+        self._unsaid.pop(topic, None)
 
     def repeat(self, topic: str) -> None:
         """Say a topic again, as somebody else has overwritten it."""
         if topic in self._values:
             self._unsaid[topic] = None
+            self.on_news()
 
     def repeat_all(self) -> None:
         """Say everything again: to a broker that may have forgotten it, or to somebody who has just come."""
         self._unsaid = dict.fromkeys(self._in_order())
+        self.on_news()
 
     def take(self) -> tuple[str, str] | None:
         """Take the next piece of news; None if there is none. Whoever fails to deliver it calls `repeat`."""
@@ -64,4 +74,14 @@ class Picture:
         return topic, self._values[topic]
 
     def _in_order(self) -> list[str]:
-        return sorted(self._values, key=self._comes_last)
+        # A device that is taken away goes before its topics, one that is announced comes after them.
+        return sorted(self._values, key=lambda topic: self._rank(topic, self._values[topic]))
+
+    def _rank(self, topic: str, value: str) -> int:
+        if not self._comes_last(topic):
+            return 1
+        return 2 if value else 0
+
+
+def _nothing() -> None:
+    pass

@@ -1,6 +1,7 @@
 """The names of topics, and what a topic that a message came on means. Pure."""
 
 import re
+from collections.abc import Container, Iterable
 from typing import Final, Literal
 
 import attrs
@@ -10,7 +11,6 @@ OFFLINE: Final = "offline"
 
 _LOCK_TOPICS: Final = ("availability", "state", "attributes", "result")
 _GATEWAY_TOPICS: Final = ("state", "attributes", "result")
-_BRIDGE_TOPICS: Final = ("state", "info")
 _LONGEST_NUMBER: Final = 18
 _FORBIDDEN: Final = re.compile(r"[/+#%\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9-]")
@@ -120,12 +120,11 @@ class Topics:
         """List the filters on which commands come."""
         return (f"{self.prefix}/lock/+/set", f"{self.prefix}/lock/+/press", f"{self.prefix}/gateway/+/press")
 
-    def retained(self) -> tuple[str, ...]:
-        """List the filters of all that a bridge of this prefix has ever said and the broker has kept."""
+    def left_behind(self) -> tuple[str, ...]:
+        """List the filters of what a bridge of this prefix has said of devices, and the broker has kept."""
         own = (
             *(f"{self.prefix}/lock/+/{what}" for what in _LOCK_TOPICS),
             *(f"{self.prefix}/gateway/+/{what}" for what in _GATEWAY_TOPICS),
-            *(f"{self.prefix}/bridge/{what}" for what in _BRIDGE_TOPICS),
         )
         return own if self.discovery_prefix is None else (*own, f"{self.discovery_prefix}/device/+/config")
 
@@ -159,6 +158,16 @@ class Topics:
                 return what in _LOCK_TOPICS and name.isascii() and name.isdecimal() and len(name) <= _LONGEST_NUMBER
             case ["gateway", _, what]:
                 return what in _GATEWAY_TOPICS
+            case _:
+                return False
+
+    def is_of(self, topic: str, lockers: Container[int], gateways: Iterable[str]) -> bool:
+        """Whether a topic is one of these lockers' or gateways'."""
+        match topic.removeprefix(f"{self.prefix}/").split("/"):
+            case ["lock", number, _] if number.isascii() and number.isdecimal():
+                return int(number) in lockers
+            case ["gateway", name, _]:
+                return name in {escaped(each) for each in gateways}
             case _:
                 return False
 

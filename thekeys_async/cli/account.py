@@ -1,4 +1,4 @@
-"""Whose account at the vendor's cloud: from flags, environment or a person at the prompt. It is never stored."""
+"""The log-in at the vendor's cloud: from flags, environment or a person at the prompt. It is never stored."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ _PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 
 @attrs.frozen
 class Login:
-    """What it takes to ask the cloud.
+    """A log-in, and the cloud where it is used.
 
     Attributes:
         username: The account's phone number, international.

@@ -19,7 +19,7 @@ from thekeys_async.cli.options import (
     simulated_locker,
     target_argument,
 )
-from thekeys_async.cli.stream_commands import plot, watch
+from thekeys_async.cli.stream_commands import bridge, plot, watch
 from thekeys_async.protocol.secrets import Secret
 
 _DELAY = click.FloatRange(0, 3600)
@@ -230,6 +230,7 @@ thekeys.add_command(shares)
 thekeys.add_command(reboot)
 thekeys.add_command(watch)
 thekeys.add_command(plot)
+thekeys.add_command(bridge)
 
 
 @thekeys.command()

@@ -11,6 +11,7 @@ from typing import TextIO
 
 import click
 
+from thekeys_async.bridge.errors import BrokerUnreachableError, SupersededError
 from thekeys_async.cli.exits import ExitCode, exit_code
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import errors as cloud_errors
@@ -103,6 +104,8 @@ _NEXT: Mapping[type[BaseException], str] = {
     cloud_errors.CloudUnreachableError: "Check that this computer reaches the Internet, and try again later.",
     cloud_errors.CloudProtocolError: "Check --cloud-url if you gave one; else the vendor's cloud is at fault.",
     cloud_errors.ShareRejectedError: "Change what it objects to, and try again.",
+    SupersededError: "Run one bridge for each prefix, or all of them with --standby.",
+    BrokerUnreachableError: "Check --broker, user and password, and that the broker runs.",
     errors.TheKeysError: "Try again, with -d to see more.",
 }
 

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping
 
+from thekeys_async.bridge.errors import BrokerUnreachableError, SupersededError
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.protocol import errors
 
@@ -25,6 +26,7 @@ class ExitCode(enum.IntEnum):
     NOT_UNDERSTOOD = 8
     COORDINATION = 9
     NOT_THERE = 10
+    SUPERSEDED = 11
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -41,6 +43,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NOT_UNDERSTOOD: "nothing done: the answer to a read can't be understood",
     ExitCode.COORDINATION: "nothing done: the state shared with other processes can't be used",
     ExitCode.NOT_THERE: "it WAS DONE, says the gateway, but with --wait the bolt was not seen there: look at the door",
+    ExitCode.SUPERSEDED: "bridge: another bridge has taken over its prefix; commands that were under way were finished",
     ExitCode.INTERRUPTED: "interrupted (SIGINT); a command MAY HAVE BEEN DONE",
     ExitCode.TERMINATED: "terminated (SIGTERM); a command MAY HAVE BEEN DONE",
 }
@@ -55,6 +58,8 @@ _BY_ERROR: Mapping[type[BaseException], ExitCode] = {
     errors.RequestTimeoutError: ExitCode.TIMEOUT,
     errors.ProtocolError: ExitCode.NOT_UNDERSTOOD,
     errors.CoordinationError: ExitCode.COORDINATION,
+    SupersededError: ExitCode.SUPERSEDED,
+    BrokerUnreachableError: ExitCode.UNREACHABLE,
     cloud_errors.AuthenticationError: ExitCode.REFUSED,
     cloud_errors.NotFoundError: ExitCode.REFUSED,
     cloud_errors.ShareRejectedError: ExitCode.REFUSED,

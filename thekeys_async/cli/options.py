@@ -290,6 +290,11 @@ def discover_options(function: _F) -> _F:
     return host(account(_COUNTRY(_CLOUD_URL(_DISCOVER_TIMEOUT(output_and_more)))))
 
 
+def bridge_options(function: _F) -> _F:
+    """Give `bridge` the flags that mean something to it."""
+    return _CONFIG(coordination_options(output_options(function)))
+
+
 def simulate_options(function: _F) -> _F:
     """Give `simulate` the flags that mean something to it; `--host` is where it listens."""
     listen = _shared("--host", "given_hosts", multiple=True, metavar="ADDRESS", help="Where to listen; else 127.0.0.1.")

@@ -1,4 +1,4 @@
-"""`watch` and `plot`: their flags. Importing this loads click, and nothing that draws."""
+"""`watch`, `plot` and `bridge`: their flags. Importing this loads click, and nothing that draws or connects."""
 
 from pathlib import Path
 from typing import Any, TextIO
@@ -6,7 +6,7 @@ from typing import Any, TextIO
 import click
 
 from thekeys_async.cli import completion
-from thekeys_async.cli.options import Settings, output_options, seconds, watch_options
+from thekeys_async.cli.options import Settings, bridge_options, output_options, seconds, watch_options
 
 
 @click.command()
@@ -50,3 +50,27 @@ def plot(context: click.Context, /, file: TextIO, picture: Path) -> None:
     from thekeys_async.cli.plot import run_plot  # noqa: PLC0415 - rich, and with it matplotlib
 
     run_plot(Settings.of(context), file, picture)
+
+
+@click.command()
+@bridge_options
+@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=completion.gateways)
+@click.option("--broker", metavar="URL", help="mqtt://HOST[:1883] or mqtts://HOST[:8883], without a password.")
+@click.option("--prefix", metavar="TOPIC", help="What topics begin with; else thekeys.")
+@click.option("--interval", type=seconds, metavar="SECONDS", help="From poll to poll of a gateway; else 10.")
+@click.option("--standby", is_flag=True, help="Wait until no other bridge leads, and take over when it ends.")
+@click.option("--check", is_flag=True, help="Only print what would be published, and connect nowhere.")
+@click.option("--purge", is_flag=True, help="Only empty every retained topic of this bridge.")
+@click.pass_context
+def bridge(context: click.Context, /, **how: Any) -> None:
+    """Connect locks with MQTT and Home Assistant.
+
+    It runs until Ctrl-C. GATEWAY is a name of the configuration file; all of the file if none is given. The broker is
+    that of --broker, of THEKEYS_MQTT_URL or of the file; its password that of THEKEYS_MQTT_PASSWORD or of the file,
+    never of a flag. It shows metrics and a page at http://127.0.0.1:9473. It needs the extra 'bridge'.
+    """
+    if how["check"] and how["purge"]:
+        raise click.UsageError("--check and --purge contradict each other.")
+    from thekeys_async.cli.bridge import Wish, run_bridge  # noqa: PLC0415 - the client, the broker's and the web server
+
+    run_bridge(Settings.of(context), Wish(**how))

@@ -143,6 +143,17 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
     return chosen, configuration.names
 
 
+def gateways_of_file(settings: Settings, names: Sequence[str]) -> tuple[Config, list[str]]:
+    """Read the file, and find the gateways of it that are named, however they are capitalised.
+
+    Raises:
+        click.UsageError: The file has none of that name.
+        Failure: The file can't be used.
+    """
+    path, configuration = _configuration(settings)
+    return configuration, [_name(path, "gateway", configuration.gateways, name) for name in names]
+
+
 def configured_state_dir(settings: Settings) -> Path | None:
     """Say which folder the file names for turns and timestamps; None if it names none.
 

@@ -4,13 +4,15 @@ from contextlib import suppress
 from datetime import tzinfo
 from urllib.parse import quote
 
-from thekeys_async.cloud import vocabulary
-from thekeys_async.cloud.calls import Call
+import attrs
+
+from thekeys_async.cloud import fields, vocabulary
+from thekeys_async.cloud.calls import CloudCall
 from thekeys_async.cloud.errors import CloudError, CloudProtocolError, NotFoundError
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import Request
+from thekeys_async.cloud.http import WebCall
 from thekeys_async.cloud.models import Accessory, Account, Gateway, Locker, PersonShare, Share
-from thekeys_async.cloud.session import Session
+from thekeys_async.cloud.session import CloudSession
 from thekeys_async.protocol.secrets import Secret
 
 _ROOT = "/fr/api/v2"
@@ -27,70 +29,70 @@ class Api:
         zone: The zone of the cloud's clock.
     """
 
-    def __init__(self, session: Session, username: str, zone: tzinfo) -> None:
+    def __init__(self, session: CloudSession, username: str, zone: tzinfo) -> None:
         self.session = session
         self._username = username
         self._zone = zone
 
-    async def account(self, call: Call) -> Account:
+    async def account(self, call: CloudCall) -> Account:
         """Read the account."""
-        request = Request("read the account", f"{_ROOT}/utilisateur/get/{_segment(self._username)}")
+        request = WebCall("read the account", f"{_ROOT}/utilisateur/get/{_segment(self._username)}")
         return vocabulary.account(await self._data(request, call), self._username, self._zone)
 
-    async def gateway(self, known: Accessory, call: Call) -> Gateway:
+    async def gateway(self, known: Accessory, call: CloudCall) -> Gateway:
         """Read what a gateway last told; that the cloud knows no more of it is no error."""
-        request = Request("read a gateway", f"{_ROOT}/accessoire/get/{known.id}")
+        request = WebCall("read a gateway", f"{_ROOT}/accessoire/get/{known.id}")
         data: Fields | None = None
         with suppress(NotFoundError):  # also as HTTP 404
             data = (await self.session.ask(request, call)).fields("data", "the answer's data")
         return vocabulary.gateway(known, data, self._zone)
 
-    async def shares(self, locker: Locker, call: Call) -> tuple[Share, ...]:
+    async def shares(self, locker: Locker, call: CloudCall) -> tuple[Share, ...]:
         """Read a locker's shares."""
-        request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
+        request = WebCall("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
         return vocabulary.shares(await self._data(request, call), locker)
 
-    async def people(self, locker: Locker, call: Call) -> tuple[PersonShare, ...]:
+    async def people(self, locker: Locker, call: CloudCall) -> tuple[PersonShare, ...]:
         """Read a locker's shares with people."""
-        request = Request("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
+        request = WebCall("read the shares", f"{_ROOT}/partage/all/serrure/{locker.id}")
         return vocabulary.people(await self._data(request, call), locker)
 
-    async def create_for_person(self, draft: PersonShare, locker: Locker, call: Call) -> PersonShare:
+    async def create_for_person(self, draft: PersonShare, locker: Locker, call: CloudCall) -> PersonShare:
         """Create a share with a person. Its number stands in the answer, or else in the list."""
         path = f"{_ROOT}/partage/create/{draft.locker_id}/{_segment(draft.phone)}"
-        request = Request("share with a person", path, vocabulary.person_form(draft), changes=True)
-        number = (await self._data(request, call)).number("id")
-        found = [
-            share
-            for share in await self.people(locker, call)
-            if share.id == number or (number is None and (share.phone, share.name) == (draft.phone, draft.name))
+        request = WebCall("share with a person", path, vocabulary.person_form(draft), changes=True)
+        number = (await self._data(request, call)).optional("id", fields.natural)
+        if number is not None:
+            return attrs.evolve(draft, id=number)
+        named = [
+            each for each in await self.people(locker, call) if (each.phone, each.name) == (draft.phone, draft.name)
         ]
-        if not found:
+        if not named:
             raise CloudProtocolError(f"{request.what}: it was created, the cloud says, but it is not in the list")
-        return max(found, key=lambda share: share.id)
+        return max(named, key=lambda share: share.id)
 
-    async def update_for_person(self, share: PersonShare, call: Call) -> None:
+    async def update_for_person(self, share: PersonShare, call: CloudCall) -> None:
         """Change a share with a person."""
         path = f"{_ROOT}/partage/update/{share.id}"
-        await self._done(Request("change a share", path, vocabulary.person_form(share), changes=True), call)
+        await self._done(WebCall("change a share", path, vocabulary.person_form(share), changes=True), call)
 
-    async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: Call) -> Share:
+    async def create(self, draft: Share, accessory: Accessory, code: Secret | None, call: CloudCall) -> Share:
         """Create a share. The path takes the accessory's text identifier, never its number (observed)."""
         path = f"{_ROOT}/partage/create/{draft.locker_id}/accessoire/{_segment(accessory.identifier)}"
-        request = Request("create a share", path, vocabulary.creation_form(draft, code), changes=True)
+        request = WebCall("create a share", path, vocabulary.creation_form(draft, code), changes=True)
         return vocabulary.created(draft, await self._data(request, call), code)
 
-    async def update(self, share: Share, code: Secret | None, call: Call) -> None:
+    async def update(self, share: Share, code: Secret | None, call: CloudCall) -> None:
         """Change a share."""
         path = f"{_ROOT}/partage/accessoire/update/{share.id}"
-        await self._done(Request("change a share", path, vocabulary.change_form(share, code), changes=True), call)
+        await self._done(WebCall("change a share", path, vocabulary.change_form(share, code), changes=True), call)
 
-    async def delete(self, number: int, call: Call) -> None:
+    async def delete(self, number: int, call: CloudCall) -> None:
         """Delete a share."""
         path = f"{_ROOT}/partage/accessoire/delete/{number}"
-        await self._done(Request("delete a share", path, {}, changes=True), call)
+        await self._done(WebCall("delete a share", path, {}, changes=True), call)
 
-    async def _data(self, request: Request, call: Call) -> Fields:
+    async def _data(self, request: WebCall, call: CloudCall) -> Fields:
         answer = await self.session.ask(request, call)
         if not answer.has("data"):
             raise CloudProtocolError(f"{request.what}: the answer holds no data")
@@ -98,7 +100,7 @@ class Api:
             return answer.required("data", lambda value: Fields.of(value, "the answer's data"))
         raise NotFoundError(f"{request.what}: the cloud does not know it", code=_OK)
 
-    async def _done(self, request: Request, call: Call) -> None:
+    async def _done(self, request: WebCall, call: CloudCall) -> None:
         answer = await self.session.ask(request, call)
         if answer.number("status") != _OK:
             raise CloudProtocolError(f"{request.what}: the answer does not say whether it was done")
@@ -108,7 +110,7 @@ def _segment(text: str) -> str:
     return quote(text, safe="")
 
 
-async def ensured(api: Api, locker: Locker, accessory: Accessory, draft: Share, call: Call) -> Share:
+async def ensured(api: Api, locker: Locker, accessory: Accessory, draft: Share, call: CloudCall) -> Share:
     """Find the share like `draft`, or create it.
 
     A creation with unknown outcome is looked for before it is tried again.
@@ -128,11 +130,11 @@ async def ensured(api: Api, locker: Locker, accessory: Accessory, draft: Share, 
                     raise
                 await api.session.pause(attempt)
             else:
-                return await _the_one(api, locker, accessory, made, call)
+                return await _keep_one(api, locker, accessory, made, call)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-async def _the_one(api: Api, locker: Locker, accessory: Accessory, made: Share, call: Call) -> Share:
+async def _keep_one(api: Api, locker: Locker, accessory: Accessory, made: Share, call: CloudCall) -> Share:
     """Keep one share where another program has created the same at the same time: all choose the same one."""
     rivals = vocabulary.of_accessory(await api.shares(locker, call), accessory, made.name)
     if not rivals or rivals[0].id == made.id:

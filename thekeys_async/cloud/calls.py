@@ -38,8 +38,8 @@ class Clock:
 
 
 @attrs.define
-class Call:
-    """What is known of one call of the user's while it is under way.
+class CloudCall:
+    """The state of one call of the user's while it is under way.
 
     Attributes:
         effect: What it does, for the warning when it is cancelled.

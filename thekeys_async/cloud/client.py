@@ -11,9 +11,9 @@ import httpx
 
 from thekeys_async.cloud import pages
 from thekeys_async.cloud.api import Api, ensured
-from thekeys_async.cloud.calls import Call, Clock, SingleFlight, gather_limited
+from thekeys_async.cloud.calls import Clock, CloudCall, SingleFlight, gather_limited
 from thekeys_async.cloud.drafts import KEEP, Keep, check_code, check_words, checked, draft, draft_for_person, kept
-from thekeys_async.cloud.http import Wire
+from thekeys_async.cloud.http import WebConnection
 from thekeys_async.cloud.models import (
     Accessory,
     Account,
@@ -24,7 +24,7 @@ from thekeys_async.cloud.models import (
     Share,
     international,
 )
-from thekeys_async.cloud.session import Session
+from thekeys_async.cloud.session import CloudSession
 from thekeys_async.protocol.secrets import Secret
 
 _Either = TypeVar("_Either", bound=Share | PersonShare)
@@ -75,8 +75,8 @@ class Cloud:
         number, zone = international(username, country), timezone or ZoneInfo("Europe/Paris")
         self._timeout = timeout
         self._country = country
-        self._wire = Wire(base_url, client)
-        self._api = Api(Session(self._wire, number, secret, clock or Clock()), number, zone)
+        self._connection = WebConnection(base_url, client)
+        self._api = Api(CloudSession(self._connection, number, secret, clock or Clock()), number, zone)
         self._ensuring: WeakValueDictionary[tuple[int, str, str], SingleFlight[Share]] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
@@ -89,12 +89,12 @@ class Cloud:
 
     async def aclose(self) -> None:
         """Close the connections; a client of the caller's stays open."""
-        await self._wire.aclose()
+        await self._connection.aclose()
 
     @property
     def on_loopback(self) -> bool:
         """Whether the cloud is on this machine, as a simulated one is."""
-        return self._wire.on_loopback
+        return self._connection.on_loopback
 
     async def account(self) -> Account:
         """Read the account and its lockers.
@@ -102,7 +102,7 @@ class Cloud:
         Raises:
             CloudError: It could not be read.
         """
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             return await self._api.account(call)
 
@@ -120,7 +120,7 @@ class Cloud:
         Raises:
             CloudError: They could not be read.
         """
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             account = await self._api.account(call)
             known = {accessory.id: accessory for locker in account.lockers for accessory in locker.accessories}
@@ -133,7 +133,7 @@ class Cloud:
         Raises:
             CloudError: They could not be read.
         """
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             return await self._api.shares(locker, call)
 
@@ -169,15 +169,15 @@ class Cloud:
         check_code(given=given, code=code)
         wanted = attrs.evolve(draft(locker, gateway, name), starts=starts, ends=ends, description=description)
         wanted = checked(wanted)
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             return await self._api.create(wanted, gateway, code, call)
 
     async def ensure_share(self, locker: Locker, gateway: Accessory, *, name: str) -> Share:
         """Find the share of that name between locker and gateway, or create it.
 
-        Safe to repeat. Two at once still make one, also from two programs: who finds an older one beside its own
-        takes its own away. A share that somebody switched off, or that has run out, is returned as it is.
+        Safe to repeat. Two at once still make one, also from two programs: one that finds an older one beside its own
+        deletes its own. A share that somebody switched off, or that has run out, is returned as it is.
 
         Raises:
             CloudError: It could not be found or created.
@@ -186,7 +186,7 @@ class Cloud:
         wanted = checked(draft(locker, gateway, name))
         key = (locker.id, gateway.identifier, name)
         flight = self._ensuring.setdefault(key, SingleFlight())
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             return await flight.join(lambda: ensured(self._api, locker, gateway, wanted, call))
 
@@ -234,7 +234,7 @@ class Cloud:
                 active=kept(active, share.active),
             )
         )
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             await self._api.update(changed, code, call)
         return attrs.evolve(changed, code=code.reveal() if code else None)
@@ -259,7 +259,7 @@ class Cloud:
         Raises:
             CloudError: They could not be read.
         """
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             return await self._api.people(locker, call)
 
@@ -278,7 +278,7 @@ class Cloud:
             ValueError: No phone number, or no name.
         """
         wanted = draft_for_person(locker, international(phone, self._country), name, description)
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             return await self._api.create_for_person(wanted, locker, call)
 
@@ -305,7 +305,7 @@ class Cloud:
             active=kept(active, share.active),
         )
         check_words(changed.name, changed.description)
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             await self._api.update_for_person(changed, call)
         return changed
@@ -324,7 +324,7 @@ class Cloud:
             NotFoundError: They know no such gateway.
             CloudError: It failed; `may_have_executed` says whether the gateway may be rebooting all the same.
         """
-        call = Call(_REBOOT)
+        call = CloudCall(_REBOOT)
         with call.within(self._timeout):
             await pages.reboot(self._api.session, gateway if isinstance(gateway, int) else gateway.id, call)
 
@@ -340,6 +340,6 @@ class Cloud:
         """
         if isinstance(share, PersonShare):  # they are numbered apart: another share would be deleted
             raise TypeError("a share with a person can only be switched off")
-        call = Call()
+        call = CloudCall()
         with call.within(self._timeout):
             await self._api.delete(share if isinstance(share, int) else share.id, call)

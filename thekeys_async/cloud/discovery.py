@@ -1,4 +1,4 @@
-"""What there is to open: each locker of an account, the gateways that can reach it, and a share for each pair."""
+"""Discovery: each locker of an account, the gateways that can reach it, and a share for each pair."""
 
 import ipaddress
 import logging
@@ -67,7 +67,7 @@ async def discover(
     since = now() - seen_within
     skipped = set[int]()
     if not allow_public:
-        skipped = {gateway.id for gateway in known.values() if not _is_near(gateway, on_loopback=cloud.on_loopback)}
+        skipped = {gateway.id for gateway in known.values() if not _is_on_lan(gateway, on_loopback=cloud.on_loopback)}
         for number in skipped:
             _warn_of_address(known[number])
     found: list[Discovered] = []
@@ -93,14 +93,14 @@ def _lately(locker: Locker, known: dict[int, Gateway], since: datetime) -> tuple
     return tuple(gateway for _, gateway in sorted(seen, key=lambda pair: pair[0], reverse=True))
 
 
-def _is_near(gateway: Gateway, *, on_loopback: bool) -> bool:
-    """Whether a gateway is where gateways are; one that has told no address is nowhere else."""
+def _is_on_lan(gateway: Gateway, *, on_loopback: bool) -> bool:
+    """Tell whether a gateway's address is one of a LAN; a gateway without an address passes."""
     address = gateway.address or ""
     return not address or is_lan_address(address) or (on_loopback and _is_port_of_loopback(address))
 
 
 def is_lan_address(address: str) -> bool:
-    """Whether an address is an IP address of a private network, link-local, or the loopback, without a port."""
+    """Tell whether an address is an IP address of a private network, link-local, or the loopback, without a port."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a caller wants of a share: made, and checked before anything is sent."""
+"""Shares as a caller wants them: made, and checked before anything is sent."""
 
 import enum
 from typing import Final, TypeVar
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class Keep(enum.Enum):
-    """Stands for "as it is", where None means "none"."""
+    """The value "leave it as it is", where None means "none"."""
 
     KEEP = "keep"
 

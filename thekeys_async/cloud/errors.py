@@ -1,4 +1,4 @@
-"""What can go wrong with the vendor's cloud."""
+"""Errors of the vendor's cloud."""
 
 from thekeys_async.protocol.errors import TheKeysError
 

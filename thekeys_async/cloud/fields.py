@@ -74,11 +74,11 @@ class Fields:
         return "Fields(...)"
 
     def __contains__(self, name: str) -> bool:
-        """Whether something stands there: null and empty text are nothing."""
+        """Tell whether the field has a value; null and empty text are none."""
         return self._wrapped().get(name) not in (None, "")
 
     def has(self, name: str) -> bool:
-        """Whether the field is there at all, be it null."""
+        """Tell whether the field is there, also if it is null."""
         return name in self._wrapped()
 
     def required(self, name: str, convert: Callable[[Any], _T]) -> _T:

@@ -38,7 +38,7 @@ _FAILED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueE
 
 
 @attrs.frozen
-class Request:
+class WebCall:
     """One thing to ask of the cloud.
 
     Attributes:
@@ -62,8 +62,8 @@ class Request:
 
 
 @attrs.frozen
-class Answer:
-    """What the cloud answered.
+class WebAnswer:
+    """The cloud's answer to a web call.
 
     Attributes:
         status: The HTTP status, or the worse one inside the body.
@@ -80,7 +80,7 @@ class Answer:
 
 @attrs.frozen
 class NoAnswer:
-    """That no whole answer came.
+    """The outcome of a web call without a whole answer.
 
     Attributes:
         reason: Why, in words that hold no secret.
@@ -91,8 +91,8 @@ class NoAnswer:
     sent: bool
 
 
-class Wire:
-    """The way to the cloud.
+class WebConnection:
+    """The connection to the cloud.
 
     Args:
         base_url: Where it is; https, or http on the loopback.
@@ -117,11 +117,11 @@ class Wire:
         if self._owned and self._client is not None:
             await self._client.aclose()
 
-    async def exchange(self, request: Request, token: Secret | None) -> Answer | NoAnswer:
+    async def exchange(self, request: WebCall, token: Secret | None) -> WebAnswer | NoAnswer:
         """Send a request once and read what comes back.
 
         Raises:
-            RuntimeError: The way was closed.
+            RuntimeError: The connection was closed.
         """
         if self._closed:
             raise RuntimeError("this Cloud is closed")
@@ -213,7 +213,7 @@ def _encoded(form: Form) -> bytes:
     return urlencode(list(plain)).encode("ascii")
 
 
-def _headers(request: Request, token: Secret | None) -> dict[str, str]:
+def _headers(request: WebCall, token: Secret | None) -> dict[str, str]:
     cookies = request.cookies
     return {
         "Accept": "application/json",
@@ -248,12 +248,14 @@ def _said(error: BaseException) -> str:
     return str(error) or (_said(cause) if cause else type(error).__name__)
 
 
-async def _read(response: httpx.Response) -> Answer:
+async def _read(response: httpx.Response) -> WebAnswer:
     if response.headers.get("content-encoding", "identity") != "identity":
-        return Answer(response.status_code, None)
+        return WebAnswer(response.status_code, None)
     body = await _body(response)
     fields = None if body is None else Fields.parse(body)
-    return Answer(_worse(response.status_code, fields), fields, _location(response.headers), _cookies(response.headers))
+    return WebAnswer(
+        _worse(response.status_code, fields), fields, _location(response.headers), _cookies(response.headers)
+    )
 
 
 def _location(headers: httpx.Headers) -> str:

@@ -1,4 +1,4 @@
-"""What the cloud knows of an account, as frozen values with English names.
+"""Values of the cloud, frozen, with English names.
 
 A share's start and end are one moment for callers, and a date and an hour for the cloud: `joined` and `split`.
 """

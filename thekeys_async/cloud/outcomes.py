@@ -1,4 +1,4 @@
-"""What an answer of the cloud's means: the fields in it, or an error."""
+"""Outcomes of web calls: the fields of an answer, or an error."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from thekeys_async.cloud.errors import (
     ShareRejectedError,
 )
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import Answer, NoAnswer, Request, said_safely
+from thekeys_async.cloud.http import NoAnswer, WebAnswer, WebCall, said_safely
 from thekeys_async.protocol.secrets import Secret
 
 _OK = 200
@@ -29,26 +29,26 @@ _OUT_OF_ORDER = 500
 _MOST_MESSAGES = 20
 
 
-def refuses_token(outcome: Answer | NoAnswer) -> bool:
-    """Whether a new log-in is what helps."""
+def refuses_token(outcome: WebAnswer | NoAnswer) -> bool:
+    """Tell whether a new log-in helps."""
     if isinstance(outcome, NoAnswer):
         return False
     return outcome.status == _UNAUTHORISED or bool(outcome.fields and "invalid_grant" in outcome.fields.words("error"))
 
 
-def passes(outcome: Answer | NoAnswer) -> bool:
-    """Whether it is the kind of trouble that goes away."""
+def passes(outcome: WebAnswer | NoAnswer) -> bool:
+    """Tell whether the trouble may go away by itself."""
     return isinstance(outcome, NoAnswer) or outcome.status >= _OUT_OF_ORDER or outcome.status == _TOO_MANY
 
 
-def did_nothing(outcome: Answer | NoAnswer) -> bool:
-    """Whether the cloud surely changed nothing: it was never asked, or it refused."""
+def did_nothing(outcome: WebAnswer | NoAnswer) -> bool:
+    """Tell whether the cloud surely changed nothing: it was never asked, or it refused."""
     if isinstance(outcome, NoAnswer):
         return not outcome.sent
     return _REFUSED <= outcome.status < _OUT_OF_ORDER or refuses_token(outcome)
 
 
-def understood(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> Fields:
+def understood(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Secret]) -> Fields:
     """Return the answer's fields.
 
     Args:
@@ -60,26 +60,26 @@ def understood(request: Request, outcome: Answer | NoAnswer, secrets: list[Secre
         CloudError: The answer is no success.
     """
     error = failure(request, outcome, secrets)
-    if error is None and isinstance(outcome, Answer) and outcome.fields is not None:
+    if error is None and isinstance(outcome, WebAnswer) and outcome.fields is not None:
         return outcome.fields
     raise error or CloudProtocolError(f"{request.what}: the answer is not a JSON object, or is too long")
 
 
-def logged_in(request: Request, outcome: Answer | NoAnswer) -> Fields:
+def logged_in(request: WebCall, outcome: WebAnswer | NoAnswer) -> Fields:
     """Return the fields of the answer to a log-in.
 
     Raises:
         AuthenticationError: The user name or the password is wrong.
         CloudError: Anything else but success.
     """
-    if isinstance(outcome, Answer) and (refuses_token(outcome) or outcome.status in _BAD_LOGIN):
+    if isinstance(outcome, WebAnswer) and (refuses_token(outcome) or outcome.status in _BAD_LOGIN):
         raise AuthenticationError(
             f"{request.what}: the cloud refused the user name or the password", code=outcome.status
         )
     return understood(request, outcome, [])
 
 
-def failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
+def failure(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Secret]) -> CloudError | None:
     """Return the error that an outcome means; None for a success, whatever its body says.
 
     Args:
@@ -100,7 +100,7 @@ def failure(request: Request, outcome: Answer | NoAnswer, secrets: list[Secret])
     return kind(f"{what}: {words}", code=status)
 
 
-def _rejected(request: Request, answer: Answer, secrets: list[Secret]) -> ShareRejectedError | None:
+def _rejected(request: WebCall, answer: WebAnswer, secrets: list[Secret]) -> ShareRejectedError | None:
     """Make the error of a form that was refused; it may come with any status."""
     messages = (answer.fields or Fields({}, "nothing")).messages("message")
     form = messages.words("form")

@@ -8,10 +8,10 @@ import logging
 import re
 
 from thekeys_async.cloud import outcomes
-from thekeys_async.cloud.calls import Call
+from thekeys_async.cloud.calls import CloudCall
 from thekeys_async.cloud.errors import AuthenticationError, CloudError, CloudProtocolError
-from thekeys_async.cloud.http import Answer, NoAnswer, Request
-from thekeys_async.cloud.session import Session
+from thekeys_async.cloud.http import NoAnswer, WebAnswer, WebCall
+from thekeys_async.cloud.session import CloudSession
 
 _LOGIN = "login"
 _SET_COOKIE = re.compile(r"(?i)(b?['\"]set-cookie['\"], b?)('[^']*'|\"[^\"]*\")")
@@ -30,7 +30,7 @@ for _name in ("httpcore.http11", "httpcore.http2"):
     logging.getLogger(_name).addFilter(_HideCookies())
 
 
-async def reboot(session: Session, number: int, call: Call) -> None:
+async def reboot(session: CloudSession, number: int, call: CloudCall) -> None:
     """Log in at the web pages and order a gateway's reboot, which is not repeated once it may have arrived.
 
     Args:
@@ -41,28 +41,28 @@ async def reboot(session: Session, number: int, call: Call) -> None:
     Raises:
         CloudError: It was not ordered, or nobody knows.
     """
-    request = Request("log in at the web pages", "/auth/fr/login_check", session.login_form())
+    request = WebCall("log in at the web pages", "/auth/fr/login_check", session.login_form())
     answer = await session.deliver(request, call)
-    if _is_at_login(answer) or (isinstance(answer, Answer) and not answer.location and outcomes.did_nothing(answer)):
+    if _is_at_login(answer) or (isinstance(answer, WebAnswer) and not answer.location and outcomes.did_nothing(answer)):
         raise AuthenticationError(f"{request.what}: the cloud refused the user name or the password")
-    if not isinstance(answer, Answer) or not answer.location:
+    if not isinstance(answer, WebAnswer) or not answer.location:
         raise _failure(request, answer)
     path = f"/fr/compte/accessoire/{number}/reboot"
-    request = Request("reboot a gateway", path, changes=True, cookies=answer.cookies)
+    request = WebCall("reboot a gateway", path, changes=True, cookies=answer.cookies)
     before = call.may_have_executed
     answer = await session.deliver(request, call)
     if _is_at_login(answer):
         call.may_have_executed = before
         raise AuthenticationError(f"{request.what}: the web pages ask for another log-in")
-    if not isinstance(answer, Answer) or not answer.location.endswith(f"/accessoire/{number}/view"):
+    if not isinstance(answer, WebAnswer) or not answer.location.endswith(f"/accessoire/{number}/view"):
         raise _failure(request, answer)
 
 
-def _is_at_login(answer: Answer | NoAnswer) -> bool:
-    """Whether a browser ends at the log-in: so the pages refuse one (observed)."""
-    return isinstance(answer, Answer) and _LOGIN in answer.location
+def _is_at_login(answer: WebAnswer | NoAnswer) -> bool:
+    """Tell whether the answer sends a browser to the log-in page, which is how the pages refuse (observed)."""
+    return isinstance(answer, WebAnswer) and _LOGIN in answer.location
 
 
-def _failure(request: Request, answer: Answer | NoAnswer) -> CloudError:
+def _failure(request: WebCall, answer: WebAnswer | NoAnswer) -> CloudError:
     error = outcomes.failure(request, answer, request.secrets)
     return error or CloudProtocolError(f"{request.what}: the page does not say whether it was done")

@@ -8,10 +8,10 @@ from typing import Final
 import attrs
 
 from thekeys_async.cloud import fields, outcomes, vocabulary
-from thekeys_async.cloud.calls import Call, Clock, SingleFlight
+from thekeys_async.cloud.calls import Clock, CloudCall, SingleFlight
 from thekeys_async.cloud.errors import AuthenticationError, CloudProtocolError
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import Answer, Form, NoAnswer, Request, Wire
+from thekeys_async.cloud.http import Form, NoAnswer, WebAnswer, WebCall, WebConnection
 from thekeys_async.protocol.secrets import Secret
 
 _log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class _Token:
     good_until: float
 
 
-class Session:
-    """A conversation with the cloud under one account: log-in when first needed, and when the token has run out.
+class CloudSession:
+    """Web calls under one account, with a log-in when first needed and when the token has run out.
 
     Args:
         wire: The way there.
@@ -38,15 +38,15 @@ class Session:
         clock: Time.
     """
 
-    def __init__(self, wire: Wire, username: str, password: Secret, clock: Clock) -> None:
-        self._wire = wire
+    def __init__(self, wire: WebConnection, username: str, password: Secret, clock: Clock) -> None:
+        self._connection = wire
         self._username = username
         self._password = password
         self._clock = clock
         self._token: _Token | None = None
         self._login: SingleFlight[_Token] = SingleFlight()
 
-    async def ask(self, request: Request, call: Call) -> Fields:
+    async def ask(self, request: WebCall, call: CloudCall) -> Fields:
         """Ask, and return the fields of the answer.
 
         Args:
@@ -65,7 +65,7 @@ class Session:
             raise AuthenticationError(f"{request.what}: the cloud refuses its own new token", code=401)
         return outcomes.understood(request, outcome, [*request.secrets, self._password, token.secret])
 
-    async def deliver(self, request: Request, call: Call, token: _Token | None = None) -> Answer | NoAnswer:
+    async def deliver(self, request: WebCall, call: CloudCall, token: _Token | None = None) -> WebAnswer | NoAnswer:
         """Send until there is an outcome that repeating can't better, or must not.
 
         Args:
@@ -76,10 +76,10 @@ class Session:
         before = call.may_have_executed
         for attempt in count(1):
             call.may_have_executed = before or request.changes
-            outcome = await self._wire.exchange(request, token.secret if token else None)
+            outcome = await self._connection.exchange(request, token.secret if token else None)
             undone = outcomes.did_nothing(outcome)
             call.may_have_executed = before or (request.changes and not undone)
-            _log.debug("%s: %s", request.what, outcome.status if isinstance(outcome, Answer) else outcome.reason)
+            _log.debug("%s: %s", request.what, outcome.status if isinstance(outcome, WebAnswer) else outcome.reason)
             if attempt == _ATTEMPTS or not outcomes.passes(outcome) or (request.changes and not undone):
                 return outcome
             await self.pause(attempt)
@@ -102,9 +102,9 @@ class Session:
         return vocabulary.login_form(self._username, self._password)
 
     async def _log_in(self) -> _Token:
-        request = Request("log in", "/api/login_check", self.login_form())
+        request = WebCall("log in", "/api/login_check", self.login_form())
         started = self._clock.monotonic()
-        outcome = await self.deliver(request, Call())
+        outcome = await self.deliver(request, CloudCall())
         answer = outcomes.logged_in(request, outcome)
         life = answer.optional("expires_in", fields.seconds) or _TOKEN_LIFE
         self._token = _Token(_token_in(answer), started + life - min(_MARGIN, life / 2))

@@ -1,7 +1,7 @@
 """From the tables of the file to values. Pure; no error repeats what stands in the file, as it may be a share code."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -53,9 +53,7 @@ def _locker(where: str, table: Mapping[str, Any]) -> LockerConfig:
     code = _text(where, table, "code")
     if code is not None and not code.isascii():
         raise ValueError(f"{where}: a share code is ASCII text")
-    bridge = table.get("bridge", True)
-    if not isinstance(bridge, bool):
-        raise TypeError(f"{where}: bridge is true or false")
+    bridge = _flag(where, table, "bridge") if "bridge" in table else True
     return LockerConfig(identifier, gateway, code, bridge, _text(where, table, "area"))
 
 
@@ -63,30 +61,15 @@ def _bridge(table: Mapping[str, Any]) -> BridgeConfig:
     where, values = "bridge", dict[str, Any]()
     _check_keys(where, table, {field.alias for field in attrs.fields(BridgeConfig) if field.alias})
     for key in table:
-        match key:
-            case "broker":
-                values[key] = _broker(where, table)
-            case "password_file" | "ca_file" | "http_token_file":
-                values[key] = _path(where, table, key, "a file")
-            case "interval" | "max_command_age" | "max_clock_skew":
-                values[key] = _seconds(where, table, key)
-            case "prefix":
-                values[key] = _topic(where, table, key)
-            case "discovery_prefix":
-                values[key] = None if table[key] is False else _topic(where, table, key)
-            case "commands":
-                values[key] = _policy(where, table)
-            case "http":
-                values[key] = None if table[key] is False else _listen(where, table)
-            case _:
-                values[key] = _text(where, table, key)
+        switched_off = key in {"discovery_prefix", "http"} and table[key] is False
+        values[key] = None if switched_off else _BRIDGE.get(key, _text)(where, table, key)
     if "password" in values and "password_file" in values:
         raise ValueError(f"{where}: password and password_file exclude each other")
     return BridgeConfig(**values)
 
 
-def _broker(where: str, table: Mapping[str, Any]) -> str | None:
-    url = _text(where, table, "broker")
+def _broker(where: str, table: Mapping[str, Any], key: str) -> str | None:
+    url = _text(where, table, key)
     try:
         parts = urlsplit(url or "")
         sensible = parts.scheme in {"mqtt", "mqtts"} and parts.hostname and parts.port != 0
@@ -97,8 +80,8 @@ def _broker(where: str, table: Mapping[str, Any]) -> str | None:
     return url
 
 
-def _listen(where: str, table: Mapping[str, Any]) -> str | None:
-    text = _text(where, table, "http")
+def _listen(where: str, table: Mapping[str, Any], key: str) -> str | None:
+    text = _text(where, table, key)
     try:
         Address.parse(text or "")
         sensible = urlsplit(f"//{text}").port is not None
@@ -109,9 +92,9 @@ def _listen(where: str, table: Mapping[str, Any]) -> str | None:
     return text
 
 
-def _policy(where: str, table: Mapping[str, Any]) -> CommandPolicy:
+def _policy(where: str, table: Mapping[str, Any], key: str) -> CommandPolicy:
     known = {policy.value: policy for policy in CommandPolicy}
-    word = _text(where, table, "commands")
+    word = _text(where, table, key)
     if word not in known:
         raise ValueError(f"{where}: commands is one of {', '.join(known)}")
     return known[word]
@@ -122,6 +105,13 @@ def _topic(where: str, table: Mapping[str, Any], key: str) -> str | None:
     if topic is not None and (set(topic) & set("+#\0") or topic.startswith(("/", "$")) or topic.endswith("/")):
         raise ValueError(f"{where}: {key} is the beginning of a topic, without +, # and / at its ends")
     return topic
+
+
+def _flag(where: str, table: Mapping[str, Any], key: str) -> bool:
+    value = table[key]
+    if not isinstance(value, bool):
+        raise TypeError(f"{where}: {key} is true or false")
+    return value
 
 
 def _seconds(where: str, table: Mapping[str, Any], key: str) -> float:
@@ -167,3 +157,24 @@ def _text(where: str, table: Mapping[str, Any], key: str) -> str | None:
     if value is not None and not (isinstance(value, str) and value):
         raise TypeError(f"{where}: {key} is text that is not empty")
     return value
+
+
+def _file(where: str, table: Mapping[str, Any], key: str) -> Path | None:
+    return _path(where, table, key, "a file")
+
+
+_BRIDGE: Mapping[str, Callable[[str, Mapping[str, Any], str], object]] = {
+    "broker": _broker,
+    "password_file": _file,
+    "ca_file": _file,
+    "http_token_file": _file,
+    "interval": _seconds,
+    "max_command_age": _seconds,
+    "max_clock_skew": _seconds,
+    "prefix": _topic,
+    "discovery_prefix": _topic,
+    "commands": _policy,
+    "http": _listen,
+    "standby": _flag,
+}
+"""Who reads which key of the table; the others are text."""

@@ -82,6 +82,7 @@ class BridgeConfig:
         commands: Which messages are taken for commands.
         http: ``HOST:PORT`` of the page and the metrics; None for none.
         http_token_file: A file whose text is the token that the page wants; needed beyond loopback.
+        standby: Whether the bridge waits until no other one of its prefix leads, and takes over from it.
     """
 
     _broker: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
@@ -97,6 +98,7 @@ class BridgeConfig:
     commands: CommandPolicy = CommandPolicy.STAMPED
     http: str | None = "127.0.0.1:9473"
     http_token_file: Path | None = None
+    standby: bool = False
 
     @property
     def broker(self) -> str | None:

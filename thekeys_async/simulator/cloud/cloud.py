@@ -46,7 +46,7 @@ class CloudRequest:
 
 @attrs.define
 class _Trouble:
-    """What goes wrong with the next web calls."""
+    """A fault that the next web calls meet."""
 
     change: Callable[[Response], Response]
     acts: bool
@@ -142,7 +142,7 @@ class SimulatedCloud:
 
     @property
     def names(self) -> dict[int, str]:
-        """What the owner calls the lockers, by identifier; may be changed. For want of a name, "Porte 45961123"."""
+        """Names of the lockers, by identifier; may be changed. For want of a name, "Porte 45961123"."""
         return self._tables.names
 
     @property
@@ -157,7 +157,7 @@ class SimulatedCloud:
 
     @property
     def logins(self) -> int:
-        """How many log-ins were tried."""
+        """The number of log-ins tried."""
         return self._service.logins
 
     def add_gateway(

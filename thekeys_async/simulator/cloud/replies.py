@@ -1,4 +1,4 @@
-"""How the simulated cloud writes its answers: French names, dates in two styles, and fields that nobody knows.
+"""Answers of the simulated cloud: French names, dates in two styles, and fields that nobody knows.
 
 Every object carries the fields that published clients have been seen to need.
 """

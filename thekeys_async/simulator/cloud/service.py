@@ -1,4 +1,4 @@
-"""What each web call does to the simulated cloud. No await, no connection: who calls decides when."""
+"""Web calls of the simulated cloud, and what each does. No await, no connection."""
 
 import re
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _PAGES = {
     "home_page": re.compile(r"GET /fr/compte"),
 }
 CALLS = frozenset(_ROUTES | _PAGES)
-"""What the web calls are called here."""
+"""The names of the web calls."""
 
 _ZONE = ZoneInfo(replies.ZONE)
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -43,7 +43,7 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 @attrs.define
 class CloudSettings:
-    """How the cloud behaves; may be changed while it runs.
+    """Settings of the simulated cloud; may be changed while it runs.
 
     Attributes:
         username: The account's phone number.

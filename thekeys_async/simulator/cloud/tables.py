@@ -1,4 +1,4 @@
-"""What a simulated cloud remembers: accessories, lockers, shares, tokens."""
+"""Tables of the simulated cloud: accessories, lockers, shares, tokens, sessions."""
 
 import secrets
 from collections.abc import Iterator

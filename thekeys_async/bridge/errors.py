@@ -1,0 +1,11 @@
+"""Why a bridge ends by itself."""
+
+from thekeys_async.protocol.errors import TheKeysError
+
+
+class SupersededError(TheKeysError):
+    """Another bridge has claimed the prefix: this one takes no more commands, and has ended."""
+
+
+class BrokerUnreachableError(TheKeysError):
+    """The broker could not be reached, or does not hand out what is said; for what is done once, not for a bridge."""

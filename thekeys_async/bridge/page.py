@@ -1,0 +1,174 @@
+"""The page: every door, what is wrong first. Plain HTML that shows the state without any script. Pure."""
+
+import enum
+from html import escape
+from typing import Final
+
+import attrs
+
+from thekeys_async.bridge.house import GatewayView, House, LockView
+from thekeys_async.bridge.lock_state import Said
+from thekeys_async.protocol.models import battery_percent
+from thekeys_async.protocol.text import printable
+
+BATTERY_LOW: Final = 20
+"""Per cent from which on a battery is a problem."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_STRENGTHS: Final = ((-70, "good"), (-80, "fair"), (-999, "weak"))
+
+_WORDS: Final = {
+    Said.LOCKED: "locked",
+    Said.UNLOCKED: "unlocked",
+    Said.LOCKING: "locking",
+    Said.UNLOCKING: "unlocking",
+    Said.JAMMED: "jammed",
+    Said.UNKNOWN: "unknown",
+}
+
+
+class Trouble(enum.IntEnum):
+    """How bad it is; the worst comes first."""
+
+    NONE = 0
+    MINOR = 1
+    MAJOR = 2
+
+
+@attrs.frozen
+class Row:
+    """One door, in words.
+
+    Attributes:
+        name: What the configuration calls it.
+        bolt: Where the bolt is.
+        trouble: How bad it is.
+        wrong: What is wrong with it; empty if nothing is.
+        battery: How full its battery is.
+        signal: How well its gateway hears it.
+        age: When its bolt was last read.
+        gateway: Which gateway drives it.
+    """
+
+    name: str
+    bolt: str
+    trouble: Trouble
+    wrong: str
+    battery: str
+    signal: str
+    age: str
+    gateway: str
+
+
+def rows(house: House, now: float) -> list[Row]:
+    """Describe all doors, the ones with the worst trouble first.
+
+    Args:
+        house: What is known of them.
+        now: The wall clock.
+    """
+    found = [_row(lock, house.gateways[lock.locker.gateway], now) for lock in house.locks.values()]
+    return sorted(found, key=lambda row: (-row.trouble, row.name.casefold()))
+
+
+def _row(lock: LockView, gateway: GatewayView, now: float) -> Row:
+    trouble, wrong = _trouble(lock, gateway)
+    reading = lock.reading
+    percent = None if reading is None else battery_percent(reading.battery_mv)
+    volts = "" if reading is None or reading.battery_mv is None else f" ({reading.battery_mv / 1000:.2f} V)"
+    return Row(
+        name=lock.locker.name,
+        bolt=_WORDS[lock.state.said],
+        trouble=trouble,
+        wrong=wrong,
+        battery="-" if percent is None else f"{percent} %{volts}",
+        signal=_signal(None if lock.lost else lock.rssi),
+        age=_age(lock.read_at, now) if lock.locker.has_code else "no share code",
+        gateway=lock.locker.gateway,
+    )
+
+
+def _trouble(lock: LockView, gateway: GatewayView) -> tuple[Trouble, str]:
+    """Say the worst thing that is wrong with a door."""
+    percent = None if lock.reading is None else battery_percent(lock.reading.battery_mv)
+    findings = (
+        (lock.state.said is Said.JAMMED, Trouble.MAJOR, "the bolt is jammed"),
+        (lock.state.in_doubt, Trouble.MAJOR, "a command may or may not have moved it"),
+        (gateway.reachable is False, Trouble.MAJOR, "its gateway does not answer"),
+        (lock.lost, Trouble.MAJOR, "lost: its gateway does not see it"),
+        (lock.error is not None, Trouble.MAJOR, f"its bolt can't be read: {lock.error}"),
+        (percent is not None and percent <= BATTERY_LOW, Trouble.MINOR, "its battery is low"),
+        (gateway.reachable is None, Trouble.MINOR, "nothing is known of its gateway yet"),
+        (lock.locker.has_code and lock.state.said is Said.UNKNOWN, Trouble.MINOR, "its bolt is not known"),
+    )
+    for is_so, trouble, words in findings:
+        if is_so:
+            return trouble, printable(words)
+    return Trouble.NONE, ""
+
+
+def _signal(rssi: int | None) -> str:
+    if rssi is None:
+        return "-"
+    word = next(word for least, word in _STRENGTHS if rssi >= least)
+    return f"{rssi} dBm, {word}"
+
+
+def _age(read_at: float | None, now: float) -> str:
+    if read_at is None:
+        return "not yet read"
+    seconds = max(0.0, now - read_at)
+    for unit, word in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {word} ago"
+    return "just now"
+
+
+def fragment(house: House, problems: list[str], now: float) -> str:
+    """Write what changes on the page."""
+    found = rows(house, now)
+    wrong = sum(row.trouble > Trouble.NONE for row in found)
+    summary = f"{len(found)} doors, {wrong} with something wrong" if wrong else f"{len(found)} doors, all well"
+    notes = "".join(f'<p class="problem" role="status">The bridge: {escape(each)}.</p>' for each in problems)
+    head = "".join(f'<th scope="col">{word}</th>' for word in ("Door", "Bolt", "Battery", "Signal", "Read", "Gateway"))
+    body = "".join(_html(row) for row in found)
+    return (
+        f"{notes}<p>{summary}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_gateways(house)}"
+    )
+
+
+def _html(row: Row) -> str:
+    wrong = f'<span class="wrong">{escape(row.wrong)}</span>' if row.wrong else ""
+    cells = (("Battery", row.battery), ("Signal", row.signal), ("Read", row.age), ("Gateway", row.gateway))
+    return (
+        f'<tr class="{row.trouble.name.lower()}"><th scope="row">{escape(row.name)}{wrong}</th>'
+        f'<td class="bolt {escape(row.bolt)}" data-name="Bolt">{escape(row.bolt)}</td>'
+        + "".join(f'<td data-name="{name}">{escape(value)}</td>' for name, value in cells)
+        + "</tr>"
+    )
+
+
+def _gateways(house: House) -> str:
+    items = "".join(_gateway(gateway) for gateway in house.gateways.values())
+    return f"<h2>Gateways</h2><ul>{items}</ul>"
+
+
+def _gateway(gateway: GatewayView) -> str:
+    words = {True: "answers", False: "does not answer", None: "not heard of yet"}[gateway.reachable]
+    phase = f", {escape(gateway.phase)}" if gateway.phase else ""
+    kind = "none" if gateway.reachable else "major"
+    return f'<li class="{kind}"><strong>{escape(gateway.name)}</strong> {words}{phase}</li>'
+
+
+def page(house: House, problems: list[str], now: float) -> str:
+    """Write the page."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The Keys</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="page.css"><link rel="icon" href="data:,"><script src="page.js" defer></script>'
+        '<noscript><meta http-equiv="refresh" content="30"></noscript></head>'
+        '<body><header><h1>The Keys</h1><p id="live" hidden>live</p></header>'
+        f'<main id="doors">{fragment(house, problems, now)}</main>'
+        "<footer>The state is the bolt's, not the leaf's: a door can stand open with its bolt out.</footer>"
+        "</body></html>"
+    )

@@ -1,0 +1,239 @@
+"""What bridge and broker have to say to each other: the claim, the heartbeat, commands, and what was left behind."""
+
+import json
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from thekeys_async.bridge import clocks
+from thekeys_async.bridge.broker import Broker
+from thekeys_async.bridge.broker_link import Message, Subscription
+from thekeys_async.bridge.claims import Claim
+from thekeys_async.bridge.discovery import ORIGIN, is_ours
+from thekeys_async.bridge.heartbeat import Heartbeat, Moment
+from thekeys_async.bridge.house import House
+from thekeys_async.bridge.metrics import Metrics
+from thekeys_async.bridge.plan import Plan
+from thekeys_async.bridge.topics import OFFLINE, ONLINE, Target, Topics, escaped
+from thekeys_async.bridge.verdicts import Decision, Judge, Refusal, Verdict
+from thekeys_async.protocol.text import printable
+
+if TYPE_CHECKING:
+    from thekeys_async.bridge.commands import Commands
+
+_log = logging.getLogger("thekeys_async.bridge")
+
+VERSION: Final = version("thekeys-async")
+
+_SILENCE: Final = 10.0
+
+
+class BrokerSession:
+    """One bridge's side of all its connections to the broker.
+
+    Args:
+        plan: What the bridge is to do.
+        house: What it says.
+        metrics: What counts.
+        on_birth: Called when Home Assistant has started.
+
+    Attributes:
+        broker: The connection.
+        heartbeat: Whether messages come without delay.
+        judge: Who decides on commands.
+        superseded: Set when another bridge has claimed the prefix.
+        commands: Who carries commands out; none are taken before it is there.
+        is_stopping: Whether no more commands are taken.
+    """
+
+    def __init__(self, plan: Plan, house: House, metrics: Metrics, on_birth: Callable[[], None]) -> None:
+        self.heartbeat = Heartbeat()
+        self.superseded = anyio.Event()
+        self.commands: Commands | None = None
+        self.is_stopping = False
+        self._topics = plan.topics
+        self._house = house
+        self._metrics = metrics
+        self._on_birth = on_birth
+        self._started = clocks.now()
+        self._claim = Claim(secrets.token_hex(8))
+        self.judge = Judge(plan.rules, self.heartbeat, self._may_take_commands, self._is_driven, self._started)
+        self._picture = house.picture
+        self._picture.say(plan.topics.state, OFFLINE)
+        self.broker = Broker(
+            plan.broker,
+            self._picture,
+            _subscriptions(plan.topics),
+            self,
+            will=(plan.topics.state, OFFLINE),
+            client_id=f"thekeys-{secrets.token_hex(8)}",
+        )
+        self._connected_at = self._started
+        self._left_behind: dict[str, None] = {}
+        self._speaks = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a command that is stamped now would be taken."""
+        now = clocks.now()
+        return self._may_take_commands(now) and self.heartbeat.is_fresh(now) and self.judge.accepts_stamps_of(now)
+
+    def problems(self) -> list[str]:
+        """Say why no commands are taken, if none are."""
+        if not self.broker.is_connected:
+            return ["no connection to the broker"]
+        if not self.heartbeat.is_fresh(clocks.now()):
+            return ["messages do not come back from the broker in time"]
+        return [] if self.is_ready else ["commands are not taken yet"]
+
+    def beat(self, now: Moment) -> None:
+        """Send a heartbeat; to be called once a second."""
+        self.judge.tick(now)
+        if not self.broker.is_connected:
+            return
+        heard_at = max(self._connected_at.boot, self.heartbeat.newest_sent or 0.0)
+        if now.boot - heard_at > _SILENCE:
+            self.broker.drop(f"messages do not come back; may this user read and write {self._topics.echo}?")
+        else:
+            self.broker.publish(self._topics.echo, self.heartbeat.beat(now))
+        self._say_if_ready()
+
+    def say_everything(self) -> None:
+        """Say everything again, if it was said on this connection."""
+        if self._speaks:
+            self.broker.say_everything()
+
+    async def say_goodbye(self) -> None:
+        """Say that the bridge goes, and wait until everything is said."""
+        self._picture.say(self._topics.state, OFFLINE)
+        await self.broker.flush()
+
+    def connected(self) -> None:
+        """The broker takes messages: hear first what it has kept."""
+        now = clocks.now()
+        self._metrics.connected()
+        self.heartbeat.connected()
+        self._claim.connected()
+        self._connected_at = now
+        self._speaks = False
+        self._left_behind.clear()
+        self._picture.withhold(self._topics.info)
+        self._picture.say(self._topics.state, OFFLINE)
+        self.broker.publish(self._topics.echo, self.heartbeat.beat(now))
+
+    def disconnected(self) -> None:
+        """No command counts until the connection is back, and a heartbeat with it."""
+        self.heartbeat.connected()
+        self._claim.connected()
+
+    def received(self, message: Message) -> None:
+        """Take a message from the broker."""
+        topics = self._topics
+        if message.topic == topics.echo:
+            if self.heartbeat.echoed(message.payload.decode(errors="replace"), clocks.now()):
+                self._echo_came()
+        elif message.topic == topics.info:
+            self._claim_came(message.payload)
+        elif (target := topics.target(message.topic)) is not None:
+            self._command(target, message)
+        elif message.topic == topics.state:
+            # The will of a bridge that was there before, or of our own connection of before.
+            if self._speaks and message.payload == OFFLINE.encode() and not self.is_stopping:
+                self._picture.repeat(topics.state)
+        elif message.topic == topics.birth:
+            if message.payload == ONLINE.encode():
+                self._on_birth()
+        elif message.payload and not self._speaks:
+            self._note_left_behind(message)
+
+    def _echo_came(self) -> None:
+        """Begin to speak at the first echo: it comes after all that the broker had kept, another's claim as well."""
+        if not self._speaks and not self._claim.superseded:
+            self._speaks = True
+            if self._claim.say():
+                self._picture.say(self._topics.info, self._info())
+            for topic in self._left_behind:
+                self._picture.say(topic, "")
+            self.broker.unsubscribe(self._topics.left_behind())
+            self.broker.say_everything()
+        self._say_if_ready()
+
+    def _claim_came(self, payload: bytes) -> None:
+        self._claim.heard(payload, clocks.now())
+        if self._claim.superseded:
+            self.superseded.set()
+        self._say_if_ready()
+
+    def _say_if_ready(self) -> None:
+        if self._speaks and self.is_ready:
+            self._picture.say(self._topics.state, ONLINE)
+
+    def _may_take_commands(self, now: Moment) -> bool:
+        return self._claim.may_take_commands(now) and self.commands is not None and not self.is_stopping
+
+    def _is_driven(self, target: Target) -> bool:
+        if target.kind == "gateway":
+            return any(escaped(name) == target.name for name in self._house.gateways)
+        lock = None if target.identifier is None else self._house.locks.get(target.identifier)
+        return lock is not None and lock.locker.has_code
+
+    def _command(self, target: Target, message: Message) -> None:
+        if message.retained and not message.payload:
+            return  # somebody has emptied the topic
+        verdict = self.judge.judge(target, message.payload, retained=message.retained, now=clocks.now())
+        if verdict.refusal is Refusal.RETAINED:
+            self.broker.publish(message.topic, "", retain=True)
+        if verdict.order is None or self.commands is None:
+            self._refuse(target, message, verdict)
+        elif verdict.decision is Decision.REFUSE:
+            self.commands.refuse(verdict.order, verdict.refusal or Refusal.MALFORMED)
+        else:
+            self.commands.take(verdict)
+
+    def _refuse(self, target: Target, message: Message, verdict: Verdict) -> None:
+        """Refuse what is no command for anything that is driven; nothing of the message is repeated."""
+        refusal = verdict.refusal or Refusal.NOT_READY
+        self._metrics.refused(refusal)
+        why = f"{refusal.value} ({verdict.detail})" if verdict.detail else refusal.value
+        _log.warning("refused a message on %s: %s", printable(message.topic), why)
+        if target.identifier is not None and target.identifier in self._house.locks:
+            self._house.malformed(target.identifier, why, clocks.now().wall)
+
+    def _note_left_behind(self, message: Message) -> None:
+        """Note what a bridge of this prefix has said of lockers and gateways that are not ours any more."""
+        if message.topic in self._picture or self._topics.is_of(message.topic, self._house.locks, self._house.gateways):
+            return
+        if self._topics.is_own_state(message.topic) or is_ours(message.payload, self._topics.prefix):
+            self._left_behind[message.topic] = None
+
+    def _info(self) -> str:
+        told = info(self._claim.instance, self._started.wall, list(self._house.gateways))
+        return json.dumps(told, ensure_ascii=False)
+
+
+def info(instance: str, since: float | None, gateways: list[str]) -> dict[str, object]:
+    """Put together what a bridge says of itself; that is its claim to the prefix, too.
+
+    Args:
+        instance: What it calls itself, unlike any other.
+        since: When it has started, in seconds since 1970.
+        gateways: Which gateways it follows.
+    """
+    return {
+        "origin": ORIGIN,
+        "version": VERSION,
+        "instance": instance,
+        "since": None if since is None else datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds"),
+        "gateways": gateways,
+    }
+
+
+def _subscriptions(topics: Topics) -> tuple[Subscription, ...]:
+    own = [Subscription(topic, own=True) for topic in (topics.echo, topics.info, topics.state)]
+    birth = () if topics.birth is None else (topics.birth,)
+    return (*own, *(Subscription(each) for each in (*topics.commands(), *birth, *topics.left_behind())))

@@ -1,0 +1,65 @@
+"""Where the page and the metrics are, and who may see them."""
+
+import hmac
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from thekeys_async.protocol.secrets import Secret
+
+_BEARER: Final = "bearer "
+
+
+@attrs.frozen
+class WebAddress:
+    """Where the web server listens.
+
+    Attributes:
+        host: The address.
+        port: The port; 0 takes a free one.
+        token: What everybody has to show who wants to see anything; None for nothing.
+    """
+
+    host: str
+    port: int
+    token: Secret | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "WebAddress":
+        """Understand ``HOST:PORT``.
+
+        Raises:
+            ValueError: It is none.
+        """
+        parts = urlsplit(f"//{text}")
+        if not parts.hostname or parts.port is None:
+            raise ValueError("http is an address and a port, such as 127.0.0.1:9473")
+        return cls(parts.hostname, parts.port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def admits(self, shown: str | None) -> bool:
+        """Whether a token is the one that is wanted; compared in constant time."""
+        if self.token is None:
+            return True
+        return shown is not None and hmac.compare_digest(shown.encode(), self.token.reveal().encode())
+
+
+def token_of(authorization: str | None) -> str | None:
+    """Take the token out of an Authorization header."""
+    if authorization is None or not authorization.lower().startswith(_BEARER):
+        return None
+    return authorization[len(_BEARER) :].strip()

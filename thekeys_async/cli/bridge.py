@@ -1,0 +1,117 @@
+"""`thekeys bridge`: puts together what the bridge is to do, and runs, shows or purges it."""
+
+import os
+from functools import partial
+
+import attrs
+import click
+
+from thekeys_async.cli import output
+from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.errors import Effect, other_failure
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.options import Settings
+from thekeys_async.cli.runner import run, run_until_stopped
+from thekeys_async.cli.targets import gateways_of_file
+from thekeys_async.config.errors import ConfigurationError
+from thekeys_async.config.values import Config
+from thekeys_async.coordination import Coordinator
+from thekeys_async.protocol.text import printable
+
+try:
+    from thekeys_async.bridge.checking import published
+    from thekeys_async.bridge.plan import Plan, make_plan
+    from thekeys_async.bridge.purging import Purge
+    from thekeys_async.bridge.running import Process
+except ModuleNotFoundError as error:
+    raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
+
+
+@attrs.frozen
+class Wish:
+    """What is wanted of the bridge.
+
+    Attributes:
+        gateways: Names of the configuration file; all of it if none is given.
+        broker: The broker's URL, or None.
+        prefix: What topics begin with, or None.
+        interval: Seconds from poll to poll, or None.
+        standby: Whether to wait until no other bridge leads.
+        check: Only say what would be published.
+        purge: Only empty what is retained.
+    """
+
+    gateways: tuple[str, ...]
+    broker: str | None = attrs.field(repr=False)
+    prefix: str | None
+    interval: float | None
+    standby: bool
+    check: bool
+    purge: bool
+
+
+def run_bridge(settings: Settings, wish: Wish) -> None:
+    """Run the bridge until a signal ends it.
+
+    Raises:
+        click.UsageError: A flag or a name makes no sense.
+        Failure: The configuration can't be used, or another bridge has taken over.
+    """
+    config, names = gateways_of_file(settings, wish.gateways)
+    plan = _plan(settings, config, wish, names)
+    if wish.check:
+        _check(settings, plan)
+    elif wish.purge:
+        _purge(settings, plan)
+    else:
+        coordinator = chosen_coordinator(settings)
+        codes = {name: config.share_codes(name) for name in config.gateways}
+        run_until_stopped(settings, partial(within, coordinator, partial(_run, plan, codes, coordinator)))
+
+
+async def _run(plan: Plan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
+    await Process(plan, codes, coordinator).run()
+
+
+def _plan(settings: Settings, config: Config, wish: Wish, names: list[str]) -> Plan:
+    try:
+        return make_plan(
+            config,
+            os.environ,
+            gateways=names,
+            broker=wish.broker,
+            prefix=wish.prefix,
+            interval=wish.interval,
+            standby=wish.standby,
+        )
+    except ConfigurationError as error:
+        problem = printable(str(error))
+    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+
+
+def _check(settings: Settings, plan: Plan) -> None:
+    for topic, value in published(plan):
+        if settings.json:
+            output.print_json({"topic": topic, "payload": value, "retain": True, "qos": 1})
+        else:
+            click.echo(f"{printable(topic)} {printable(value)}")
+    if plan.broker.is_exposed:
+        output.print_warning(
+            f"{plan.broker} is on the network and there is no TLS: whoever sees a command can send one",
+            as_json=settings.json,
+        )
+
+
+def _purge(settings: Settings, plan: Plan) -> None:
+    async def purge() -> Purge:
+        work = Purge(plan)
+        await work.run()
+        return work
+
+    done = run(settings, Effect.NONE, purge)
+    if done.is_alive:
+        output.print_warning("a bridge runs with this prefix, and will say things again", as_json=settings.json)
+    if settings.json:
+        output.print_json({"emptied": done.emptied})
+    else:
+        click.echo(f"{len(done.emptied)} topics emptied")
