@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from thekeys_async.cli.check_command import check
 from thekeys_async.cli.cloud_commands import discover, reboot, setup, shares
 from thekeys_async.cli.completion import OF
 from thekeys_async.cli.errors import Failure, other_failure
@@ -226,6 +227,7 @@ def update_locker(context: click.Context, yes: bool) -> None:
 
 thekeys.add_command(setup)
 thekeys.add_command(discover)
+thekeys.add_command(check)
 thekeys.add_command(shares)
 thekeys.add_command(reboot)
 thekeys.add_command(watch)

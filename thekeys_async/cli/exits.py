@@ -26,6 +26,7 @@ class ExitCode(enum.IntEnum):
     NOT_UNDERSTOOD = 8
     COORDINATION = 9
     NOT_THERE = 10
+    WARNED = 11
     SUPERSEDED = 11
     INTERRUPTED = 130
     TERMINATED = 143
@@ -44,6 +45,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.COORDINATION: "nothing done: the state shared with other processes can't be used",
     ExitCode.NOT_THERE: "it WAS DONE, says the gateway, but with --wait the bolt was not seen there: look at the door",
     ExitCode.SUPERSEDED: "bridge: another bridge has taken over its prefix; commands that were under way were finished",
+    ExitCode.WARNED: "of check: it works, and something is to be mended or to be known",
     ExitCode.INTERRUPTED: "interrupted (SIGINT); a command MAY HAVE BEEN DONE",
     ExitCode.TERMINATED: "terminated (SIGTERM); a command MAY HAVE BEEN DONE",
 }

@@ -1,0 +1,162 @@
+"""What a check has seen, as frozen values: all that its findings are made of."""
+
+import attrs
+
+from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.protocol.models import GatewayStatus, LockerReading, LockerStatus
+
+
+@attrs.frozen(kw_only=True)
+class Exchange:
+    """One request on the wire.
+
+    Attributes:
+        action: What was asked.
+        seconds: From its begin to the end of its reply, or of the waiting for one.
+        connected_after: Seconds until there was a connection; None if there was one, or never was any.
+        sent: Whether any byte of it has left.
+        reply: The bytes that came, head and all.
+        kept: Whether it went over a connection that was kept from the exchange before.
+        found_closed: Whether a connection that the gateway had promised to keep turned out to be closed.
+        ended: How it ended, as a recording says it: ``"kept"``, ``"to be closed"`` and so on.
+        busy: Whether the gateway said that it was busy.
+    """
+
+    action: str
+    seconds: float
+    connected_after: float | None = None
+    sent: bool = True
+    reply: bytes = attrs.field(default=b"", repr=False)
+    kept: bool = False
+    found_closed: bool = False
+    ended: str = "kept"
+    busy: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Resolved:
+    """What the gateway's name stands for.
+
+    Attributes:
+        host: The name, or the address.
+        addresses: What it stands for, each once.
+        error: Why it stands for nothing.
+    """
+
+    host: str
+    addresses: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DoorRead:
+    """A signed read of one locker.
+
+    Attributes:
+        identifier: The locker.
+        status: What it said.
+        error: Why it said nothing.
+        seconds: How long that took.
+        offset: Seconds added to the clock for it: 0, unless the gateway refused this computer's time.
+    """
+
+    identifier: int
+    status: LockerStatus | None = None
+    error: TheKeysError | None = None
+    seconds: float = 0.0
+    offset: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Lead:
+    """How far ahead of the clock a timestamp may be, as far as reads can tell.
+
+    Attributes:
+        accepted: The farthest that was accepted, in seconds.
+        refused: The nearest that was refused; None if none was.
+    """
+
+    accepted: float
+    refused: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DoorTrial:
+    """A door that was opened and closed again.
+
+    Attributes:
+        identifier: Its locker.
+        steps: What was done, and how many seconds it took: ``"open"``, ``"bolt drawn back"``, ``"close"``,
+            ``"bolt out"``.
+        failed: The step that failed, if one did.
+        error: Why.
+    """
+
+    identifier: int
+    steps: tuple[tuple[str, float], ...] = ()
+    failed: str | None = None
+    error: TheKeysError | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Observations:
+    """All that was seen of one gateway.
+
+    Attributes:
+        resolved: What its name stands for.
+        port: Its port.
+        proxies: Which variables of the environment name a proxy.
+        exchanges: What happened on the wire, in order.
+        status: What it says of itself.
+        status_error: Why it says nothing of itself.
+        lockers: Which lockers it sees.
+        lockers_error: Why it does not tell.
+        habit: The exchange that followed another on the same connection, a moment later.
+        latencies: Seconds of each light request that was answered, connecting included.
+        unanswered: How many light requests in a row of ten were not answered.
+        synchronizing_for: Seconds for which it has said that it synchronises.
+        still_synchronizing: Whether it said so at the end, too.
+        coded: The lockers for which a share code is known.
+        reads: The signed reads.
+        lead: How far ahead a timestamp may be; None if that was not tried.
+        door: What came of opening and closing a door, if that was wanted.
+        light_rest: Seconds of rest that it was given after a light request.
+        slow: Seconds from which on a light request counts as slow.
+        unfinished: Why not all was asked; None if it was.
+    """
+
+    resolved: Resolved
+    port: int = 80
+    proxies: tuple[str, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    status: GatewayStatus | None = None
+    status_error: TheKeysError | None = None
+    lockers: tuple[LockerReading, ...] | None = None
+    lockers_error: TheKeysError | None = None
+    habit: Exchange | None = None
+    latencies: tuple[float, ...] = ()
+    unanswered: int = 0
+    synchronizing_for: float | None = None
+    still_synchronizing: bool = False
+    coded: frozenset[int] = frozenset()
+    reads: tuple[DoorRead, ...] = ()
+    lead: Lead | None = None
+    door: DoorTrial | None = None
+    light_rest: float = 0.5
+    slow: float = 1.0
+    unfinished: str | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether there ever was a connection."""
+        return any(each.sent for each in self.exchanges)
+
+    @property
+    def answered(self) -> bool:
+        """Whether any bytes came back."""
+        return any(each.reply for each in self.exchanges)
+
+    @property
+    def understood(self) -> bool:
+        """Whether it has answered like a gateway: with its status, its lockers, or "busy"."""
+        return self.status is not None or self.lockers is not None or any(each.busy for each in self.exchanges)

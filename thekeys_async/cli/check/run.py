@@ -1,0 +1,134 @@
+"""`thekeys check`: asks, judges, prints, and ends with the code of the verdict."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import attrs
+import click
+
+from thekeys_async.calls.recorder import Recorder
+from thekeys_async.cli import output
+from thekeys_async.cli.check.asking import Plan, observe
+from thekeys_async.cli.check.screen import Naming, as_json, table
+from thekeys_async.cli.check.verdict import report
+from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.errors import Effect, Failure, other_failure
+from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.options import LONGEST_NUMBER, Settings
+from thekeys_async.cli.runner import run
+from thekeys_async.cli.targets import Watched, gateways_watched, locker_number
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.secrets import ShareCode
+from thekeys_async.protocol.text import printable
+
+
+@attrs.frozen
+class Wish:
+    """What is checked, beyond what the flags of all commands say.
+
+    Attributes:
+        door: The locker to open and close, by its name or its number, or None.
+        yes: Whether that was agreed to.
+        save: Where to write a recording, or None.
+        anonymous: Whether the output may be sent to anyone.
+    """
+
+    door: str | None = None
+    yes: bool = False
+    save: Path | None = None
+    anonymous: bool = False
+
+
+PLAN = Plan(address=Address("thekeys.local"))
+"""How a check asks; the command puts the gateway in."""
+
+
+def run_check(settings: Settings, wish: Wish) -> None:
+    """Check one gateway, and print what was found.
+
+    Raises:
+        click.UsageError: A flag or a name makes no sense.
+        click.exceptions.Exit: It is not all well; with the code of the verdict.
+        Failure: It could not be asked.
+    """
+    watched, names = _gateway(settings)
+    door = None if wish.door is None else _door(settings, wish.door, watched)
+    coordinator, effect = chosen_coordinator(settings), Effect.NONE if door is None else Effect.DOOR
+    if door is not None and not wish.yes:
+        click.confirm(
+            f"Locker {names.get(door, door)}: its bolt is drawn back and pushed out. Go on?", abort=True, err=True
+        )
+    plan = attrs.evolve(
+        PLAN,
+        address=_address(watched),
+        codes={identifier: ShareCode(code) for identifier, code in watched.codes.items()},
+        coordinator=coordinator,
+        door=door,
+        seconds=min(PLAN.seconds, settings.timeout or PLAN.seconds),
+    )
+    naming = Naming(watched.name or str(plan.address), {} if wish.anonymous else names, anonymous=wish.anonymous)
+    shown = not (settings.json or settings.debug)
+    with _recorder(settings, wish.save) as recorder, output.waiting("checking, a minute at most ...", shown=shown):
+        work = partial(observe, attrs.evolve(plan, recorder=recorder))
+        seen = run(settings, effect, partial(within, coordinator, work))
+    judged = report(seen)
+    with output.said(effect, as_json=settings.json):
+        if settings.json or wish.anonymous:
+            output.print_json(as_json(judged, seen, naming, version("thekeys-async")))
+        else:
+            output.print_rich(*table(judged, naming, output.console()))
+            if wish.save is not None:
+                output.print_rich(f"Recorded in {printable(str(wish.save))}: look through it, then send it to anyone.")
+    if judged.code is not ExitCode.DONE:
+        raise click.exceptions.Exit(judged.code)
+
+
+def _gateway(settings: Settings) -> tuple[Watched, Mapping[int, str]]:
+    """Find the one gateway that is meant, and the share codes for its lockers."""
+    names = [] if settings.target is None else [settings.target]
+    chosen, lockers = gateways_watched(settings, names)
+    if len(chosen) > 1:
+        listed = printable(", ".join(each.name or each.host for each in chosen))
+        raise click.UsageError(f"Say which gateway, by name or with --host; there are: {listed}.")
+    return chosen[0], lockers
+
+
+def _address(watched: Watched) -> Address:
+    try:
+        return Address.parse(watched.host)
+    except ValueError as error:
+        raise click.UsageError(f"--host: {error}") from None
+
+
+def _door(settings: Settings, typed: str, watched: Watched) -> int:
+    """Find the number of the door to be tried; the check must know its share code."""
+    known = locker_number(settings, typed)
+    if known is None and typed.isascii() and typed.isdecimal() and len(typed) <= LONGEST_NUMBER:
+        known = int(typed)
+    if known is None:
+        raise click.UsageError("--open-and-close: no locker of that name is in the configuration file.")
+    if known not in watched.codes:
+        raise click.UsageError("--open-and-close: no share code is known for that door; give -i and -c, too.")
+    return known
+
+
+def _recorder(settings: Settings, path: Path | None) -> Recorder | nullcontext[None]:
+    """Make what writes the recording.
+
+    Raises:
+        Failure: The file is there already, or can't be made.
+    """
+    if path is None:
+        return nullcontext()
+    try:
+        return Recorder(path)
+    except OSError as error:
+        sentence = f"{printable(str(path))} can't be made ({error.strerror or error}); nothing was asked."
+        raise _no_file(sentence, type(error).__name__, settings) from None
+
+
+def _no_file(sentence: str, kind: str, settings: Settings) -> Failure:
+    return other_failure(kind, sentence, ExitCode.USAGE, as_json=settings.json)
