@@ -1,5 +1,6 @@
 """`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,7 +16,7 @@ from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading, check_identifier
 from thekeys_async.protocol.requests import Request
-from thekeys_async.protocol.secrets import ShareCode
+from thekeys_async.protocol.secrets import ShareCode, is_guessable
 from thekeys_async.transport.wire import Wire
 from thekeys_async.turns.queue import Pacing
 from thekeys_async.turns.shared import SharedSettings
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from thekeys_async.streams.watcher import Watcher
 
+_log = logging.getLogger("thekeys_async")
 _MINUTES = 300.0
+_GUESSABLE = "%s: the share codes of these lockers are so short that one caught request tells them: %s"
 
 
 class AsyncGateway:
@@ -88,6 +91,8 @@ class AsyncGateway:
         if record is not None and (client is not None or transport is not None):
             raise ValueError("what goes through httpx can't be recorded: its bytes are not seen")
         address = Address.parse(host)
+        if weak := sorted(identifier for identifier, code in codes.items() if is_guessable(code)):
+            _log.warning(_GUESSABLE, name or host, ", ".join(map(str, weak)))
         self._transport = transport
         self._driver = Driver(
             name=name or str(address),

@@ -1,5 +1,8 @@
 """`AsyncLocker`: one door, seen through one gateway."""
 
+import itertools
+from collections.abc import Iterator
+
 import anyio
 
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
@@ -20,7 +23,8 @@ from thekeys_async.protocol.models import CommandResult, DoorState, LockerStatus
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
 
-_ASK_EVERY = 2.0
+_BOLT_MOVES = 3
+_SHORT_PAUSE, _LONG_PAUSE = 2.0, 10.0
 _PASSING = (GatewayBusyError, GatewayUnreachableError, LockerFaultError, LockerNotDetectedError, ProtocolError)
 
 
@@ -91,7 +95,10 @@ class AsyncLocker:
         return (await self._caller.ask(request, replies.locker_status, seconds)).value
 
     async def wait_for(self, state: DoorState, *, timeout: float | Default | None = DEFAULT) -> LockerStatus:
-        """Ask, every 2 s at most, until the bolt is in a state. Faults that often pass by themselves are waited out.
+        """Ask until the bolt is in a state. Faults that often pass by themselves are waited out.
+
+        It asks at once, then every 2 s while the bolt may be moving, then less and less often, every 10 s at last: each
+        read costs some of the locker's battery, and is one more for somebody to catch.
 
         Args:
             state: Where the bolt should be.
@@ -103,7 +110,7 @@ class AsyncLocker:
         seconds = self._caller.seconds(timeout)
         deadline = None if seconds is None else anyio.current_time() + seconds
         seen = "nothing was heard of it"
-        while True:
+        for pause in _pauses():
             asked_at = anyio.current_time()
             left = None if deadline is None else deadline - asked_at
             if left is not None and left <= 0:
@@ -120,8 +127,9 @@ class AsyncLocker:
                 if status.state is state:
                     return status
                 seen = f"it said {status.state.value}"
-            again_at = asked_at + _ASK_EVERY
+            again_at = asked_at + pause
             await anyio.sleep_until(again_at if deadline is None else min(again_at, deadline))
+        raise AssertionError  # the pauses never end
 
     async def synchronize(self, *, timeout: float | None = 300.0) -> CommandResult:
         """Let the gateway exchange events and shares with the locker; can be slow, and may install firmware in it.
@@ -151,3 +159,12 @@ class AsyncLocker:
         if self._code is None:
             raise MissingShareCodeError(f"no share code is known for locker {self._identifier}; nothing was sent")
         return Request(endpoint, self._identifier, self._code)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds from one look at a bolt to the next: short while it may be moving, then longer and longer."""
+    yield from itertools.repeat(_SHORT_PAUSE, _BOLT_MOVES)
+    pause = _SHORT_PAUSE
+    while True:
+        pause = min(_LONG_PAUSE, pause * 1.5)
+        yield pause

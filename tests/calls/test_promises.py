@@ -264,6 +264,7 @@ async def test_cancelling_a_command_that_was_sent_is_told_in_the_log(caplog: pyt
             group.cancel_scope.cancel()
         await gateway.lockers()
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    warnings = [warning for warning in warnings if "share codes" not in warning]  # those of this file are short
     assert len(warnings) == 1
     assert "the door may have moved" in warnings[0]
 

@@ -33,6 +33,10 @@ from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 _CLOCK_STAYS_SET = 300.0
+_CAUGHT = (
+    "%s %s was sent and not answered: whoever caught it on its way can use it, also to open the door, until the "
+    "gateway has accepted a newer signed request; one follows when it answers again"
+)
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 ParseReply = Callable[[Endpoint, Reply], _T]
@@ -85,6 +89,7 @@ class Call(Generic[_T]):
         self._taken: tuple[Step, ...] = ()
         self._attempts = 0
         self._wait_if_busy = True
+        self._first = False
 
     async def run(
         self,
@@ -93,6 +98,7 @@ class Call(Generic[_T]):
         send_within: float | None = None,
         coalesce: bool = False,
         wait_if_busy: bool = True,
+        first: bool = False,
     ) -> Answer[_T]:
         """Make the call.
 
@@ -102,12 +108,14 @@ class Call(Generic[_T]):
             coalesce: Whether another call's answer to the same request serves as well.
             wait_if_busy: Whether it is asked again when the gateway is busy, hangs or is not there; a poll is not, as
                 the next one comes anyway.
+            first: Whether it goes before calls of its kind that have come earlier.
 
         Raises:
             TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
         """
         budget = Budget.start(timeout, command=self._endpoint.command, send_within=send_within)
         self._wait_if_busy = wait_if_busy
+        self._first = first
         self._shared.enter()
         try:
             answer = await self._until_answered(budget, self._endpoint.name if coalesce else None)
@@ -120,12 +128,16 @@ class Call(Generic[_T]):
                 self._observer.over(self._attempts, None, answer.duration)
             return answer
         finally:
+            if self._shared.unanswered is self._request and not self._shared.spending:
+                _log.warning(_CAUGHT, self._shared.key, self._endpoint.name)
             self._shared.leave()
 
     async def _until_answered(self, budget: Budget, coalesce: str | None) -> Answer[_T]:
         turns = self._shared.turns
         endpoint = self._endpoint
-        waiter = turns.enter(budget.started, command=endpoint.command, signed=endpoint.signed, coalesce=coalesce)
+        waiter = turns.enter(
+            budget.started, command=endpoint.command, signed=endpoint.signed, coalesce=coalesce, first=self._first
+        )
         self._open_calls.add(waiter, turns)
         try:
             return await self._with_retries(waiter, budget, coalesce)
@@ -192,6 +204,7 @@ class Call(Generic[_T]):
         finally:
             failed = tried.step in _PASSING
             tried.ended = anyio.current_time()
+            self._note_unanswered(tried)
             if failed or tried.sent:
                 self._shared.trouble = tried.error if failed else None
             self._shared.release(tried.ended, self._endpoint, sent=tried.sent, failed=failed, refused=tried.refused)
@@ -223,6 +236,16 @@ class Call(Generic[_T]):
             allocator.lead_was_not_refused()
         else:
             allocator.refused(tried.stamp)
+
+    def _note_unanswered(self, tried: CallAttempt) -> None:
+        """Remember a signed read that got no answer, and forget it when the gateway accepts a newer signed request."""
+        if not tried.stamp or not tried.sent:
+            return
+        if tried.reply is not None:
+            if not isinstance(tried.error, InvalidHmacError | GatewayBusyError):
+                self._shared.unanswered = None
+        elif not self._endpoint.command:
+            self._shared.unanswered = self._request
 
     async def _decide(self, tried: CallAttempt, error: TheKeysError, budget: Budget) -> Step:
         lead = (math.inf if tried.stamp.beyond else tried.stamp.lead) if tried.stamp else 0.0

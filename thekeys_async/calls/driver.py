@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from thekeys_async.protocol.errors import (
     GatewayUnreachableError,
     ProtocolError,
     RequestTimeoutError,
+    TheKeysError,
 )
 from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerReading
 from thekeys_async.protocol.replies import Reply
@@ -32,6 +34,7 @@ from thekeys_async.turns.shared import Scan, SharedGateway, SharedSettings
 
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
+_TO_SPEND = 16.0  # a read over Bluetooth, and its rest
 _LOCKERS = Request(endpoints.LOCKERS)
 _STATUS, _ROOT_STATUS = Request(endpoints.STATUS), Request(endpoints.ROOT_STATUS)
 
@@ -151,8 +154,12 @@ class Driver:
             coalesce: Whether another call's answer to the same request serves as well.
             wait_if_busy: Whether it is asked again when the gateway is busy, hangs or is not there.
         """
-        call = self._call(self.shared(), request, parse_reply)
-        return await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
+        shared = self.shared()
+        call = self._call(shared, request, parse_reply)
+        answer = await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
+        if shared.unanswered and not request.endpoint.command:
+            await self._spend(shared, math.inf if timeout is None else timeout - answer.duration)
+        return answer
 
     async def scan(self, timeout: float | None, *, wait_if_busy: bool = True) -> tuple[LockerReading, ...]:
         """List the lockers that the gateway sees, and remember what came of it for all objects of this gateway."""
@@ -163,6 +170,8 @@ class Driver:
         except (GatewayUnreachableError, ProtocolError):
             shared.scan = Scan(anyio.current_time(), None)
             raise
+        if shared.unanswered:
+            await self._spend(shared, math.inf if timeout is None else timeout - answer.duration)
         scanned = answer.value
         if scanned.left_out and not shared.warned_of_odd_devices:
             shared.warned_of_odd_devices = True
@@ -185,6 +194,24 @@ class Driver:
             status = second.value
         shared.note_status(status)
         return status
+
+    async def _spend(self, shared: SharedGateway, left: float) -> None:
+        """Make worthless what may have been caught of a signed read that got no answer: send a newer one.
+
+        The gateway has just answered another read. This one goes before all other reads; whoever has too little time
+        left for it leaves it to the next.
+        """
+        request = shared.unanswered
+        if request is None or shared.spending or left < _TO_SPEND:
+            return
+        shared.spending = True
+        try:
+            call = self._call(shared, request, replies.locker_status)
+            await call.run(min(left, _TO_SPEND), wait_if_busy=False, first=True)
+        except TheKeysError as error:
+            _log.debug("%s: a signed read that got no answer is still not spent: %s", self.name, error)
+        finally:
+            shared.spending = False
 
     def _call(self, shared: SharedGateway, request: Request, parse_reply: ParseReply[_T]) -> Call[_T]:
         observer = self.observer and CallObserver(self.observer, self.name, request.endpoint.name, request.identifier)

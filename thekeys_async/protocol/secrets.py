@@ -13,6 +13,9 @@ import attrs
 
 from thekeys_async.protocol.text import mask
 
+_SHORTEST = 8
+_FEWEST_DIGITS = 12
+
 
 class Secret:
     """Text that no repr, log line, rendered traceback or walk over attributes shows; it can't be pickled either.
@@ -95,6 +98,15 @@ class ShareCode(Secret):
         """
         digest = hmac.digest(self.reveal().encode("ascii"), str(timestamp).encode("ascii"), "sha256")
         return base64.b64encode(digest).decode("ascii")
+
+
+def is_guessable(code: ShareCode) -> bool:
+    """Whether a share code is found by trying all that are as long, against the hash of one request that was caught.
+
+    Six digits take seconds on an ordinary machine, eight letters or twelve digits more than a day.
+    """
+    text = code.reveal()
+    return len(text) < _SHORTEST or (text.isdigit() and len(text) < _FEWEST_DIGITS)
 
 
 @attrs.frozen

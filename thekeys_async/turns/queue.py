@@ -117,7 +117,9 @@ class Turns:
         """How many calls have come; see `share`."""
         return self._arrivals
 
-    def enter(self, since: float, *, command: bool, signed: bool, coalesce: str | None = None) -> Waiter:
+    def enter(
+        self, since: float, *, command: bool, signed: bool, coalesce: str | None = None, first: bool = False
+    ) -> Waiter:
         """Take a place in the order of arrival. Harmless if `acquire` never follows.
 
         Args:
@@ -125,13 +127,14 @@ class Turns:
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
             coalesce: What it reads, if another's answer to the same serves as well.
+            first: Whether it goes before those of its kind that have come earlier.
         """
         self._arrivals += 1
         if command:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
             self._backoff = min(self._backoff, _FIRST_BACKOFF)
-        return Waiter(self._arrivals, command, signed, since, coalesce)
+        return Waiter(0 if first else self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
         """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.

@@ -18,6 +18,7 @@ from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
+from thekeys_async.protocol.requests import Request
 from thekeys_async.transport.wire import SocketWire, Wire
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.queue import Pacing, Turns
@@ -85,6 +86,9 @@ class SharedGateway:
         warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
         commands: How many commands to each locker have ended, well or not.
         accepted: How many signed requests of ours it has accepted.
+        unanswered: The last signed read that was sent and got no answer, until the gateway has accepted a newer
+            signed request: so long, whoever caught it on its way can use its hash, also to open the door.
+        spending: Whether such a newer request is under way.
         pollers: By address, what polls it for its watchers, while there are any; streams know of what kind.
     """
 
@@ -103,6 +107,8 @@ class SharedGateway:
     warned_of_odd_devices: bool = False
     commands: dict[int, int] = attrs.field(factory=dict[int, int])
     accepted: int = 0
+    unanswered: Request | None = None
+    spending: bool = False
     pollers: dict[str, object] = attrs.field(factory=dict[str, object])
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
     _used: Wire | None = None

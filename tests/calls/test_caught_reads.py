@@ -1,0 +1,180 @@
+"""A signed read that got no answer leaves a hash that opens doors, until a newer signed request was accepted."""
+
+import itertools
+import logging
+from typing import Any
+
+import anyio
+import pytest
+import trio.testing
+
+from thekeys_async import AsyncGateway, DoorState, GatewayUnreachableError, Pacing, RequestTimeoutError
+from thekeys_async.gateway import driver_of
+
+pytestmark = pytest.mark.anyio
+
+_DONE = b'{"status": "ok", "code": 0}'
+_CLOSED = b'{"status": "Door closed", "code": 49}'
+_NONE_SEEN = b'{"status": "ok", "devices": []}'
+_SCANS = b'{"version": 65, "current_status": "Scanning..."}'
+_CODE = "Zmo1sps2OVyCFtl1"
+
+
+@pytest.fixture
+def anyio_backend(in_virtual_time: tuple[str, dict]) -> tuple[str, dict]:
+    return in_virtual_time
+
+
+class _Box:
+    """A gateway that hangs when it is told to."""
+
+    hangs = True
+
+    async def answer(self, sent: Any) -> bytes:
+        if self.hangs:
+            await anyio.sleep_forever()
+        return {"/locker_status": _CLOSED, "/lockers": _NONE_SEEN, "/status": _SCANS}.get(sent.path, _DONE)
+
+
+def _gateway(wire: Any, name: str) -> AsyncGateway:
+    gateway = AsyncGateway(f"{name}.test", share_codes={1: _CODE, 2: _CODE}, pacing=Pacing(0, 0), timeout=60)
+    driver_of(gateway)._own_wire = wire
+    return gateway
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "caught" in record.getMessage()]
+
+
+async def test_it_is_told_and_spent_before_other_reads_once_the_gateway_answers(
+    scripted_wire: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = _Box()
+    wire = scripted_wire(box.answer)
+    async with _gateway(wire, "spent") as gateway, anyio.create_task_group() as group:
+        with caplog.at_level(logging.WARNING, "thekeys_async"), pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        assert len(_warnings(caplog)) == 1
+        assert _CODE not in caplog.text
+        left = wire.sent[-1].timestamp
+        box.hangs = False
+        for _ in range(3):
+            group.start_soon(gateway.locker(2).status)  # they came first, and yet one goes before them
+        await gateway.lockers()
+    after = wire.sent[wire.paths().index("/lockers") :] if "/lockers" in wire.paths() else []
+    assert after
+    signed = [sent for sent in wire.sent if sent.timestamp and sent.timestamp > left]
+    assert len(signed) >= 3
+    async with _gateway(wire, "spent-2") as gateway:
+        await gateway.lockers()
+    assert wire.paths()[-1] == "/lockers"
+
+
+async def test_the_first_answer_is_followed_by_a_signed_read_before_those_that_wait(scripted_wire: Any) -> None:
+    box = _Box()
+    wire = scripted_wire(box.answer)
+    async with _gateway(wire, "order") as gateway, anyio.create_task_group() as group:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        box.hangs = False
+        before = len(wire.sent)
+        group.start_soon(gateway.lockers)
+        for _ in range(3):
+            group.start_soon(gateway.status)
+            await trio.testing.wait_all_tasks_blocked()
+    assert wire.paths()[before : before + 2] in (["/lockers", "/locker_status"], ["/status", "/locker_status"])
+    assert wire.paths()[before:].count("/locker_status") == 1
+
+
+async def test_a_newer_signed_request_that_is_accepted_has_spent_it(scripted_wire: Any) -> None:
+    box = _Box()
+    wire = scripted_wire(box.answer)
+    async with _gateway(wire, "command") as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        box.hangs = False
+        await gateway.locker(2).open()
+        await gateway.lockers()
+    assert wire.paths()[-2:] == ["/open", "/lockers"]
+
+
+async def test_one_that_was_cancelled_is_told_and_spent_too(
+    scripted_wire: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = _Box()
+    wire = scripted_wire(box.answer)
+    async with _gateway(wire, "cancelled") as gateway:
+        with caplog.at_level(logging.WARNING, "thekeys_async"), anyio.move_on_after(3):
+            await gateway.locker(1).status()
+        assert len(_warnings(caplog)) == 1
+        box.hangs = False
+        await gateway.lockers()
+    assert wire.paths() == ["/locker_status", "/lockers", "/locker_status"]
+
+
+async def test_a_read_that_was_repeated_and_answered_is_no_news(
+    scripted_wire: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def once_hanging(sent: Any) -> bytes:
+        if len(wire.sent) == 1:
+            await anyio.sleep_forever()
+        return _CLOSED if sent.path == "/locker_status" else _NONE_SEEN
+
+    wire = scripted_wire(once_hanging)
+    async with _gateway(wire, "repeated") as gateway:
+        with caplog.at_level(logging.WARNING, "thekeys_async"):
+            await gateway.locker(1).status()
+        await gateway.lockers()
+    assert _warnings(caplog) == []
+    assert wire.paths() == ["/locker_status", "/locker_status", "/lockers"]
+
+
+async def test_a_gateway_that_still_does_not_answer_gets_no_more_of_them(scripted_wire: Any) -> None:
+    box = _Box()
+    wire = scripted_wire(box.answer)
+    async with _gateway(wire, "dead") as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        sent = wire.paths().count("/locker_status")
+        with pytest.raises((RequestTimeoutError, GatewayUnreachableError)):
+            await gateway.lockers(timeout=30)
+        assert wire.paths().count("/locker_status") == sent
+
+
+async def test_who_has_no_time_for_it_leaves_it_to_the_next(scripted_wire: Any) -> None:
+    box = _Box()
+    wire = scripted_wire(box.answer)
+    async with _gateway(wire, "hurried") as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        box.hangs = False
+        await gateway.lockers(timeout=2)
+        assert wire.paths()[-1] == "/lockers"
+        await gateway.lockers()
+        assert wire.paths()[-1] == "/locker_status"
+
+
+async def test_the_looks_at_a_bolt_become_rare(scripted_wire: Any) -> None:
+    async def closed(_sent: Any) -> bytes:
+        return _CLOSED
+
+    wire = scripted_wire(closed)
+    async with _gateway(wire, "rare") as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).wait_for(DoorState.OPEN, timeout=100)
+    times = [sent.at - wire.sent[0].at for sent in wire.sent]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps[:5] == pytest.approx([2, 2, 2, 3, 4.5])
+    assert gaps[-2:] == pytest.approx([10, 10])
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("123456", True), ("abcdef", True), (_CODE, False), ("1234567890123", False)]
+)
+async def test_a_code_that_one_request_tells_is_told_without_it(
+    code: str, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "thekeys_async"):
+        AsyncGateway("gateway.test", share_codes={45961123: code, 2: _CODE})
+    assert ["45961123" in record.getMessage() for record in caplog.records] == [True] * told
+    assert code not in caplog.text
