@@ -15,7 +15,7 @@ nox.options.sessions = ["tests", "lint", "typing", "docs"]
 def _pythons() -> list[str]:
     """Find the supported interpreters that really start here: a version manager's shim may exist and not run."""
     there: list[str] = []
-    for version in ("3.11", "3.12", "3.13"):
+    for version in ("3.11", "3.12", "3.13", "3.14"):
         path = shutil.which(f"python{version}")
         if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
             there.append(version)

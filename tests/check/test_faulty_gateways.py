@@ -12,7 +12,7 @@ import pytest
 
 from tests.check.conftest import CASES, STYLES, check, drawn, faulty
 from thekeys_async.cli.check.verdict import report
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 

@@ -1,4 +1,4 @@
-"""What each action asks of the gateway."""
+"""The actions on one gateway and its lockers."""
 
 from collections.abc import Mapping
 from functools import partial

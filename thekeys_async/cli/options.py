@@ -16,7 +16,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_ADDRESSES = 1024
-"""How many addresses of networks are asked at most."""
+"""The most addresses of networks that are asked."""
 
 _META = "thekeys_async.cli."
 
@@ -33,7 +33,7 @@ def _hidden(text: "str | Secret | None") -> Secret | None:
 
 @attrs.frozen
 class Settings:
-    """What the flags and the environment say; a flag overrides the environment, which overrides the file.
+    """The flags and the environment; a flag overrides the environment, which overrides the file.
 
     Attributes:
         typed: The word for the action as it was typed: also `unlock`, for `open`.

@@ -1,4 +1,4 @@
-"""What came back, as JSON for programs and with rich for people."""
+"""Output of answers: JSON for programs, rich for people."""
 
 import json
 import os
@@ -21,8 +21,7 @@ from thekeys_async import (
     LockerStatus,
     battery_percent,
 )
-from thekeys_async.cli.errors import Effect, Failure, discard, on_stderr, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, Failure, discard, on_stderr, other_failure
 from thekeys_async.cli.tables import UNLIMITED, Field, fitted
 from thekeys_async.protocol.text import printable
 

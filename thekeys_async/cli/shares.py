@@ -31,7 +31,7 @@ _LATER = (
 
 
 @attrs.frozen
-class Wanted:
+class WantedShare:
     """A share to be created.
 
     Attributes:
@@ -72,7 +72,7 @@ def show(settings: Settings, login: Login, *, locker: str | None, show_codes: bo
             output.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
 
 
-def create(settings: Settings, login: Login, wanted: Wanted) -> None:
+def create(settings: Settings, login: Login, wanted: WantedShare) -> None:
     """Create a share.
 
     Raises:
@@ -172,7 +172,7 @@ async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tu
     return found
 
 
-async def _create(wanted: Wanted, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
+async def _create(wanted: WantedShare, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
     locker = _chosen(await cloud.lockers(), wanted.locker, number)
     accessory = _accessory(locker, wanted.accessory)
     if accessory.is_keypad and wanted.pin is None:
