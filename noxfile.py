@@ -1,5 +1,6 @@
 """What is run before a change lands: `nox` for all of it, `nox -s tests` for the tests alone."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,6 +54,24 @@ def bench(session: nox.Session) -> None:
     session.install("-e", ".[bench]")
     for script in sorted(Path("tests/benchmarks").glob("bench_*.py")):
         session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def stress(session: nox.Session) -> None:
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest",
+        "-s",
+        "tests/stress",
+        *session.posargs,
+        env={"THEKEYS_STRESS_SECONDS": os.environ.get("THEKEYS_STRESS_SECONDS", "60")},
+    )
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    session.install("-e", ".[test]", "cosmic-ray>=8.3")
+    session.run("python", "tests/mutants/mutants.py", *session.posargs)
 
 
 @nox.session(python=_pythons()[-1])
