@@ -1,5 +1,6 @@
 """What is run before a change lands: `nox` for all of it, `nox -s tests` for the tests alone."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ nox.options.sessions = ["tests", "lint", "typing", "docs"]
 def _pythons() -> list[str]:
     """Find the supported interpreters that really start here: a version manager's shim may exist and not run."""
     there: list[str] = []
-    for version in ("3.11", "3.12", "3.13"):
+    for version in ("3.11", "3.12", "3.13", "3.14"):
         path = shutil.which(f"python{version}")
         if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
             there.append(version)
@@ -53,6 +54,24 @@ def bench(session: nox.Session) -> None:
     session.install("-e", ".[bench]")
     for script in sorted(Path("tests/benchmarks").glob("bench_*.py")):
         session.run("python", str(script), *session.posargs)
+
+
+@nox.session
+def stress(session: nox.Session) -> None:
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest",
+        "-s",
+        "tests/stress",
+        *session.posargs,
+        env={"THEKEYS_STRESS_SECONDS": os.environ.get("THEKEYS_STRESS_SECONDS", "60")},
+    )
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    session.install("-e", ".[test]", "cosmic-ray>=8.3")
+    session.run("python", "tests/mutants/mutants.py", *session.posargs)
 
 
 @nox.session(python=_pythons()[-1])

@@ -151,6 +151,19 @@ def test_check_prints_what_would_be_published_and_connects_nowhere(broker, confi
     assert f"{STATE} None\n" in _run_here(config(), "--check").stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="systemd's credentials belong to root")
+def test_a_configuration_that_systemd_hands_over_is_taken(broker, config, tmp_path):
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    file = folder / "config"
+    file.write_bytes(config().read_bytes())
+    file.chmod(0o440)  # as an access list for one user shows
+    assert _run_here(file, "--check", CREDENTIALS_DIRECTORY=str(folder)).exit_code == 0
+    assert _run_here(file, "--check").exit_code == 2
+    file.chmod(0o444)
+    assert _run_here(file, "--check", CREDENTIALS_DIRECTORY=str(folder)).exit_code == 2
+
+
 def test_purge_empties_what_a_bridge_has_said(broker, listen, config):
     broker.start()
     listener = listen()
@@ -198,6 +211,19 @@ def test_the_password_of_the_environment_goes_before_that_of_the_file(broker, li
     said = "".join(bridge.errors) + "".join(f"{topic} {value}" for topic, value, _ in listener.heard)
     assert PASSWORD not in said
     assert CODE not in said
+
+
+def test_the_demonstration_opens_a_door_once(broker):
+    with Process("demo", "--bridge", "--json") as demo:
+        steps = json.loads(demo.line())["steps"]
+        assert demo.wait() == 0
+    outcomes = {step["step"]: step["outcome"] for step in steps}
+    assert outcomes["The bolt has moved"] == "UNLOCKED"
+    assert outcomes["Turned by hand"] == "LOCKED, by other"
+    assert outcomes["UNLOCK without a time"] == "refused: no time"
+    assert outcomes["UNLOCK, 20 s old"] == "refused: too old"
+    assert outcomes["UNLOCK that the broker keeps"] == "refused: retained"
+    assert outcomes["The door"] == "LOCKED; it was opened 1 time"
 
 
 ROUNDS = int(os.environ.get("THEKEYS_STORM_ROUNDS", "2"))

@@ -23,7 +23,8 @@ def _quick(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(command, "PLAN", attrs.evolve(command.PLAN, pacing=Pacing(0, 0), patience=0.5, linger=0.01))
-    monkeypatch.setattr("thekeys_async.locker._ASK_EVERY", 0.01)
+    for pause in ("_SHORT_PAUSE", "_LONG_PAUSE"):
+        monkeypatch.setattr(f"thekeys_async.locker.{pause}", 0.01)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_recommended_settings_are_in_the_json(check, simulated_gateway):
     simulated_gateway.state.max_future = 3
     value = json.loads(check("--json").stdout)
     assert value["recommended"] == {"pacing": None, "timestamps": "Timestamps(max_lead=3)"}
-    assert value["exit_code"] == 11
+    assert value["exit_code"] == 12
 
 
 def test_anonymous_output_tells_nothing_of_whose_it_is(check, simulated_gateway):
@@ -116,7 +117,7 @@ def test_many_lockers_leave_time_for_the_rest(simulated_gateway_factory, tmp_pat
     file.write_text(text)
     file.chmod(0o600)
     result = CliRunner().invoke(thekeys, ["check", "hall", "--config", str(file)], prog_name="thekeys")
-    assert result.exit_code == 11
+    assert result.exit_code == 12
     assert "not all was asked: 5 of 12 doors were read" in result.stdout
     assert "10 light requests" in result.stdout
     assert "share door-1" in result.stdout
@@ -135,7 +136,7 @@ def test_time_that_is_over_ends_it(check, simulated_gateway, monkeypatch):
     simulated_gateway.fail(Fault.HANG, on="lockers", times=9)
     result = check("--timeout", "0.3")
     assert "not all was asked: 0.3 s were over" in result.stdout
-    assert result.exit_code == 11
+    assert result.exit_code == 12
 
 
 def test_a_proxy_in_the_environment_is_named_without_its_value(check, monkeypatch):
@@ -158,7 +159,7 @@ def test_odd_fields_are_named(check, simulated_gateway):
     device = {"identifier": str(LOCKER), "rssi": -71.0, "battery": 7044, "last_log": 5, "colour": 1}
     simulated_gateway.reply_next({"status": "ok", "devices": [device]}, on="lockers")
     result = check()
-    assert result.exit_code == 11
+    assert result.exit_code == 12
     for odd in ("unknown field serial", "unknown field colour of a device", "identifier is text", "rssi is a fraction"):
         assert odd in result.stdout
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.check.conftest import CASES, STYLES, check, drawn, faulty
 from thekeys_async.cli.check.verdict import report
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
@@ -54,6 +54,9 @@ def steadied(seen):
     exchanges = tuple(
         attrs.evolve(each, connected_after=None if each.connected_after is None else 0.004) for each in seen.exchanges
     )
+    if seen.synchronizing_for is not None:  # how often it was asked in vain depends on chance
+        vain = [each for each in exchanges if each.busy]
+        exchanges = (*(each for each in exchanges if not each.busy), *vain[:1])
     return attrs.evolve(
         seen,
         port=80,

@@ -9,7 +9,7 @@ import zlib
 import anyio
 import pytest
 
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import SimulatedLocker
 
 CODE = "Zmo1sps2OVyCFtl1"

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from thekeys_async.cli import discover
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
 USUAL = "127.0.0.1:9"
@@ -233,14 +233,14 @@ def test_at_most_64_are_asked_at_once_for_half_a_second_each(run, monkeypatch):
 
     async def ask(gateway, candidate, seconds):
         if candidate.by != "the network":
-            return discover.Answer(candidate, error=discover.TheKeysError("nobody"))
+            return discover.Probed(candidate, error=discover.TheKeysError("nobody"))
         asked.append(candidate.host)
         running.append(candidate.host)
         most.append(len(running))
         seconds_given.add(seconds)
         await anyio.lowlevel.checkpoint()
         running.remove(candidate.host)
-        return discover.Answer(candidate, error=discover.TheKeysError("nobody"))
+        return discover.Probed(candidate, error=discover.TheKeysError("nobody"))
 
     monkeypatch.setattr(discover, "_ask", ask)
     assert run("discover", "--network", "192.168.0.0/22", "--timeout", "9").exit_code == ExitCode.UNREACHABLE

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
 NUMBER = 45961123
@@ -115,7 +115,7 @@ def test_nobody_else_can_read_the_file(setup, file):
 def test_with_debug_it_shows_no_secret(setup, simulated_home):
     result = setup("-d", "--synchronize")
     assert "DEBUG" in result.stderr
-    tokens = simulated_home.cloud._cloud._tables._tokens
+    tokens = simulated_home.cloud._held._tables._tokens
     for secret in (*codes_of(simulated_home), *tokens, simulated_home.cloud.password):
         assert secret not in result.output
 

@@ -5,7 +5,11 @@ import os
 import subprocess
 import sys
 
+import anyio
 import pytest
+
+from thekeys_async import AsyncGateway, Pacing, Recorder
+from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends by a signal")
 
@@ -151,3 +155,50 @@ def test_a_locker_is_needed_without_a_cloud(run):
     result = run("simulate", "--port", "0")
     assert result.exit_code == 2
     assert "--locker 45961123:CODE" in result.stderr
+
+
+@pytest.fixture
+def recording(tmp_path):
+    async def record():
+        lockers = [SimulatedLocker(int(LOCKER), share_code=CODE)]
+        sim = SimulatedGateway(lockers, light=0, bluetooth=0, version=33)
+        with Recorder(tmp_path / "gateway.jsonl") as recorder:
+            async with sim, AsyncGateway(sim.address, record=recorder, pacing=Pacing(0, 0)) as gateway:
+                await gateway.status()
+                await gateway.lockers()
+                await gateway.locker(int(LOCKER), share_code=CODE).status()
+
+    anyio.run(record)
+    return str(tmp_path / "gateway.jsonl")
+
+
+@pytest.mark.parametrize("code", [None, "mine"])
+def test_a_recording_is_replayed(simulate, run, recording, code):
+    simulator = simulate("--json", "--replay", recording, *(("-c", code) if code else ()))
+    ready = json.loads(simulator.stdout.readline())
+    assert ready.get("share_code") == (None if code else CODE)
+    (locker,) = ready["lockers"]
+    asked = ("--json", "--host", ready["address"])
+    assert json.loads(run("status", *asked).stdout)["version"] == 33
+    opened = run("open", *asked, "-i", str(locker), "-c", code or CODE)
+    assert opened.exit_code == 0, opened.stderr
+    simulator.terminate()
+    assert simulator.wait(SECONDS) == 0
+
+
+def test_the_ready_line_of_a_replay_has_the_share_code(simulate, recording):
+    assert f"(share code {CODE});" in simulate("--replay", recording).stdout.readline()
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", '{"recording": 7}', '{"recording": 1}'])
+def test_what_is_no_recording_is_one_sentence(run, tmp_path, text):
+    path = tmp_path / "x"
+    path.write_text(text)
+    result = run("simulate", "--port", "0", "--replay", str(path))
+    assert result.exit_code == 2
+    assert "can't be replayed" in result.stderr
+
+
+def test_a_locker_that_is_not_in_the_recording_is_a_mistake(run, recording):
+    result = run("simulate", "--port", "0", "--replay", recording, "--locker", "7:x")
+    assert (result.exit_code, "no locker 7" in result.stderr) == (2, True)

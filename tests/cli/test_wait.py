@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
 CODE = "Zmo1sps2OVyCFtl1"

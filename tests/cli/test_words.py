@@ -12,8 +12,7 @@ import pytest
 
 from thekeys_async import TheKeysError
 from thekeys_async.cli.commands import OTHER_WORDS, thekeys
-from thekeys_async.cli.errors import in_words
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, in_words
 from thekeys_async.protocol.endpoints import ENDPOINTS
 
 CODE = "Zmo1sps2OVyCFtl1"

@@ -63,6 +63,7 @@ def the_account(web, bearer, home):
 
 def test_the_keyspy_from_an_account_to_an_open_door(keyspy, simulated_home):
     simulated_home.gateway.settings.bluetooth = 0
+    simulated_home.cloud.add_keypad(LOCKER)
     gateway, lock = keyspy.get_devices()
     assert lock.name == f"Porte {LOCKER}"
     (share,) = simulated_home.cloud.shares
@@ -77,8 +78,11 @@ def test_the_keyspy_from_an_account_to_an_open_door(keyspy, simulated_home):
     assert lock.calibrate()
     assert lock.synchronize()
     assert gateway.status()["status"]
-    keyspy.get_devices()
+    assert [each.id for each in keyspy.get_locks()] == [lock.id]
+    assert [each.id for each in keyspy.get_gateways()] == [gateway.id]
     assert simulated_home.cloud.shares == (share,), "it finds its share again"
+    assert lock.update()
+    assert gateway.update()
 
 
 def test_the_keyspy_reads_every_object(keyspy, simulated_home):

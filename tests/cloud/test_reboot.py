@@ -2,16 +2,21 @@
 
 import logging
 import re
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from thekeys_async import AsyncGateway, GatewayUpdate, Pacing
 from thekeys_async.cloud import (
     AuthenticationError,
+    Clock,
     Cloud,
     CloudError,
     CloudProtocolError,
@@ -143,6 +148,28 @@ async def test_what_the_pages_say(login, reboot, kind, may_have_executed):
     assert "s3ss10n" not in repr(caught.value) + str(vars(caught.value))
 
 
+async def no_pause(_seconds):
+    await anyio.lowlevel.checkpoint()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    cookies=st.lists(st.binary(max_size=60) | st.text('ab=;, \t"\\', max_size=20).map(str.encode), max_size=4),
+    location=st.binary(max_size=60) | st.sampled_from([b"/fr/compte", b"http://[", b"//\xed:99999", b""]),
+)
+def test_whatever_the_pages_set_is_a_cloud_error_or_done(cookies, location):
+    headers = [(b"location", location), *((b"set-cookie", cookie) for cookie in cookies)]
+
+    async def reboot():
+        async with answering(httpx.Response(302, headers=headers), sent_to("/fr/compte/accessoire/7/view")) as client:
+            with suppress(CloudError):
+                await Cloud("+33612345678", "x", client=client, clock=Clock(sleep=no_pause)).reboot(7)
+            for request in (each for each in client.seen if "reboot" in each.url.path):
+                assert re.fullmatch(r"[!-~]+=[!-~]+(; [!-~]+=[!-~]+)*|", request.headers.get("cookie", ""))
+
+    anyio.run(reboot)
+
+
 async def test_no_session_is_kept(hanging):
     async with hanging.cloud() as cloud:
         (gateway,) = await cloud.gateways()
@@ -160,10 +187,10 @@ def reboot_what_hangs():
     return names["reboot_what_hangs"]
 
 
-async def heard(gateway):
-    """Wait until the watcher has surely heard what the gateway says now."""
+async def heard(gateway, times=2):
+    """Wait until the watcher has asked so many times more; twice, and it has surely heard what the gateway says now."""
     asked = sum(record.endpoint == "status" for record in gateway.requests)
-    await gateway.wait_for_requests(asked + 2, on="status")
+    await gateway.wait_for_requests(asked + times, on="status")
 
 
 async def test_a_watcher_reboots_what_hangs_once(hanging, reboot_what_hangs, monkeypatch, caplog):
@@ -179,7 +206,7 @@ async def test_a_watcher_reboots_what_hangs_once(hanging, reboot_what_hangs, mon
         hanging.server.reply_next(b"<html>", on="web_login")
         tasks.start_soon(reboot_what_hangs, updates, cloud, soon)
         await hanging.server.wait_for_requests(1, on="web_login")
-        await heard(hanging.gateway)
+        await heard(hanging.gateway, times=1)
         assert hanging.calls("web_login") == 1, "a hang is news once"
         assert "could not be rebooted" in caplog.text
         hanging.gateway.stop_synchronizing()

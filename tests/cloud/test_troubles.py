@@ -14,7 +14,9 @@ from thekeys_async.cloud import (
     CloudProtocolError,
     CloudUnreachableError,
     NotFoundError,
+    ShareRejectedError,
 )
+from thekeys_async.protocol.text import mask
 from thekeys_async.simulator.faults import Fault
 
 pytestmark = pytest.mark.anyio
@@ -279,3 +281,27 @@ async def test_an_endless_body_is_cut_off():
             with pytest.raises(CloudProtocolError, match="too long"):
                 await cloud.lockers()
         tasks.cancel_scope.cancel()
+
+
+async def test_a_refusal_with_many_long_words_is_understood_with_little_work(home, pair, monkeypatch):
+    long, many = "x" * 300_000, ["y"] * 100_000
+    worked_on = []
+
+    def counted(text, secret):
+        worked_on.append(len(text) * len(secret))
+        return mask(text, secret)
+
+    monkeypatch.setattr("thekeys_async.cloud.http.mask", counted)
+    home.server.add_keypad(home.front, identifier="KP1")
+    async with home.cloud() as cloud:
+        locker, _ = await pair(cloud)
+        keypad = next(item for item in locker.accessories if item.identifier == "KP1")
+        for form in ({long: many}, [long], {"a": {long: many}}, {"a": {"b": {"c": {"d": many}}}, "e": long}):
+            body = {"status": 400, "data": None, "message": {"global": [long], "form": form}}
+            home.server.reply_next(body, status=400, on="create")
+            with pytest.raises(ShareRejectedError) as caught:
+                await cloud.create_share(locker, keypad, name="a", share_code="80314159")
+            assert len(caught.value.messages) <= 40
+            assert all(len(message) <= 300 for message in caught.value.messages)
+    assert worked_on
+    assert sum(worked_on) < 4 * 40 * 3 * 1000 * 100, "a bounded piece of each of a bounded number of words"

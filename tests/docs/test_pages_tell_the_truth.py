@@ -16,7 +16,7 @@ from thekeys_async import (
     simulator,
 )
 from thekeys_async.cli.commands import thekeys
-from thekeys_async.cli.exits import MEANINGS
+from thekeys_async.cli.errors import MEANINGS
 from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.protocol.errors import refusal
 

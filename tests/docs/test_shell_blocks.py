@@ -92,6 +92,10 @@ def _installed(folder):
         _script(commands / "pip", "exit 0")
         _script(commands / "python3", f'[ "$1 $2" = "-m venv" ] || exec "{sys.executable}" "$@"')
         _script(commands / "thekeys", f'exec "{sys.executable}" -m thekeys_async "$@"')
+    _script(stubs / "pipx", '[ "$1" = install ]')
+    _script(
+        stubs / "uvx", f'[ "$1 $3" = "--from thekeys" ] && shift 3 && exec "{sys.executable}" -m thekeys_async "$@"'
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("THEKEYS_")}
     return clone, environment | {"PATH": f"{stubs}{os.pathsep}{environment['PATH']}"}
 

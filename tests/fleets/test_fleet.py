@@ -7,11 +7,13 @@ import pytest
 from thekeys_async import (
     AsyncGateway,
     Fleet,
+    GatewayClosedError,
     GatewayUnreachableError,
     Pacing,
     RequestTimeoutError,
     UpdateKind,
 )
+from thekeys_async.calls.driver import Driver
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
@@ -170,3 +172,21 @@ async def test_a_fleet_that_is_closed_tells_its_watchers(sims) -> None:
         await fleet.aclose()
         with pytest.raises(RuntimeError, match="closed"), anyio.fail_after(10):
             [update async for update in updates]
+
+
+async def test_a_watcher_does_not_hear_that_a_gateway_which_left_was_closed(sims, monkeypatch) -> None:
+    scan = Driver.scan
+
+    async def scan_as_it_leaves(driver: Driver, *arguments: object, **options: object) -> object:
+        if driver.name != "hall":
+            return await scan(driver, *arguments, **options)
+        with anyio.CancelScope(shield=True):
+            await fleet.remove("hall")
+        raise GatewayClosedError("lockers was not sent: the gateway object was closed meanwhile")
+
+    monkeypatch.setattr(Driver, "scan", scan_as_it_leaves)
+    async with _fleet(sims) as fleet, fleet.watch(interval=0.02, every_poll=True) as updates:
+        with anyio.fail_after(5):
+            names = {(await anext(updates)).gateway for _ in range(5)}
+        assert names == {"annex"}
+        assert list(fleet) == ["annex"]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.protocol.odd_replies import BODY, ODD, Odd
 from thekeys_async import OutcomeUnknownError
 from thekeys_async.protocol import endpoints, replies
-from thekeys_async.protocol.http import HttpError, IncompleteError
 from thekeys_async.protocol.reading import ReplyReader
+from thekeys_async.protocol.replies import HttpError, IncompleteError
 
 
 def _read(data: bytes, *, at_once: bool = True) -> bytes:

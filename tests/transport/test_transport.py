@@ -291,3 +291,13 @@ async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked(*, fresh: b
         await heard.wait()
         group.cancel_scope.cancel()
     assert received == [b""]
+
+
+async def test_a_connection_that_does_not_come_about_in_time_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(_address: Address) -> socket.socket:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr("thekeys_async.transport.wire.connect", never)
+    monkeypatch.setattr("thekeys_async.transport.wire.CONNECT_SECONDS", 0.02)
+    await _fails(SocketWire(Address.parse("192.0.2.1")), NotSentError, sent=False)

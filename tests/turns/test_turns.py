@@ -324,3 +324,11 @@ async def test_a_turn_in_which_nothing_was_sent_does_not_end_a_backoff() -> None
     came.append(await take_turn(failed=True, sent=True))
     came.append(await take_turn(failed=False, sent=True))
     assert came == pytest.approx([0, 0.25, 0.75, 1.75, 1.75, 3.75])
+
+
+async def test_a_success_ends_the_backoff_which_then_begins_anew() -> None:
+    queue = Queue()
+    await queue.call("a", work=0, failures=5)
+    began = queue.now
+    await queue.call("b", work=0, failures=2)
+    assert queue.times()[6:] == [began, began + 0.25, began + 0.75]

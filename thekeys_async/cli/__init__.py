@@ -3,7 +3,7 @@
 `commands`, `cloud_commands` and `stream_commands` declare the actions, `options` the flags they share, `actions`,
 `all_gateways`, `discover`, `setup`, `shares`, `watch` and `plot` carry them out. `targets` finds in the configuration
 file what `names` says is meant, and `completion` offers it to the shell. `coordination` says with whom turns and
-timestamps are shared, `runner` starts and stops the event loop, `errors` and `exits` say what went wrong, `output` what
+timestamps are shared, `runner` starts and stops the event loop, `errors` says what went wrong, `output` what
 came back, in `tables` that fit.
 
 `watch` feeds a `board` that `live_table` draws, or prints `json_lines`; `plot` reads those as a `recording`, of which
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run the command with this process's arguments, and leave with one of the codes in `exits`."""
+    """Run the command with this process's arguments, and leave with one of the exit codes of `errors`."""
     if any(find_spec(library) is None for library in ("click", "platformdirs", "rich", "tomlkit")):
         sys.exit("The command needs its extra libraries: pip install 'thekeys-async[cli]'")
     from thekeys_async.cli.commands import thekeys  # noqa: PLC0415 - it imports click, which may not be installed

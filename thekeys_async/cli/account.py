@@ -9,8 +9,7 @@ from typing import Any
 import attrs
 import click
 
-from thekeys_async.cli.errors import Failure, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, Failure, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import Cloud
 from thekeys_async.cloud.models import international

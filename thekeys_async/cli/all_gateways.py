@@ -11,8 +11,7 @@ from rich.text import Text
 from thekeys_async import AsyncGateway, Fleet, FleetResult, GatewayStatus, LockerReading, TheKeysError, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, Failure, in_words, other_failure
-from thekeys_async.cli.exits import ExitCode, exit_code
+from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.signal_strength import style
@@ -29,7 +28,7 @@ _STYLE = {"box": SIMPLE_HEAD, "pad_edge": False, "show_edge": False, "padding": 
 
 @attrs.frozen
 class Findings:
-    """What all gateways said, ready to be shown: a row and a value for each locker, or for each gateway.
+    """The answers of all gateways, ready to be shown: a row and a value for each locker, or gateway.
 
     Attributes:
         fields: The table's columns.

@@ -1,4 +1,4 @@
-"""What the live table knows: the newest of each locker, lost gateways, what is wrong. No terminal, no clock.
+"""The state of the live table: the newest of each locker, lost gateways, what is wrong. No terminal, no clock.
 
 It stands apart from the drawing because nothing here needs rich, and the two together are no longer read in one go.
 """
@@ -23,7 +23,7 @@ LOW_MV = 6800
 
 
 class Health(enum.IntEnum):
-    """What is wrong with a door, the worst first."""
+    """The state of a door, the worst first."""
 
     LOST = 0
     STUCK = 1
@@ -35,7 +35,7 @@ class Health(enum.IntEnum):
 
 @attrs.frozen
 class Counts:
-    """How many doors there are, and how many of them are to be seen to.
+    """The number of doors, and of those that are to be seen to.
 
     A door that several gateways see is counted once, and by what the best of them says.
     """

@@ -8,8 +8,7 @@ import click
 
 from thekeys_async.cli import output
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run, run_until_stopped
 from thekeys_async.cli.targets import gateways_of_file

@@ -35,7 +35,7 @@ def check(context: click.Context, /, door: str | None, yes: bool, save: Path | N
     """See in a minute whether a gateway is well.
 
     It only reads, at most 60 s and 40 requests, and takes its turns like everyone else: no bolt moves, unless
-    --open-and-close names a door. It ends with 0 if all is well, with 11 if it works with a warning, and else with the
+    --open-and-close names a door. It ends with 0 if all is well, with 12 if it works with a warning, and else with the
     code that other actions would have, too.
     """
     from thekeys_async.cli.check.run import Wish, run_check  # noqa: PLC0415 - rich and the client, which --help does without

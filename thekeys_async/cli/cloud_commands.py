@@ -98,13 +98,13 @@ def discover(
     and lockers.
     """
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
-    from thekeys_async.cli.discover import Wanted, run_discover  # noqa: PLC0415 - rich and the client
+    from thekeys_async.cli.discover import DiscoverSettings, run_discover  # noqa: PLC0415 - rich and the client
 
     if sum(each.num_addresses for each in how["networks"]) > MOST_ADDRESSES:
         raise click.UsageError(f"--network: at most {MOST_ADDRESSES} addresses are asked.")
     settings = Settings.of(context)
     login = log_in(settings, username, country, cloud_url) if username else None
-    run_discover(settings, Wanted(login=login, **how))
+    run_discover(settings, DiscoverSettings(login=login, **how))
 
 
 @click.group()
@@ -154,7 +154,7 @@ def create_share(
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 
-    wanted = work.Wanted(**how)
+    wanted = work.WantedShare(**how)
     settings = Settings.of(context)
     work.create(settings, log_in(settings, username, country, cloud_url), wanted)
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,8 +10,7 @@ import click
 from thekeys_async.cli.check_command import check
 from thekeys_async.cli.cloud_commands import discover, reboot, setup, shares
 from thekeys_async.cli.completion import OF
-from thekeys_async.cli.errors import Failure, other_failure
-from thekeys_async.cli.exits import ExitCode, table
+from thekeys_async.cli.errors import ExitCode, Failure, exit_code_table, other_failure
 from thekeys_async.cli.names import nearest
 from thekeys_async.cli.options import (
     Settings,
@@ -33,7 +33,7 @@ OTHER_WORDS: Mapping[str, str] = {
     "synchronise": "synchronize",
     "synchronise_locker": "synchronize_locker",
 }
-"""What people type for an action, and the action that they mean."""
+"""Other words for actions."""
 
 
 class _Actions(click.Group):
@@ -79,7 +79,7 @@ def _as_json(context: click.Context) -> bool:
 @click.group(
     cls=_Actions,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"\b\nExit codes:\n{table()}",
+    epilog=f"\b\nExit codes:\n{exit_code_table()}",
 )
 @gateway_options
 @click.version_option(package_name="thekeys-async")
@@ -246,6 +246,11 @@ thekeys.add_command(bridge)
     help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times; with --cloud there "
     "is one without it, and the cloud makes the codes.",
 )
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A recording: the gateway has the habits of the one that was recorded, and its lockers.",
+)
 @click.option("--cloud", is_flag=True, help="A simulated cloud, too, linked with the gateway; its account is printed.")
 @click.option(
     "--cloud-port", type=click.IntRange(0, 65535), default=0, help="Where the cloud listens; else a free one."
@@ -274,23 +279,29 @@ def simulate(
 
     settings = Settings.of(context)
     codes: dict[int, Secret | None] = {}
-    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud else []):
+    replayed = how["replay"] is not None
+    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud and not replayed else []):
         codes[identifier] = own_code or Secret.of(settings.code)
         if codes[identifier] is None and not cloud:
             raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
-    if not codes:
+    if not codes and not replayed:
         raise click.UsageError(f"Give a locker and its share code: --locker {_SAMPLE_LOCKER}:CODE.")
-    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, **how))
+    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, share_code=Secret.of(settings.code), **how))
 
 
 @thekeys.command()
 @click.option("--from-cloud", is_flag=True, help="Show the way from an account to an open door.")
+@click.option("--bridge", "of_bridge", is_flag=True, help="Show a door in MQTT; needs a mosquitto and extra 'bridge'.")
 @output_options
 @click.pass_context
-def demo(context: click.Context, from_cloud: bool) -> None:
+def demo(context: click.Context, from_cloud: bool, of_bridge: bool) -> None:
     """Show what the library does, on simulated gateways."""
+    if from_cloud and of_bridge:
+        raise click.UsageError("--from-cloud and --bridge contradict each other.")
     if from_cloud:
         from thekeys_async.cli.demo.cloud import run_demo_from_cloud as run  # noqa: PLC0415 - the simulator and rich
+    elif of_bridge:
+        from thekeys_async.cli.demo.bridge import run_demo_of_bridge as run  # noqa: PLC0415 - the broker's client, too
     else:
         from thekeys_async.cli.demo.comparison import run_demo as run  # noqa: PLC0415 - the same
 

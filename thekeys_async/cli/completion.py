@@ -1,4 +1,4 @@
-"""What the shell offers when a person presses Tab: the names of the configuration file."""
+"""Completion in the shell: the names of the configuration file."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING

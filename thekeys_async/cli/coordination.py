@@ -1,4 +1,4 @@
-"""With whom the command shares turns and timestamps: the flags first, then what the configuration says."""
+"""The choice of a coordinator: the flags first, then the environment and the configuration file."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -6,8 +6,7 @@ from typing import TypeVar
 
 import click
 
-from thekeys_async.cli.errors import other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.config.errors import ConfigurationError

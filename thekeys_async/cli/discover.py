@@ -24,8 +24,7 @@ from thekeys_async import (
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, in_words, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, in_words, other_failure
 from thekeys_async.cli.naming import fresh_name, with_gateways
 from thekeys_async.cli.options import DEFAULT_HOST, Network, Settings
 from thekeys_async.cli.runner import run
@@ -50,7 +49,7 @@ _LIKE_A_GATEWAY = (GatewayBusyError, GatewayRefusedError)
 
 @attrs.frozen
 class Candidate:
-    """Where a gateway may be.
+    """A place where a gateway may be.
 
     Attributes:
         host: Its address.
@@ -68,8 +67,8 @@ class Candidate:
 
 
 @attrs.frozen
-class Answer:
-    """What a candidate answered.
+class Probed:
+    """A candidate that has been asked.
 
     Attributes:
         candidate: Where it is.
@@ -88,8 +87,8 @@ Candidates: TypeAlias = Mapping[Address, Candidate]
 
 
 @attrs.frozen
-class Wanted:
-    """Where to look.
+class DiscoverSettings:
+    """The places to look at.
 
     Attributes:
         networks: Whose addresses are asked.
@@ -104,7 +103,7 @@ class Wanted:
     login: Login | None
 
 
-def run_discover(settings: Settings, wanted: Wanted) -> None:
+def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
     """Look for gateways, and show, or write into the file, those that answered.
 
     Raises:
@@ -134,8 +133,8 @@ def run_discover(settings: Settings, wanted: Wanted) -> None:
 
 
 async def _look(
-    settings: Settings, wanted: Wanted, configuration: Config, coordinator: Coordinator | None
-) -> list[Answer]:
+    settings: Settings, wanted: DiscoverSettings, configuration: Config, coordinator: Coordinator | None
+) -> list[Probed]:
     """Ask the gateways that somebody names, and then the addresses of the networks; those without an answer last."""
     known = dict(await _known(settings, wanted, configuration))
     named = await _ask_all(known, coordinator, settings.timeout or _KNOWN)
@@ -148,7 +147,7 @@ async def _look(
     return answered + silent
 
 
-async def _known(settings: Settings, wanted: Wanted, configuration: Config) -> Candidates:
+async def _known(settings: Settings, wanted: DiscoverSettings, configuration: Config) -> Candidates:
     """Collect what file, cloud, flags and the usual name say; what means the same address is asked once."""
     gateways = configuration.gateways.items()
     candidates = [Candidate(each.host, "the file", name, each.id, in_file=True) for name, each in gateways]
@@ -210,10 +209,10 @@ def _is_ip(address: Address) -> bool:
     return True
 
 
-async def _ask_all(candidates: Candidates, coordinator: Coordinator | None, seconds: float) -> list[Answer]:
+async def _ask_all(candidates: Candidates, coordinator: Coordinator | None, seconds: float) -> list[Probed]:
     """Ask each candidate once, so many at a time."""
     distinct = list(dict.fromkeys(candidates.values()))
-    answers: dict[int, Answer] = {}
+    answers: dict[int, Probed] = {}
     places = anyio.Semaphore(_AT_ONCE)
 
     async def ask(number: int, candidate: Candidate) -> None:
@@ -226,18 +225,18 @@ async def _ask_all(candidates: Candidates, coordinator: Coordinator | None, seco
     return [answers[number] for number in range(len(distinct))]
 
 
-async def _ask(gateway: AsyncGateway, candidate: Candidate, seconds: float) -> Answer:
+async def _ask(gateway: AsyncGateway, candidate: Candidate, seconds: float) -> Probed:
     """Ask for its lockers, and a gateway for its status, too, which older firmware does not tell."""
     try:
         lockers = await gateway.lockers(timeout=seconds)
     except _LIKE_A_GATEWAY:
-        return Answer(candidate)
+        return Probed(candidate)
     except TheKeysError as error:
-        return Answer(candidate, error=error)
+        return Probed(candidate, error=error)
     status = None
     with suppress(TheKeysError):
         status = await gateway.status(timeout=seconds + Pacing().light)
-    return Answer(candidate, status, lockers)
+    return Probed(candidate, status, lockers)
 
 
 def _named(configuration: Config, found: Iterable[Candidate]) -> Mapping[str, Candidate]:
@@ -253,7 +252,7 @@ def _tables(new: Mapping[str, Candidate]) -> Mapping[str, Mapping[str, str]]:
     return {name: {"host": each.host, **({} if each.id is None else {"id": each.id})} for name, each in new.items()}
 
 
-def _value(answer: Answer, new: Mapping[str, Candidate], *, saved: bool) -> dict[str, object]:
+def _value(answer: Probed, new: Mapping[str, Candidate], *, saved: bool) -> dict[str, object]:
     candidate = answer.candidate
     name = _name(candidate, new)
     return {
@@ -276,7 +275,7 @@ def _name(candidate: Candidate, new: Mapping[str, Candidate]) -> str | None:
     return next((name for name, each in new.items() if each == candidate), None)
 
 
-def _table(answers: Sequence[Answer], new: Mapping[str, Candidate]) -> RenderableType:
+def _table(answers: Sequence[Probed], new: Mapping[str, Candidate]) -> RenderableType:
     fields = (
         Field("Gateway", whole=True),
         Field("Address", whole=True),
@@ -297,7 +296,7 @@ def _table(answers: Sequence[Answer], new: Mapping[str, Candidate]) -> Renderabl
     return fitted(fields, rows, output.console())
 
 
-def _lockers(answer: Answer) -> str:
+def _lockers(answer: Probed) -> str:
     if answer.error is not None:
         return "no answer"
     if answer.lockers is None:
@@ -305,7 +304,7 @@ def _lockers(answer: Answer) -> str:
     return " ".join(str(each.identifier) for each in answer.lockers) or "sees none"
 
 
-def _next_steps(path: Path, new: Mapping[str, Candidate], there: Sequence[Answer], *, saved: bool) -> list[str]:
+def _next_steps(path: Path, new: Mapping[str, Candidate], there: Sequence[Probed], *, saved: bool) -> list[str]:
     shown = printable(str(path))
     first = next(iter(new), None) or there[0].candidate.name
     if new and not saved:

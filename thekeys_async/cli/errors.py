@@ -1,4 +1,4 @@
-"""What is said when an action fails: what happened to the door, and what to do next."""
+"""Failures of an action: the exit code, what happened to the door, and what to do next."""
 
 import contextlib
 import enum
@@ -12,7 +12,6 @@ from typing import TextIO
 import click
 
 from thekeys_async.bridge.errors import BrokerUnreachableError, SupersededError
-from thekeys_async.cli.exits import ExitCode, exit_code
 from thekeys_async.cli.options import Settings
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
@@ -21,8 +20,84 @@ from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.protocol.text import printable
 
 
+@enum.unique
+class ExitCode(enum.IntEnum):
+    """The end of the command, in a number.
+
+    Of the failures, 5, 130 and 143 mean that a command may have been carried out, 10 that it was; all others that it
+    was not.
+    """
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    BUSY = 4
+    OUTCOME_UNKNOWN = 5
+    REFUSED = 6
+    TIMEOUT = 7
+    NOT_UNDERSTOOD = 8
+    COORDINATION = 9
+    NOT_THERE = 10
+    SUPERSEDED = 11
+    WARNED = 12
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.DONE: "done",
+    ExitCode.UNEXPECTED: "nothing done: declined at the prompt, or a failure of this computer or program",
+    ExitCode.USAGE: "nothing done: a wrong flag or file, or a share code, an identifier or a log-in is missing",
+    ExitCode.UNREACHABLE: "nothing done: the gateway or the cloud could not be reached, or a read got no answer",
+    ExitCode.BUSY: "nothing done: the gateway stayed busy until the time was up",
+    ExitCode.OUTCOME_UNKNOWN: "it MAY HAVE BEEN DONE: look at the door (or the shares) before you repeat it",
+    ExitCode.REFUSED: "nothing done: the gateway, the locker or the cloud refused",
+    ExitCode.TIMEOUT: "nothing done: the time was up before the command was sent, or the read answered",
+    ExitCode.NOT_UNDERSTOOD: "nothing done: the answer to a read can't be understood",
+    ExitCode.COORDINATION: "nothing done: the state shared with other processes can't be used",
+    ExitCode.NOT_THERE: "it WAS DONE, says the gateway, but with --wait the bolt was not seen there: look at the door",
+    ExitCode.SUPERSEDED: "bridge: another bridge has taken over its prefix; commands that were under way were finished",
+    ExitCode.WARNED: "of check: it works, and something is to be mended or to be known",
+    ExitCode.INTERRUPTED: "interrupted (SIGINT); a command MAY HAVE BEEN DONE",
+    ExitCode.TERMINATED: "terminated (SIGTERM); a command MAY HAVE BEEN DONE",
+}
+"""The meaning of each exit code."""
+
+_BY_ERROR: Mapping[type[BaseException], ExitCode] = {
+    errors.MissingShareCodeError: ExitCode.USAGE,
+    errors.GatewayUnreachableError: ExitCode.UNREACHABLE,
+    errors.GatewayBusyError: ExitCode.BUSY,
+    errors.OutcomeUnknownError: ExitCode.OUTCOME_UNKNOWN,
+    errors.GatewayRefusedError: ExitCode.REFUSED,
+    errors.RequestTimeoutError: ExitCode.TIMEOUT,
+    errors.ProtocolError: ExitCode.NOT_UNDERSTOOD,
+    errors.CoordinationError: ExitCode.COORDINATION,
+    SupersededError: ExitCode.SUPERSEDED,
+    BrokerUnreachableError: ExitCode.UNREACHABLE,
+    cloud_errors.AuthenticationError: ExitCode.REFUSED,
+    cloud_errors.NotFoundError: ExitCode.REFUSED,
+    cloud_errors.ShareRejectedError: ExitCode.REFUSED,
+    cloud_errors.CloudUnreachableError: ExitCode.UNREACHABLE,
+    cloud_errors.CloudProtocolError: ExitCode.NOT_UNDERSTOOD,
+    errors.TheKeysError: ExitCode.UNEXPECTED,
+}
+
+
+def exit_code(error: errors.TheKeysError) -> ExitCode:
+    """Tell which code an error ends the command with: whether something may have been done comes first."""
+    if error.may_have_executed:
+        return ExitCode.OUTCOME_UNKNOWN
+    return next(_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR)
+
+
+def exit_code_table() -> str:
+    """Write the table for the end of ``thekeys --help``."""
+    return "\n".join(f"{code:>5}  {meaning}" for code, meaning in MEANINGS.items())
+
+
 class Effect(enum.Enum):
-    """What an action may change, in the words for a failure: when nothing was done, and when it may have been."""
+    """The things that an action may change, in the words for a failure: nothing was done, or it may have been."""
 
     NONE = ("no door moved", "no door moved")
     DOOR = ("the door was not moved", "the door may have moved, or may still move")
@@ -141,6 +216,8 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
         advice = _LOOK[effect]
     outcome = effect.outcome(may_have_executed=error.may_have_executed)
     words = printable(str(error)) if settings.typed is None else in_words(error, settings.typed)
+    if isinstance(error, cloud_errors.CloudError) and settings.typed is not None:
+        words = f"{settings.typed}: {words}"  # which step it was stays: log in, create the share
     sentence = f"{words.rstrip('. ')}; {outcome}. {advice}"
     fields = {
         "error": type(error).__name__,

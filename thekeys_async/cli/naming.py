@@ -1,4 +1,4 @@
-"""What `thekeys setup` and `thekeys discover` write: names for what was found, put into the file as it is."""
+"""Names for what `thekeys setup` and `thekeys discover` have found, put into the file as it is."""
 
 import re
 import unicodedata

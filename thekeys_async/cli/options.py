@@ -16,7 +16,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_ADDRESSES = 1024
-"""How many addresses of networks are asked at most."""
+"""The most addresses of networks that are asked."""
 
 _META = "thekeys_async.cli."
 
@@ -33,10 +33,10 @@ def _hidden(text: "str | Secret | None") -> Secret | None:
 
 @attrs.frozen
 class Settings:
-    """What the flags and the environment say; a flag overrides the environment, which overrides the file.
+    """The flags and the environment; a flag overrides the environment, which overrides the file.
 
     Attributes:
-        typed: The word for the action as it was typed: also `unlock`, for `open`.
+        typed: The word for the action as it was typed: also `unlock`, for `open`; `shares list` inside a group.
         target: The name after the action: a locker's or a gateway's in the configuration file, or None.
         given_hosts: What `--host` says, each time it is given.
         configured_host: What the configuration file says, or None.
@@ -103,7 +103,8 @@ class Settings:
             for field in attrs.fields(cls)
             if _META + field.alias in context.meta
         }
-        given["typed"] = context.info_name
+        group = context.parent if context.parent is not None and context.parent.parent is not None else None
+        given["typed"] = context.info_name if group is None else f"{group.info_name} {context.info_name}"
         given.setdefault("code", os.environ.get("THEKEYS_CODE") or None)
         return cls(**given)
 

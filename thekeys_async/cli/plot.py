@@ -8,8 +8,7 @@ import click
 from rich.console import RenderableType
 
 from thekeys_async.cli import output
-from thekeys_async.cli.errors import Failure, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, Failure, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
 from thekeys_async.cli.signal_strength import WEAK

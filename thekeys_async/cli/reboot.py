@@ -12,6 +12,7 @@ from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cloud import Gateway
 from thekeys_async.config.values import GatewayConfig
+from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.text import printable
 
 
@@ -48,10 +49,14 @@ def _chosen(gateways: Sequence[Gateway], wanted: str, known: GatewayConfig | Non
     """Choose the gateway that is meant: the one of the file, else by identifier, else by its name in the app."""
     found: list[Gateway] = []
     if known is not None:
-        found = [each for each in gateways if (each.identifier == known.id if known.id else each.address == known.host)]
+        found = [each for each in gateways if (each.identifier == known.id if known.id else _is_at(each, known.host))]
     found = found or [each for each in gateways if each.identifier == wanted]
     found = found or [each for each in gateways if each.name.casefold() == wanted.casefold()]
     if len(found) == 1:
         return found[0]
     there = printable(", ".join(f"{each.identifier} ({each.name})" for each in gateways)) or "none"
     raise click.UsageError(f"Say which gateway, by name or identifier. The account has: {there}.")
+
+
+def _is_at(gateway: Gateway, host: str) -> bool:
+    return gateway.address is not None and Address.parse(gateway.address) == Address.parse(host)

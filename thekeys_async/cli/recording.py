@@ -1,4 +1,4 @@
-"""What `thekeys watch --json` has printed, read back: what each locker's signal and battery were, and when. All pure.
+"""A recording by `thekeys watch --json`, read back: each locker's signal and battery over time. All pure.
 
 A reading holds until the next one. Where nothing was known - the gateway or the locker was lost, or nobody watched - is
 a gap.
@@ -20,7 +20,7 @@ _SAMPLES = 600
 
 @attrs.frozen
 class Point:
-    """What was known from a moment on.
+    """A reading, and the moment from which it holds.
 
     Attributes:
         at: The moment.
@@ -52,7 +52,7 @@ class Series:
 
     @property
     def locker(self) -> str:
-        """What to call the locker."""
+        """The locker's name, or its number."""
         return self.name or str(self.identifier)
 
     @property
@@ -97,7 +97,7 @@ class Series:
 
 @attrs.frozen
 class Summary:
-    """What a recording says of one locker at one gateway.
+    """The summary of one locker at one gateway.
 
     Attributes:
         median: Of its RSSI over time, in dBm.

@@ -13,8 +13,7 @@ import anyio.abc
 import attrs
 import click
 
-from thekeys_async.cli.errors import Effect, Failure, failure, on_stderr, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stderr, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_warning
 from thekeys_async.protocol.errors import TheKeysError

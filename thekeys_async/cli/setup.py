@@ -14,8 +14,7 @@ from thekeys_async import AsyncGateway
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, flags_checked
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import Login, flags_checked
 from thekeys_async.cli.errors import Effect
+from thekeys_async.cli.names import nearest_first
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
@@ -31,7 +32,7 @@ _LATER = (
 
 
 @attrs.frozen
-class Wanted:
+class WantedShare:
     """A share to be created.
 
     Attributes:
@@ -72,7 +73,7 @@ def show(settings: Settings, login: Login, *, locker: str | None, show_codes: bo
             output.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
 
 
-def create(settings: Settings, login: Login, wanted: Wanted) -> None:
+def create(settings: Settings, login: Login, wanted: WantedShare) -> None:
     """Create a share.
 
     Raises:
@@ -172,7 +173,7 @@ async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tu
     return found
 
 
-async def _create(wanted: Wanted, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
+async def _create(wanted: WantedShare, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
     locker = _chosen(await cloud.lockers(), wanted.locker, number)
     accessory = _accessory(locker, wanted.accessory)
     if accessory.is_keypad and wanted.pin is None:
@@ -202,6 +203,8 @@ def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locke
     found = found or [locker for locker in lockers if locker.name.casefold() == wanted.casefold()]
     if len(found) == 1:
         return found[0]
+    nearest = nearest_first([locker.name for locker in lockers], wanted)
+    lockers = sorted(lockers, key=lambda locker: nearest.index(locker.name))
     there = _listed(f"{locker.identifier} ({locker.name})" for locker in lockers)
     raise click.UsageError(f"Say which locker, by name or number. The account has: {there}.")
 

@@ -1,4 +1,4 @@
-"""What an RSSI means, and how it is drawn in a line of text.
+"""The meaning of an RSSI, and its drawing in a line of text.
 
 The limits are a rule of thumb for Bluetooth Low Energy, not the vendor's: receivers lose packets from about -85 dBm on.
 """

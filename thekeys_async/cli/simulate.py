@@ -11,14 +11,14 @@ from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import anyio
 import attrs
 import click
 from anyio.from_thread import BlockingPortal
 
-from thekeys_async.cli.errors import other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
@@ -26,6 +26,7 @@ from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
 from thekeys_async.simulator.control import obey
+from thekeys_async.simulator.habits import SAMPLE_CODE
 
 _LOOPBACK = "127.0.0.1"
 _CHUNK = 4096
@@ -35,7 +36,7 @@ _IN_BACKGROUND = 1.0
 
 @attrs.frozen
 class Simulation:
-    """What is simulated.
+    """The settings of a simulation.
 
     Attributes:
         port: Where to listen; 0 takes a free port.
@@ -46,6 +47,8 @@ class Simulation:
         style: How replies are written.
         cloud: Whether there is a cloud, too.
         cloud_port: Where it listens; 0 takes a free port.
+        replay: A recording whose gateway this is to be; then all but the ports and share codes comes from there.
+        share_code: For the lockers of the recording that have none of their own; None is the vendor's sample.
     """
 
     port: int
@@ -56,6 +59,8 @@ class Simulation:
     style: str
     cloud: bool = False
     cloud_port: int = 0
+    replay: Path | None = None
+    share_code: Secret | None = None
 
 
 def run_simulation(settings: Settings, simulation: Simulation) -> None:
@@ -67,13 +72,14 @@ def run_simulation(settings: Settings, simulation: Simulation) -> None:
     run_until_stopped(settings, partial(_serve, settings, simulation))
 
 
-async def _serve(settings: Settings, simulation: Simulation) -> None:
+def _gateway(simulation: Simulation, host: str) -> SimulatedGateway:
+    if simulation.replay is not None:
+        return _replayed(simulation, simulation.replay, host)
     lockers = [
         SimulatedLocker(identifier, share_code=None if code is None else code.reveal())
         for identifier, code in simulation.lockers.items()
     ]
-    host = _LOOPBACK if settings.given_host is None else settings.given_host
-    gateway = SimulatedGateway(
+    return SimulatedGateway(
         lockers,
         host=host,
         port=simulation.port,
@@ -82,6 +88,24 @@ async def _serve(settings: Settings, simulation: Simulation) -> None:
         bolt_delay=simulation.bolt,
         style=ReplyStyle(simulation.style),
     )
+
+
+def _replayed(simulation: Simulation, recording: Path, host: str) -> SimulatedGateway:
+    code = simulation.share_code.reveal() if simulation.share_code else SAMPLE_CODE
+    try:
+        gateway = SimulatedGateway.from_recording(recording, host=host, port=simulation.port, share_codes=code)
+    except ValueError as error:
+        raise click.UsageError(f"{recording} can't be replayed: {printable(str(error))}.") from None
+    for identifier, own_code in simulation.lockers.items():
+        if identifier not in gateway.lockers:
+            raise click.UsageError(f"There is no locker {identifier} in {recording}.")
+        gateway.lockers[identifier].share_codes = frozenset({own_code.reveal()} if own_code else ())
+    return gateway
+
+
+async def _serve(settings: Settings, simulation: Simulation) -> None:
+    host = _LOOPBACK if settings.given_host is None else settings.given_host
+    gateway = _gateway(simulation, host)
     async with AsyncExitStack() as stack:
         with _naming(settings, host, simulation.port, "--port"):
             await stack.enter_async_context(gateway)
@@ -89,7 +113,7 @@ async def _serve(settings: Settings, simulation: Simulation) -> None:
         if cloud is not None:
             with _naming(settings, host, simulation.cloud_port, "--cloud-port"):
                 await stack.enter_async_context(cloud)
-        _say_ready(gateway, cloud, as_json=settings.json)
+        _say_ready(gateway, cloud, simulation, as_json=settings.json)
         portal = await stack.enter_async_context(BlockingPortal())
         _take_control_lines(portal, gateway, as_json=settings.json)
         await anyio.sleep_forever()
@@ -113,17 +137,24 @@ def _naming(settings: Settings, host: str, port: int, flag: str) -> Generator[No
         raise other_failure(kind, sentence, ExitCode.UNEXPECTED, as_json=settings.json) from None
 
 
-def _say_ready(gateway: SimulatedGateway, cloud: SimulatedCloud | None, *, as_json: bool) -> None:
+def _say_ready(
+    gateway: SimulatedGateway, cloud: SimulatedCloud | None, simulation: Simulation, *, as_json: bool
+) -> None:
+    sample = simulation.replay is not None and simulation.share_code is None
     if as_json:
         ready: dict[str, object] = {"address": gateway.address, "lockers": sorted(gateway.lockers)}
         if cloud is not None:
             ready |= {"cloud": cloud.url, "username": cloud.username, "password": cloud.password}
+        if sample:
+            ready["share_code"] = SAMPLE_CODE
         print_json(ready | {"control_lines": "stdin"})
         return
     numbers = ", ".join(str(identifier) for identifier in sorted(gateway.lockers))
+    if sample and numbers:
+        numbers += f" (share code {SAMPLE_CODE})"
     account = f", and its cloud at {cloud.url} with the account {cloud.username} {cloud.password}" if cloud else ""
     click.echo(
-        f"A simulated gateway is ready at {gateway.address} with locker {numbers}{account}; "
+        f"A simulated gateway is ready at {gateway.address} with locker {numbers or 'none'}{account}; "
         "it takes control lines on standard input, and help lists them"
     )
 

@@ -28,12 +28,12 @@ def watch(context: click.Context, /, **how: Any) -> None:
     GATEWAY is a name of the configuration file; all of the file if none is given. Bolts are followed where a share code
     is known. With --json, each piece of news is one line.
     """
-    from thekeys_async.cli.watch import Wish, run_watch  # noqa: PLC0415 - rich and the client, which --help does without
+    from thekeys_async.cli.watch import WatchSettings, run_watch  # noqa: PLC0415 - rich and the client, which --help does without
 
     settings = Settings.of(context)
     if settings.identifier is None and settings.given_code is not None:
         raise click.UsageError("Say with -i whose share code that is.")
-    run_watch(settings, Wish(**how))
+    run_watch(settings, WatchSettings(**how))
 
 
 @click.command()

@@ -8,8 +8,7 @@ from pathlib import Path
 import attrs
 import click
 
-from thekeys_async.cli.errors import other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.config.errors import ConfigurationError

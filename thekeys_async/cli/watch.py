@@ -25,8 +25,8 @@ Show = Callable[[Updates], Awaitable[None]]
 
 
 @attrs.frozen
-class Wish:
-    """What is watched, and how.
+class WatchSettings:
+    """The settings of `watch`.
 
     Attributes:
         gateways: Names of the configuration file.
@@ -39,7 +39,7 @@ class Wish:
     every_poll: bool
 
 
-def run_watch(settings: Settings, wish: Wish) -> None:
+def run_watch(settings: Settings, wish: WatchSettings) -> None:
     """Watch until a signal, the time given, or the end of the pipe; all of them are its usual end.
 
     Raises:

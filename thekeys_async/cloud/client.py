@@ -43,7 +43,8 @@ class Cloud:
         password: Its password. It is kept in memory, for a new log-in when the token has run out.
         base_url: Where the cloud is: https, or plain http on the loopback.
         client: An `httpx.AsyncClient` of the caller's. It stays open. Whether it verifies certificates is then the
-            caller's business; a `Cloud` without one always does, and honours the usual proxy variables.
+            caller's business; a `Cloud` without one always does, and honours the usual proxy variables. Its cookie jar
+            keeps what the web pages set when a gateway is rebooted; that of a `Cloud` without one keeps nothing.
         timeout: Seconds for each call, log-in and retries included. None means no limit.
         country: ``"FR"`` accepts French national numbers: ``06 12 34 56 78``.
         timezone: The zone of the cloud's clock, for moments in which it names none (Europe/Paris by default).

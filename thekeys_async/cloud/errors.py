@@ -8,7 +8,8 @@ class CloudError(TheKeysError):
 
     Attributes:
         code: The HTTP status, or the one inside the answer, if there was an answer.
-        may_have_executed: Whether a share may have been created, changed or deleted. Always False for a pure read.
+        may_have_executed: Whether a share may have been created, changed or deleted, or a gateway rebooted. Always
+            False for a pure read.
     """
 
 

@@ -12,8 +12,9 @@ The functions make one typed value of one JSON value; all raise TypeError or Val
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, tzinfo
+from itertools import islice
 from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -135,9 +136,15 @@ class Fields:
         """Read an object inside this one that is for people only; anything else is an empty one."""
         return self.fields(name, name) or Fields({}, name)
 
-    def words(self, name: str) -> tuple[str, ...]:
-        """Collect all text under a field, however it is packed; messages for a person."""
-        return tuple(word.encode("utf-8", "replace").decode() for word in _words(self._wrapped().get(name)))
+    def words(self, name: str, most: int = 20) -> tuple[str, ...]:
+        """Collect text under a field, however it is packed; messages for a person.
+
+        Args:
+            name: The vendor's name for it.
+            most: How many texts at most: there may be a hundred thousand.
+        """
+        found = islice(_words(self._wrapped().get(name)), most)
+        return tuple(word.encode("utf-8", "replace").decode() for word in found)
 
     def _converted(self, name: str, convert: Callable[[Any], _T]) -> _T | None:
         # None and no exception: the caller raises in a frame that does not hold the value.
@@ -172,18 +179,17 @@ def _listed(value: Any) -> Sequence[Any]:
     return cast("Sequence[Any]", value)
 
 
-def _words(value: Any, depth: int = 4) -> list[str]:
+def _words(value: Any, depth: int = 4) -> Iterator[str]:
     """Flatten messages: lists of text, and objects with a field's name before each text."""
     if isinstance(value, str):
-        return [value] if value else []
-    if not depth:
-        return []
-    if isinstance(value, list):
-        return [word for item in cast("Sequence[Any]", value) for word in _words(item, depth - 1)]
-    if isinstance(value, dict):
-        named = cast("_JsonObject", value)
-        return [f"{name}: {word}" for name, item in named.items() for word in _words(item, depth - 1)]
-    return []
+        if value:
+            yield value
+    elif depth and isinstance(value, list):
+        for item in cast("Sequence[Any]", value):
+            yield from _words(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for name, item in cast("_JsonObject", value).items():
+            yield from (f"{name}: {word}" for word in _words(item, depth - 1))
 
 
 def text(value: Any) -> str:

@@ -26,7 +26,6 @@ _MEANINGS: Mapping[int, tuple[type[CloudError], str]] = {
 }
 _TOO_MANY = 429
 _OUT_OF_ORDER = 500
-_MOST_MESSAGES = 20
 
 
 def refuses_token(outcome: WebAnswer | NoAnswer) -> bool:
@@ -107,6 +106,6 @@ def _rejected(request: WebCall, answer: WebAnswer, secrets: list[Secret]) -> Sha
     if not request.changes or not (form or answer.status in _BAD_FORM):
         return None
     words = form + messages.words("global")
-    said = tuple(said_safely(word, secrets) for word in words[:_MOST_MESSAGES])
+    said = tuple(said_safely(word, secrets) for word in words)
     text = "; ".join(said) or "no reason given"
     return ShareRejectedError(f"{request.what}: refused: {text}", code=answer.status, cause=text, messages=said)

@@ -1,4 +1,4 @@
-"""What is wrong with the configuration."""
+"""The error of a configuration that can't be used."""
 
 from thekeys_async.protocol.errors import TheKeysError
 

@@ -111,9 +111,16 @@ def _objection(path: Path, found: os.stat_result) -> str | None:
         return None
     if os.geteuid() not in {0, found.st_uid} and found.st_uid != 0:
         return f"{path} belongs to another user, who could send commands elsewhere. Say with --config where yours is."
-    if found.st_mode & _OTHERS:
+    if found.st_mode & _OTHERS and not _is_credential(path, found):
         return f"{path} can be read or changed by others, and holds share codes. Run: chmod 600 '{path}'"
     return None
+
+
+def _is_credential(path: Path, found: os.stat_result) -> bool:
+    """Whether systemd has handed it to this service: an access list, which shows as the group's bits, lets it read."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    strict = found.st_uid == 0 and not found.st_mode & (stat.S_IRWXO | stat.S_IWGRP)
+    return folder is not None and strict and path.resolve().parent == Path(folder).resolve()
 
 
 def _write(draft: Path, text: Secret) -> None:

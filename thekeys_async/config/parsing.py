@@ -177,4 +177,4 @@ _BRIDGE: Mapping[str, Callable[[str, Mapping[str, Any], str], object]] = {
     "http": _listen,
     "standby": _flag,
 }
-"""Who reads which key of the table; the others are text."""
+"""The readers of the table's keys; the others are text."""

@@ -1,4 +1,4 @@
-"""With whom turns and timestamps are shared: through the user's own folder, unless somebody says otherwise."""
+"""The choice of a coordinator: through the user's own folder, unless somebody says otherwise."""
 
 import getpass
 import os

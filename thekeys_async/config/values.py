@@ -1,4 +1,4 @@
-"""What the configuration file says, as frozen values."""
+"""The configuration file, as frozen values."""
 
 import enum
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def _revealed(secret: Secret | None) -> str | None:
 
 
 class CommandPolicy(enum.Enum):
-    """Which messages the bridge takes for commands."""
+    """The messages that the bridge takes for commands."""
 
     STAMPED = "stamped"
     """Those that carry their time; and a plain ``LOCK``."""
@@ -113,7 +113,7 @@ class BridgeConfig:
 
 @attrs.frozen
 class Config:
-    """What the configuration file says.
+    """The contents of the configuration file.
 
     Attributes:
         gateways: By name.
@@ -129,7 +129,7 @@ class Config:
 
     @property
     def names(self) -> Mapping[int, str]:
-        """What the file calls lockers, by their numbers."""
+        """The lockers' names in the file, by their numbers."""
         return {locker.identifier: name for name, locker in self.lockers.items()}
 
     def share_codes(self, gateway: str) -> dict[int, str]:

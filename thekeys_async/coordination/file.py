@@ -15,7 +15,6 @@ import attrs
 from thekeys_async.coordination.base import (
     FAR_AHEAD,
     LONGEST_SLEEP,
-    SLOW,
     TRIED_JUST_NOW,
     Claim,
     Freshness,
@@ -38,6 +37,7 @@ from thekeys_async.protocol.errors import CoordinationError
 _log = logging.getLogger("thekeys_async")
 
 _WRITERS = 8
+_SLOW_DISK = 0.1
 
 
 class FileCoordinator:
@@ -120,7 +120,7 @@ class FileCoordinator:
     def _note_slow_disk(self, path: Path, claim: Claim) -> None:
         """Note whether the turn is kept by what the disk has not finished for an earlier call of this process."""
         if path in self._being_written:
-            claim.trouble.note(_too_slow(path), after=SLOW)
+            claim.trouble.note(_too_slow(path), after=_SLOW_DISK)
         else:
             claim.trouble.clear()
 
@@ -132,16 +132,19 @@ class FileCoordinator:
 
         Raises:
             CoordinationError: It can't be written, or not in time.
+            TurnTimeoutError: There was hardly any time left when it was begun.
         """
         path = claimant.folder.timestamp
-        claim.trouble.note(_too_slow(path), after=SLOW)
+        claim.trouble.note(_too_slow(path), after=_SLOW_DISK)
         with anyio.move_on_after(claim.until - anyio.current_time()) as scope:
             await anyio.to_thread.run_sync(
                 claimant.store, self._being_written, limiter=self._writers, abandon_on_cancel=True
             )
             claim.trouble.clear()
+        if scope.cancelled_caught and claim.trouble.text:
+            raise CoordinationError(claim.trouble.text)
         if scope.cancelled_caught:
-            raise CoordinationError(_too_slow(path))
+            raise TurnTimeoutError
 
 
 class _Claimant:

@@ -8,8 +8,7 @@ import re
 
 import h11
 
-from thekeys_async.protocol.http import MAX_BODY, MAX_HEAD, Head, HttpError, IncompleteError
-from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.replies import MAX_BODY, MAX_HEAD, Head, HttpError, IncompleteError, Reply
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _VERSION = re.compile(rb"(http/[0-9.]+) +", re.IGNORECASE)

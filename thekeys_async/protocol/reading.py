@@ -6,8 +6,7 @@ The plain replies that gateways send take a short, strict path; everything unusu
 import re
 from typing import TYPE_CHECKING
 
-from thekeys_async.protocol.http import MAX_BODY, MAX_HEAD, Head, IncompleteError
-from thekeys_async.protocol.replies import Reply
+from thekeys_async.protocol.replies import MAX_BODY, MAX_HEAD, Head, IncompleteError, Reply
 
 if TYPE_CHECKING:
     from thekeys_async.protocol.h11_reading import UnusualReader

@@ -7,7 +7,7 @@ Gateways differ: numbers come as numbers, decimal or hex text, in ``status`` or 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import attrs
 
@@ -26,6 +26,9 @@ from thekeys_async.protocol.models import (
 from thekeys_async.protocol.secrets import Signed
 from thekeys_async.protocol.text import fit_to_show
 
+MAX_BODY: Final = 64 * 1024
+MAX_HEAD: Final = 16 * 1024
+
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}|0[xX][0-9a-fA-F]{1,16}", re.ASCII)
 _STATES = {48: DoorState.UNKNOWN, 49: DoorState.CLOSED, 50: DoorState.OPEN}
 _STATE_WORDS = {"door closed": DoorState.CLOSED, "door open": DoorState.OPEN}
@@ -34,6 +37,31 @@ _BUSY = re.compile(r"(the )?(gateway )?(is )?busy\b", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _FAILURE = re.compile(r"error|fail|invalid|refused|time ?out|timed out")
 _NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
+
+
+class HttpError(Exception):
+    """What came is not HTTP, or larger than allowed."""
+
+
+class IncompleteError(Exception):
+    """The connection ended before the reply did."""
+
+
+@attrs.frozen
+class Head:
+    """What a reply says before its body.
+
+    Attributes:
+        status: 200 and so on.
+        version: ``b"1.1"`` or ``b"1.0"``.
+        reason: The words behind the status; may be empty.
+        headers: Names and values as they came, in their order.
+    """
+
+    status: int
+    version: bytes
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
 
 
 @attrs.frozen

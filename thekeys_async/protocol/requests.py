@@ -1,4 +1,4 @@
-"""From what is asked to what is sent."""
+"""From what is asked to what is sent: its form, its hash, its bytes."""
 
 import functools
 from urllib.parse import urlencode
@@ -69,3 +69,25 @@ class Request:
 def _without_fields(method: str, path: str) -> SignedRequest:
     """Write a request without fields, once for each endpoint."""
     return SignedRequest(method, path)
+
+
+def common_headers(authority: str) -> bytes:
+    """Write down what all requests to one gateway say after their first line.
+
+    Args:
+        authority: The Host header.
+    """
+    return b"Host: %b\r\nUser-Agent: thekeys-async\r\nAccept: */*\r\n" % authority.encode("ascii")
+
+
+def request_bytes(request: SignedRequest, headers: bytes) -> bytes:
+    """Write a request as it goes over the wire.
+
+    Args:
+        request: What to send.
+        headers: The gateway's `common_headers`.
+    """
+    if not request.has_form:
+        return b"%b%b\r\n" % (request.start, headers)
+    form = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n" % len(request.body)
+    return request.start + headers + form + request.body

@@ -6,11 +6,10 @@ from thekeys_async._lazy import loader
 
 if TYPE_CHECKING:
     from thekeys_async.simulator.cloud.cloud import CloudRequest, SimulatedCloud
-    from thekeys_async.simulator.cloud.handles import CloudHandle, SimulatedHome
     from thekeys_async.simulator.cloud.tables import CloudAccessory, CloudPersonShare, CloudShare
     from thekeys_async.simulator.faults import Fault
     from thekeys_async.simulator.gateway import SimulatedGateway
-    from thekeys_async.simulator.handles import GatewayHandle
+    from thekeys_async.simulator.handles import CloudHandle, GatewayHandle, SimulatedHome
     from thekeys_async.simulator.locker import Bolt, BoltEvent, SimulatedLocker
     from thekeys_async.simulator.replies import ReplyStyle
     from thekeys_async.simulator.request_log import RequestRecord
@@ -41,7 +40,7 @@ _HOMES = {
     "Bolt": "locker",
     "BoltEvent": "locker",
     "CloudAccessory": "cloud.tables",
-    "CloudHandle": "cloud.handles",
+    "CloudHandle": "handles",
     "CloudPersonShare": "cloud.tables",
     "CloudRequest": "cloud.cloud",
     "CloudShare": "cloud.tables",
@@ -53,7 +52,7 @@ _HOMES = {
     "Settings": "service",
     "SimulatedCloud": "cloud.cloud",
     "SimulatedGateway": "gateway",
-    "SimulatedHome": "cloud.handles",
+    "SimulatedHome": "handles",
     "SimulatedLocker": "locker",
 }
 

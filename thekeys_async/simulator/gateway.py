@@ -1,18 +1,21 @@
 """A simulated gateway: a real HTTP server on loopback that does one thing at a time, as the hardware does."""
 
+import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
 
 from thekeys_async.simulator.faults import FaultInjection
+from thekeys_async.simulator.habits import SAMPLE_CODE, Habits
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
+from thekeys_async.simulator.replay import read_habits
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog, RequestRecord
 from thekeys_async.simulator.service import Effects, Service, Settings
@@ -44,6 +47,7 @@ class SimulatedGateway(FaultInjection):
         bolt_delay: Seconds from the reply to the bolt being there; the field saw about 5.
         seed: Of all that is random: which requests fail, how the RSSI wanders.
         keep: How many records are kept at most.
+        habits: Those of a gateway that was recorded; see `from_recording()`.
 
     Attributes:
         settings: The delays and ways given above; may be changed at any time.
@@ -74,6 +78,7 @@ class SimulatedGateway(FaultInjection):
         bolt_delay: float = 0.0,
         seed: int = 0,
         keep: int = 100_000,
+        habits: Habits | None = None,
     ) -> None:
         self.settings = Settings(light, bluetooth, synchronization, bolt_delay, restart, style, keep_alive, status_path)
         self.state = GatewayState(
@@ -92,12 +97,54 @@ class SimulatedGateway(FaultInjection):
         super().__init__(random, self._refuse)
         self._log = RequestLog(keep, self._changed)
         effects = Effects(self._turn, self._synchronized, self._restart, self._refuse)
-        self._service = Service(self.state, self.settings, self._log, self._incidents, random=random, effects=effects)
+        self._service = Service(
+            self.state, self.settings, self._log, self._incidents, random=random, effects=effects, habits=habits
+        )
+        self.state.phase = habits.phase if habits else SCANNING
+        self._dead = habits is not None and habits.dead
         self._phase = 0
         self._refusals = 0
         self._change: anyio.Event | None = None
         self._running: tuple[HttpServer, TaskGroup] | None = None
         self._stack = AsyncExitStack()
+
+    @classmethod
+    def from_recording(
+        cls,
+        recording: str | os.PathLike[str] | Iterable[str],
+        *,
+        gateway: str | None = None,
+        share_codes: Mapping[int, str] | str = SAMPLE_CODE,
+        **settings: Any,
+    ) -> Self:
+        """Make a gateway with the habits of one that was recorded.
+
+        What was recorded of each request is played in its order, again and again: headers, pieces, times, odd fields,
+        refusals, and what became of the connection. What went well is answered with what is true today: a bolt that is
+        opened here is open. A request that was never recorded is answered in the style that fits best.
+
+        Args:
+            recording: A file's path, or the lines of a recording.
+            gateway: Which gateway of it, as it is called there; the first if not given.
+            share_codes: By locker, or one for all; a recording has none. The vendor's sample if not given.
+            settings: Keyword arguments of `SimulatedGateway`, instead of what the recording tells.
+
+        Raises:
+            OSError: The file can't be read.
+            ValueError: It is no recording, or has nothing of that gateway.
+        """
+        habits = read_habits(recording, gateway)
+        told = {
+            "light": habits.seconds(bluetooth=False),
+            "bluetooth": habits.seconds(bluetooth=True),
+            "version": habits.version,
+            "silent_close": habits.silent_close,
+            "max_future": habits.max_future,
+        }
+        known = {name: value for name, value in told.items() if value is not None}
+        ways = {"style": habits.style, "clock_set": habits.clock_set, "keep_alive": habits.keep_alive}
+        fitting: dict[str, Any] = {**ways, **known, **settings}
+        return cls(habits.lockers(share_codes), habits=habits, **fitting)
 
     async def __aenter__(self) -> Self:
         """Serve.
@@ -112,6 +159,8 @@ class SimulatedGateway(FaultInjection):
             await server.on()
             self.port = server.port
             self._running = server, tasks
+            if self._dead:
+                server.pause()
             self._stack = stack.pop_all()
         return self
 

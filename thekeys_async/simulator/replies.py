@@ -47,7 +47,7 @@ _LOCKER_WORDS: Mapping[int, str] = {
 }
 _UPDATE_WORDS: Mapping[int, str] = {1: "invalid firmware", 2: "generic error"}
 
-_BOLT_WORDS: Mapping[Bolt, tuple[int, str]] = {
+BOLT_WORDS: Mapping[Bolt, tuple[int, str]] = {
     Bolt.UNKNOWN: (0x30, "Door unknown"),
     Bolt.CLOSED: (0x31, "Door closed"),
     Bolt.OPEN: (0x32, "Door open"),
@@ -111,7 +111,7 @@ def _lockers(state: GatewayState) -> dict[str, object]:
 
 
 def _locker_status(style: ReplyStyle, locker: SimulatedLocker) -> dict[str, object]:
-    code, words = _BOLT_WORDS[locker.state]
+    code, words = BOLT_WORDS[locker.state]
     if style is ReplyStyle.PAGE:
         return {"status": words if locker.state is Bolt.JAMMED else hex(code), "code": "ok"}
     return {

@@ -18,8 +18,11 @@ from thekeys_async.protocol.endpoints import (
 )
 from thekeys_async.simulator import replies, state
 from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
+from thekeys_async.simulator.habits import Habits
 from thekeys_async.simulator.http.messages import Ending, Request, Response
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
+from thekeys_async.simulator.played import Played
+from thekeys_async.simulator.replay import as_recorded
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog
 from thekeys_async.simulator.state import GatewayState, decimal
@@ -107,6 +110,7 @@ class Service:
         *,
         random: Random,
         effects: Effects,
+        habits: Habits | None = None,
     ) -> None:
         self._state = state
         self._settings = settings
@@ -114,6 +118,7 @@ class Service:
         self._incidents = incidents
         self._random = random
         self._effects = effects
+        self._habits = habits
         self._working = False
 
     async def handle(self, request: Request) -> Response:
@@ -125,7 +130,7 @@ class Service:
             endpoint.name if endpoint else "",
             request.method,
             request.path,
-            identifier=decimal(form.get("identifier", "")),
+            identifier=_identifier(form),
             timestamp=decimal(form.get("ts", "")),
             arrived=arrived,
             overlapped=self._working,
@@ -135,8 +140,8 @@ class Service:
             return Response(b"Not found\n", 404, "text/plain", close=not self._settings.keep_alive)
         if self._working or (self._state.synchronizing and endpoint.name not in _STATUSES):
             self._log.end(number, anyio.current_time(), busy=True, code=state.BUSY)
-            response = replies.refused(self._settings.style, endpoint, state.BUSY)
-            return response.ended_by(close=not self._settings.keep_alive)
+            response = self._reply(endpoint, state.BUSY, form)
+            return response.ended_by(close=response.close or not self._settings.keep_alive)
         return await self._take(number, endpoint, form, started=arrived)
 
     async def _take(self, number: int, endpoint: Endpoint, form: dict[str, str], *, started: float) -> Response:
@@ -147,7 +152,8 @@ class Service:
         try:
             result = await self._work(endpoint, form, incident)
             after = partial(self._after, number, incident, endpoint if result.acted else None)
-            return result.response.ended_by(close=not self._settings.keep_alive, over=after)
+            close = result.response.close or not self._settings.keep_alive
+            return result.response.ended_by(close=close, over=after)
         finally:
             self._working = False
             self._log.end(
@@ -161,6 +167,8 @@ class Service:
             )
 
     async def _work(self, endpoint: Endpoint, form: dict[str, str], incident: Incident) -> _Result:
+        if incident is _NOTHING and self._habits and (found := self._habits.next(endpoint, _identifier(form))):
+            return await self._play(found, endpoint, form)
         fault = incident.fault
         if fault is not None and not fault.acts and fault is not Fault.REFUSE:
             busy = replies.refused(self._settings.style, endpoint, state.BUSY)
@@ -176,6 +184,20 @@ class Service:
         if fault is None or fault is Fault.REFUSE:
             return _Result(response, code, acted)
         return _Result(spoil(response, fault, incident.seconds), code if fault is Fault.DRIP else None, acted)
+
+    async def _play(self, found: Played, endpoint: Endpoint, form: dict[str, str]) -> _Result:
+        """Answer as it was recorded; what went well then has to go well today, too."""
+        if found.seconds > 0:
+            await anyio.sleep(found.seconds)
+        if not found.went_well:
+            return _Result(as_recorded(found), found.code)
+        code = state.examine(self._state, endpoint, form) or state.reach(self._state, endpoint, form)
+        if code:
+            return _Result(self._reply(endpoint, code, form), code)
+        locker = self._state.locker(form)
+        acted = self._act(endpoint, form)
+        reply = self._habits.reply(found, self._state, locker) if self._habits else b""
+        return _Result(as_recorded(found, reply), state.DONE, acted)
 
     async def _spend(self, endpoint: Endpoint, refusal: int) -> None:
         """Take the time that a request takes; what the gateway refuses by itself is light, and "busy" no work."""
@@ -196,6 +218,8 @@ class Service:
         style = self._settings.style
         if code == state.DONE:
             return replies.done(style, endpoint, self._state, self._state.locker(form))
+        if self._habits and (found := self._habits.refusal(endpoint, code)):
+            return as_recorded(found)
         missing = state.missing_field(endpoint, form) if code == state.MISSING_PARAMETER else None
         return replies.refused(
             style, endpoint, code, f"missing {_PAGE_NAMES.get(missing, missing)}" if missing else None
@@ -223,3 +247,7 @@ class Service:
             first = next((locker for locker in self._state.lockers.values() if locker.in_range), None)
             form["identifier"] = str(first.identifier) if first else ""
         return form
+
+
+def _identifier(form: dict[str, str]) -> int | None:
+    return decimal(form.get("identifier", ""))

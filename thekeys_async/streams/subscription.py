@@ -129,17 +129,22 @@ class Subscription:
         if update := self._gateway.answered(self._shared.phase, self._shared.version, at, first_is_news=is_news):
             self._buffer.put(update)
 
+    @property
+    def _takes_part(self) -> bool:
+        return self._poller is not None
+
     async def _do(self, task: Callable[[Driver], Awaitable[None]]) -> None:
         """Do something until that is done, or this watcher leaves."""
-        if not self._poller:
+        if not self._takes_part:
             return
         with anyio.CancelScope(shield=True) as scope:  # as in `PollScheduler`
             self._scopes.add(scope)
             try:
                 await task(self._driver)
             except Exception as failure:  # noqa: BLE001 - the consumer gets it as itself, not in a group
-                self._buffer.fail(failure)
-                self.end()
+                if self._takes_part:  # else it has ended meanwhile: its gateway may have left the fleet, and be closed
+                    self._buffer.fail(failure)
+                    self.end()
             finally:
                 self._scopes.remove(scope)
 

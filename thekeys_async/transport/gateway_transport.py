@@ -8,11 +8,9 @@ import anyio.lowlevel
 import httpx
 
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.http import HttpError, IncompleteError
 from thekeys_async.protocol.reading import ReplyReader
-from thekeys_async.protocol.replies import Reply
-from thekeys_async.transport.connecting import connect
-from thekeys_async.transport.connection import Connection, reason
+from thekeys_async.protocol.replies import HttpError, IncompleteError, Reply
+from thekeys_async.transport.connection import Connection, connect, reason
 from thekeys_async.transport.httpx_messages import (
     UNSENT_BECAUSE,
     Limits,
@@ -90,17 +88,6 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         if self._wire:
             self._wire.close()
 
-    def wire(self, address: Address) -> Wire:
-        """Get the way past httpx's types, for the library's own modules.
-
-        Raises:
-            ValueError: It leads to another address.
-        """
-        wire = self._wire_to(address)
-        if wire is None:
-            raise ValueError("the transport leads to another address than the gateway's")
-        return _InTurn(wire, self._turn, self._check_open)
-
     def _wire_to(self, address: Address) -> SocketWire | None:
         if self._wire is None:
             self._wire = SocketWire(address)
@@ -116,6 +103,19 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         except anyio.WouldBlock:
             with exchange.within(exchange.limits.pool, httpx.PoolTimeout):
                 await self._turn.acquire()
+
+
+def own_wire(transport: GatewayTransport, address: Address) -> Wire:
+    """Get a transport's connection without httpx's types, as a wire like any other.
+
+    Raises:
+        ValueError: It leads to another address.
+    """
+    # Of this module's own class; public methods of it would be everybody's.
+    wire, turn, check = transport._wire_to(address), transport._turn, transport._check_open  # noqa: SLF001
+    if wire is None:
+        raise ValueError("the transport leads to another address than the gateway's")
+    return _InTurn(wire, turn, check)
 
 
 class _InTurn:

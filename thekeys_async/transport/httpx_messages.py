@@ -12,7 +12,7 @@ import h11
 import httpx
 
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.http import Head
+from thekeys_async.protocol.replies import Head
 from thekeys_async.transport.wire import CONNECT_SECONDS
 
 if TYPE_CHECKING:

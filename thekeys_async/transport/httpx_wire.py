@@ -14,9 +14,8 @@ import anyio
 import httpx
 
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.http import MAX_BODY
-from thekeys_async.protocol.replies import Reply
-from thekeys_async.transport.gateway_transport import GatewayTransport
+from thekeys_async.protocol.replies import MAX_BODY, Reply
+from thekeys_async.transport.gateway_transport import GatewayTransport, own_wire
 from thekeys_async.transport.httpx_messages import UNSENT_BECAUSE, UnusableReplyError
 from thekeys_async.transport.wire import (
     CONNECT_SECONDS,
@@ -154,7 +153,7 @@ def wire(address: Address, client: httpx.AsyncClient | None, transport: httpx.As
     if client:
         return HttpxWire(address, _through(client))
     if type(transport) is GatewayTransport:  # a subclass may do something of its own with httpx's messages
-        return transport.wire(address)
+        return own_wire(transport, address)
     return HttpxWire(address, transport.handle_async_request) if transport else None
 
 

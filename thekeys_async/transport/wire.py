@@ -13,12 +13,10 @@ import anyio.lowlevel
 import attrs
 
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.http import HttpError, IncompleteError, common_headers, request_bytes
 from thekeys_async.protocol.reading import ReplyReader
-from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import SignedRequest
-from thekeys_async.transport.connecting import connect
-from thekeys_async.transport.connection import Connection, reason
+from thekeys_async.protocol.replies import HttpError, IncompleteError, Reply
+from thekeys_async.protocol.requests import SignedRequest, common_headers, request_bytes
+from thekeys_async.transport.connection import Connection, connect, reason
 
 CONNECT_SECONDS = 5.0
 
@@ -124,7 +122,7 @@ class SocketWire:
         reader = ReplyReader()
         try:
             if kept is None:
-                # Who has been cancelled while it was about to run again must not move a door.
+                # A task cancelled while it waited to run must not send a command.
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 _check_silent(connection)
             rest = _send(connection, request_bytes(prepare(), self._headers), attempt)

@@ -8,7 +8,7 @@ import attrs
 
 from thekeys_async.cli.check import reply_style
 from thekeys_async.cli.check.observations import Exchange, Observations
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.protocol.errors import GatewayBusyError
 from thekeys_async.protocol.text import printable
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from thekeys_async.cli.board import is_low
 from thekeys_async.cli.check.findings import Finding, Grade
 from thekeys_async.cli.check.observations import DoorRead, Observations
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.cli.signal_strength import WEAK
 from thekeys_async.protocol import errors
 from thekeys_async.protocol.models import LockerReading, battery_percent

@@ -8,8 +8,8 @@ from typing import Any, cast
 import attrs
 
 from thekeys_async.cli.check.observations import Exchange
-from thekeys_async.protocol.http import Head, HttpError, IncompleteError
 from thekeys_async.protocol.reading import ReplyReader
+from thekeys_async.protocol.replies import Head, HttpError, IncompleteError
 from thekeys_async.protocol.text import fit_to_show
 
 _COMMON = frozenset({"status", "code", "message", "cause"})

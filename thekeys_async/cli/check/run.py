@@ -15,8 +15,7 @@ from thekeys_async.cli.check.asking import Plan, observe
 from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, Failure, other_failure
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import Effect, ExitCode, Failure, other_failure
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.targets import Watched, gateways_watched, locker_number

@@ -7,7 +7,7 @@ import attrs
 from thekeys_async.cli.check.findings import Finding, Grade, of_the_gateway
 from thekeys_async.cli.check.locker_findings import of_the_lockers
 from thekeys_async.cli.check.observations import Observations
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 
 _MORE_REST = 1.0
 _MOST_REST = 5.0

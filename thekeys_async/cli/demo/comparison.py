@@ -46,7 +46,7 @@ Call = Callable[[int], Awaitable[object]]
 
 @attrs.define
 class Tally:
-    """What became of some calls.
+    """The outcomes of some calls.
 
     Attributes:
         succeeded: Answered, and done.
@@ -76,7 +76,7 @@ class Tally:
 
 @attrs.frozen
 class Side:
-    """What one of the two clients achieved.
+    """The results of one of the two clients.
 
     Attributes:
         at_once: What became of the callers that asked at the same time.

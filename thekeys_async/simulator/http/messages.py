@@ -64,6 +64,7 @@ class Delivery(Enum):
     HALF = "half"  # half of the body, then the connection is closed
     DRIP = "drip"  # byte by byte
     RESET = "reset"  # not one byte: the connection is reset
+    PIECES = "pieces"  # in pieces of given sizes at given times
     NEVER = "never"  # nothing, until the client hangs up
 
 
@@ -87,6 +88,8 @@ class Response:
         delivery: How the bytes go out.
         pace: Seconds between two bytes of a drip.
         over: Called once, when the reply is out or nobody is there to take it.
+        raw: All of the bytes, with a head of their own; instead of what the attributes above make.
+        pieces: For delivery in pieces: when each goes out, in seconds from some moment, and how many bytes it has.
     """
 
     body: bytes = attrs.field(default=b"", repr=False)
@@ -97,6 +100,8 @@ class Response:
     delivery: Delivery = Delivery.WHOLE
     pace: float = 0.05
     over: Callable[[Ending], None] | None = attrs.field(default=None, repr=False)
+    raw: bytes | None = attrs.field(default=None, repr=False)
+    pieces: tuple[tuple[float, int], ...] = ()
 
     @classmethod
     def json(cls, value: object, status: int = 200) -> "Response":
@@ -106,7 +111,18 @@ class Response:
     def ended_by(self, *, close: bool, over: "Callable[[Ending], None] | None" = None) -> "Response":
         """Return the same reply with another ending."""
         # Once for every request: `attrs.evolve` would be dear.
-        return Response(self.body, self.status, self.content_type, self.headers, close, self.delivery, self.pace, over)
+        return Response(
+            self.body,
+            self.status,
+            self.content_type,
+            self.headers,
+            close,
+            self.delivery,
+            self.pace,
+            over,
+            self.raw,
+            self.pieces,
+        )
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -242,6 +258,8 @@ def written(response: Response, method: str = "GET", *, keep_alive: bool) -> tup
         method: Of the request; a HEAD gets no body.
         keep_alive: Whether the connection will be kept; if not, the reply says so.
     """
+    if response.raw is not None:
+        return response.raw, b""
     status = f"{response.status} {_REASONS.get(response.status, 'Unknown')}"
     own = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     head = (

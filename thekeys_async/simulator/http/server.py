@@ -4,7 +4,7 @@ A few tasks serve one connection after the other. Nobody reads from the socket w
 that hangs up changes nothing: the handler goes on, as the hardware does.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -23,7 +23,7 @@ from thekeys_async.simulator.http.messages import (
 )
 
 _LINGER = 0.5
-_KEEPING = frozenset({Delivery.WHOLE, Delivery.DRIP})
+_KEEPING = frozenset({Delivery.WHOLE, Delivery.DRIP, Delivery.PIECES})
 
 
 @asynccontextmanager
@@ -193,7 +193,7 @@ class HttpServer:
         head, body = written(response, request.method, keep_alive=keep_alive)
         sent = False
         try:
-            sent = await deliver(connection, head, body, response.delivery, response.pace)
+            sent = await deliver(connection, head, body, response)
         finally:
             if response.over is not None:
                 response.over(Ending.SENT if sent else Ending.GONE)
@@ -208,40 +208,55 @@ async def _turn_away(connection: Connection, status: int) -> None:
         await wait_until_gone(connection, _LINGER)
 
 
-async def deliver(connection: Connection, head: bytes, body: bytes, delivery: Delivery, pace: float) -> bool:
+async def deliver(connection: Connection, head: bytes, body: bytes, response: Response) -> bool:
     """Write a reply.
 
     Args:
         connection: Where to.
         head: The status line and the headers.
         body: The rest.
-        delivery: How the bytes go out.
-        pace: Seconds between two bytes of a drip.
+        response: How and when the bytes go out.
 
     Returns:
         Whether the client was there to take it; for a reply that never comes, it will have gone.
     """
-    if delivery is not Delivery.NEVER and connection.client_has_gone:
+    if response.delivery is not Delivery.NEVER and connection.client_has_gone:
         return False
     try:
-        match delivery:
+        match response.delivery:
             case Delivery.WHOLE:
                 await connection.send(head + body)
             case Delivery.HALF:
                 await connection.send(head + body[: len(body) // 2])
             case Delivery.DRIP:
-                for byte in head + body:
-                    await connection.send(bytes((byte,)))
-                    await anyio.sleep(pace)
+                await _send_pieces(connection, head + body, [(n * response.pace, 1) for n in range(len(head + body))])
+            case Delivery.PIECES:
+                await _send_pieces(connection, head + body, response.pieces)
             case Delivery.RESET:
                 connection.abort_on_close()
             case Delivery.NEVER:
-                while await connection.receive():
-                    pass
+                await _wait_until_it_hangs_up(connection)
                 return False
     except OSError:
         return False
     return True
+
+
+async def _wait_until_it_hangs_up(connection: Connection) -> None:
+    while await connection.receive():
+        pass
+
+
+async def _send_pieces(connection: Connection, data: bytes, pieces: Sequence[tuple[float, int]]) -> None:
+    """Send bytes in pieces; the first goes out at once, and the last has all that is left."""
+    last = pieces[0][0] if pieces else 0.0
+    for at, size in pieces[:-1]:
+        await anyio.sleep(at - last)
+        last = at
+        await connection.send(data[:size])
+        data = data[size:]
+    await anyio.sleep(pieces[-1][0] - last if pieces else 0)
+    await connection.send(data)
 
 
 async def wait_until_gone(connection: Connection, seconds: float) -> None:
@@ -251,5 +266,4 @@ async def wait_until_gone(connection: Connection, seconds: float) -> None:
     """
     with anyio.move_on_after(seconds), suppress(OSError):
         connection.end()
-        while await connection.receive():
-            pass
+        await _wait_until_it_hangs_up(connection)

@@ -6,18 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from thekeys_async.protocol.http import (
-    MAX_BODY,
-    MAX_HEAD,
-    Head,
-    HttpError,
-    IncompleteError,
-    common_headers,
-    request_bytes,
-)
 from thekeys_async.protocol.reading import ReplyReader
-from thekeys_async.protocol.replies import Reply
-from thekeys_async.protocol.requests import SignedRequest
+from thekeys_async.protocol.replies import MAX_BODY, MAX_HEAD, Head, HttpError, IncompleteError, Reply
+from thekeys_async.protocol.requests import SignedRequest, common_headers, request_bytes
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 

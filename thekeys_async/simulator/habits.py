@@ -1,0 +1,242 @@
+"""The habits of a gateway that was recorded: how it writes, how long it takes, what it does with its connections.
+
+All pure. What was recorded of each request is played in its order, again and again; a reply that went well is written
+as the recorded one was, with what is true today.
+"""
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, Final
+
+from thekeys_async.protocol.endpoints import Endpoint
+from thekeys_async.protocol.recording import RecordedExchange
+from thekeys_async.simulator.locker import Bolt, SimulatedLocker
+from thekeys_async.simulator.played import BOLTS, Played, bolt, number, played, written_like
+from thekeys_async.simulator.replies import BOLT_WORDS, ReplyStyle
+from thekeys_async.simulator.state import BUSY, CLOCK_NOT_SET, DONE, INVALID_HASH, SCANNING, GatewayState
+
+SAMPLE_CODE: Final = "Zmo1sps2OVyCFtl1"  # as on the vendor's page
+_CLOSED_AS_SAID = "to be closed"
+_STATUSES = frozenset({"status", "root_status"})
+_SYNCHRONIZING = re.compile(r"synchroni", re.IGNORECASE)
+_READINGS = {"rssi": "rssi", "battery_mv": "battery", "last_log": "last_log"}
+
+
+class Habits:
+    """What a recording tells of one gateway.
+
+    Args:
+        exchanges: Those with this gateway, in their order.
+
+    Attributes:
+        dead: Whether nothing could be sent to it at all.
+        silent_close: After how many seconds it closed kept connections without saying so; None if it did not.
+        max_future: How many seconds a timestamp could be ahead; None if none was refused for that.
+        clock_set: Whether it knew the time at first.
+        version: Of its firmware; None if it did not say.
+        phase: What it does by itself, if it did nothing else all the time.
+        keep_alive: Whether it kept any connection.
+        style: In which of the simulator's ways it writes, where nothing was recorded.
+    """
+
+    def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
+        recorded = list(exchanges)
+        pairs = [(exchange, found) for exchange in recorded if (found := played(exchange))]
+        self.dead = bool(recorded) and not pairs
+        self.silent_close = _silent_close(recorded)
+        self.max_future = _max_future(pairs)
+        self.clock_set = all(found.code != CLOCK_NOT_SET for _, found in pairs)
+        self.keep_alive = not pairs or any(found.ended != _CLOSED_AS_SAID for _, found in pairs)
+        self.style = _style([found for _, found in pairs])
+        self._plays: dict[tuple[str, int | None], list[Played]] = {}
+        self._next: dict[tuple[str, int | None], int] = {}
+        self._all = [found for _, found in pairs]
+        for exchange, found in pairs:
+            late = found.code == INVALID_HASH and self.max_future is not None
+            if not late and found.code != CLOCK_NOT_SET:
+                self._plays.setdefault((found.endpoint.name, exchange.identifier), []).append(found)
+        statuses = [found.fields for found in self._all if found.endpoint.name in _STATUSES and found.fields]
+        self.version = next(filter(None, (number(fields.get("version")) for fields in statuses)), None)
+        phases = {str(fields["current_status"]) for fields in statuses if fields.get("current_status")}
+        worked = any(found.went_well and found.endpoint.name not in _STATUSES for found in self._all)
+        self.phase = SCANNING if worked or not all(map(_SYNCHRONIZING.match, phases)) else max(phases, default=SCANNING)
+        self._first = self._readings()
+        self._bolts = {
+            exchange.identifier: bolt(found.fields)
+            for exchange, found in reversed(pairs)
+            if found.endpoint.name == "locker_status" and found.went_well and found.fields
+        }
+
+    def lockers(self, codes: Mapping[int, str] | str) -> list[SimulatedLocker]:
+        """Make the lockers that were seen or spoken to.
+
+        Args:
+            codes: A share code for each, or one for all.
+        """
+        spoken_to = {identifier for _, identifier in self._plays if identifier is not None}
+        return [self._locker(identifier, codes) for identifier in dict.fromkeys([*self._first, *sorted(spoken_to)])]
+
+    def _locker(self, identifier: int, codes: Mapping[int, str] | str) -> SimulatedLocker:
+        locker = SimulatedLocker(
+            identifier,
+            share_code=codes if isinstance(codes, str) else codes.get(identifier),
+            state=self._bolts.get(identifier, Bolt.CLOSED),
+            wander=0,
+        )
+        locker.in_range = not self._first or identifier in self._first
+        for name, value in self._first.get(identifier, {}).items():
+            setattr(locker, name, value)
+        return locker
+
+    def seconds(self, *, bluetooth: bool) -> float | None:
+        """Return how long such requests usually took; None if none was recorded."""
+        taken = [found.seconds for found in self._all if found.endpoint.bluetooth is bluetooth and found.pieces]
+        return statistics.median(taken) if taken else None
+
+    def next(self, endpoint: Endpoint, identifier: int | None) -> Played | None:
+        """Return what comes next for a request; None if no such request was recorded.
+
+        A server that never said anything that a gateway says answers everything as it answered something.
+        """
+        key = (endpoint.name, identifier if "identifier" in endpoint.fields else None)
+        plays = self._plays.get(key)
+        if not plays:
+            strange = self._all and all(found.fields is None for found in self._all)
+            return self._all[0] if strange else None
+        at = self._next.get(key, 0)
+        self._next[key] = at + 1
+        return plays[at % len(plays)]
+
+    def reply(self, found: Played, state: GatewayState, locker: SimulatedLocker | None) -> bytes:
+        """Write a reply that went well as it was recorded, with what is true today."""
+        fields = found.fields
+        if fields is None:
+            return found.reply.encode("latin-1", "replace")
+        match found.endpoint.name:
+            case "lockers":
+                return found.written(self._lockers(fields, state))
+            case "status" | "root_status":
+                return found.written(self._status(fields, state))
+            case "locker_status" if locker is not None:
+                return found.written(self._locker_status(fields, locker))
+        return found.written(fields)
+
+    def refusal(self, endpoint: Endpoint, code: int) -> Played | None:
+        """Find a recorded reply with this number, so that today's refusal has its words."""
+        same = (found for found in self._all if found.code == code and found.endpoint.signed == endpoint.signed)
+        return next(same, None)
+
+    def _readings(self) -> dict[int, dict[str, int]]:
+        """The first that was told of each locker."""
+        readings: dict[int, dict[str, int]] = {}
+        for found in self._all:
+            if found.endpoint.name == "lockers" and found.went_well and found.fields:
+                for row in _rows(found.fields):
+                    identifier = number(row.get("identifier"))
+                    if identifier is not None and identifier not in readings:
+                        told = {name: number(row.get(theirs)) for name, theirs in _READINGS.items()}
+                        readings[identifier] = {name: value for name, value in told.items() if value is not None}
+        return readings
+
+    def _lockers(self, fields: Mapping[str, Any], state: GatewayState) -> Mapping[str, Any]:
+        devices: list[object] = []
+        told: set[int] = set()
+        for row in fields.get("devices", []) if isinstance(fields.get("devices"), list) else []:
+            identifier = number(row.get("identifier")) if isinstance(row, dict) else None
+            locker = state.lockers.get(identifier) if identifier is not None else None
+            if locker is None:
+                devices.append(row)  # an odd row
+            elif locker.in_range:
+                told.add(locker.identifier)
+                devices.append(self._today(row, locker))
+        pattern = next(iter(_rows(fields)), None) or {"identifier": 0, "rssi": 0, "battery": 0, "last_log": 0}
+        devices += [
+            pattern
+            | {"identifier": written_like(pattern["identifier"], locker.identifier)}
+            | _readings_of(pattern, locker)
+            for locker in state.lockers.values()
+            if locker.in_range and locker.identifier not in told and locker.identifier not in self._first
+        ]
+        return {**fields, "devices": devices}
+
+    def _today(self, row: Mapping[str, Any], locker: SimulatedLocker) -> Mapping[str, Any]:
+        """Write the row of a locker: as recorded, and as much more or less as has happened since."""
+        before = self._first.get(locker.identifier, {})
+        changed = {}
+        for name, theirs in _READINGS.items():
+            value = number(row.get(theirs))
+            if value is not None and name in before:
+                changed[theirs] = written_like(row[theirs], value + getattr(locker, name) - before[name])
+        return {**row, **changed}
+
+    def _status(self, fields: Mapping[str, Any], state: GatewayState) -> Mapping[str, Any]:
+        changed: dict[str, object] = {}
+        if self.version is not None and state.version != self.version:
+            changed["version"] = written_like(fields.get("version"), state.version)
+        if state.phase != SCANNING:
+            changed["current_status"] = state.phase
+        return {**fields, **changed}
+
+    def _locker_status(self, fields: Mapping[str, Any], locker: SimulatedLocker) -> Mapping[str, Any]:
+        today = dict(self._today(fields, locker))
+        if bolt(fields) is not locker.state:
+            code, words = BOLT_WORDS[locker.state]
+            for name in ("status", "code"):
+                told = fields.get(name)
+                if number(told) in BOLTS:
+                    today[name] = written_like(told, code)
+                elif isinstance(told, str) and told.lower() == BOLT_WORDS[bolt(fields)][1].lower():
+                    today[name] = words
+            if bolt(today) is not locker.state:  # jammed, where only numbers are told
+                today["status"] = words
+        return today
+
+
+def _rows(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    devices = fields.get("devices")
+    rows = devices if isinstance(devices, list) else []
+    return [row for row in rows if isinstance(row, dict) and number(row.get("identifier")) is not None]
+
+
+def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, object]:
+    return {
+        theirs: written_like(row[theirs], getattr(locker, name)) for name, theirs in _READINGS.items() if theirs in row
+    }
+
+
+def _silent_close(recorded: list[RecordedExchange]) -> float | None:
+    """Find out how long a connection was kept: longer than the longest that held, shorter than any that did not."""
+    held, closed = [0.0], list[float]()
+    for before, after in pairwise(recorded):
+        last = before.pieces[-1][0] if before.pieces else 0.0
+        idle = (after.at - before.at).total_seconds() - last - (before.connected_after or 0.0)
+        if after.found_closed:
+            closed.append(max(0.0, idle))
+        elif after.connection == "kept":
+            held.append(max(0.0, idle))
+    if not closed:
+        return None
+    return min(closed) / 2 if max(held) >= min(closed) else (max(held) + min(closed)) / 2
+
+
+def _max_future(pairs: list[tuple[RecordedExchange, Played]]) -> float | None:
+    """Find out how far ahead a timestamp could be: refused ones that were further ahead than every accepted one."""
+    leads = [(exchange.lead, found.code) for exchange, found in pairs if exchange.lead is not None]
+    accepted = [lead for lead, code in leads if code not in {None, INVALID_HASH, CLOCK_NOT_SET, BUSY}]
+    refused = [lead for lead, code in leads if code == INVALID_HASH]
+    if not accepted or not refused or min(refused) <= max(accepted):
+        return None
+    return (max(accepted) + min(refused)) / 2
+
+
+def _style(found: list[Played]) -> ReplyStyle:
+    if any(each.code == DONE and each.endpoint.may_be_empty and each.fields is None for each in found):
+        return ReplyStyle.TERSE
+    said = [each.fields for each in found if each.fields]
+    if any(number(fields.get("status")) is not None and isinstance(fields["status"], str) for fields in said):
+        return ReplyStyle.PAGE
+    if any(each.code == BUSY and " 500" in each.head.split("\n")[0] for each in found):
+        return ReplyStyle.BUSY_500
+    return ReplyStyle.FIELD
