@@ -213,6 +213,19 @@ def test_the_password_of_the_environment_goes_before_that_of_the_file(broker, li
     assert CODE not in said
 
 
+def test_the_demonstration_opens_a_door_once(broker):
+    with Process("demo", "--bridge", "--json") as demo:
+        steps = json.loads(demo.line())["steps"]
+        assert demo.wait() == 0
+    outcomes = {step["step"]: step["outcome"] for step in steps}
+    assert outcomes["The bolt has moved"] == "UNLOCKED"
+    assert outcomes["Turned by hand"] == "LOCKED, by other"
+    assert outcomes["UNLOCK without a time"] == "refused: no time"
+    assert outcomes["UNLOCK, 20 s old"] == "refused: too old"
+    assert outcomes["UNLOCK that the broker keeps"] == "refused: retained"
+    assert outcomes["The door"] == "LOCKED; it was opened 1 time"
+
+
 ROUNDS = int(os.environ.get("THEKEYS_STORM_ROUNDS", "2"))
 
 

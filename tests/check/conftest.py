@@ -95,10 +95,10 @@ async def faulty(name, style):
         yield gateway.address
 
 
-def plan_for(address, *, code=CODE, **settings):
+def plan_for(address, *, code=CODE, locker=LOCKER, **settings):
     """Make the plan of a check that does not rest."""
     quick = {"pacing": Pacing(0, 0), "patience": 0.3, "linger": 0.03}
-    return Plan(address=Address.parse(address), codes={LOCKER: ShareCode(code)}, **quick | settings)
+    return Plan(address=Address.parse(address), codes={locker: ShareCode(code)}, **quick | settings)
 
 
 async def check(address, **settings):

@@ -23,7 +23,8 @@ def _quick(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(command, "PLAN", attrs.evolve(command.PLAN, pacing=Pacing(0, 0), patience=0.5, linger=0.01))
-    monkeypatch.setattr("thekeys_async.locker._SHORT_PAUSE", 0.01)
+    for pause in ("_SHORT_PAUSE", "_LONG_PAUSE"):
+        monkeypatch.setattr(f"thekeys_async.locker.{pause}", 0.01)
 
 
 @pytest.fixture

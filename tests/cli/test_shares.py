@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 import pytest
 
 from thekeys_async.cli.errors import ExitCode
-from thekeys_async.simulator import Fault
+from thekeys_async.simulator import Fault, SimulatedLocker
 
 LOCKER = "45961123"
 PIN = "80314159"
@@ -55,6 +55,20 @@ def test_from_nothing_to_a_guest_and_back(shares, keypad, simulated_home):
     assert revoked.exit_code == 0
     assert "synchronize" in revoked.stdout
     assert simulated_home.cloud.shares == ()
+
+
+def test_errors_carry_the_words_that_were_typed(shares):
+    result = shares("list", THEKEYS_PASSWORD="wrong")
+    assert result.exit_code == ExitCode.REFUSED
+    assert result.stderr.startswith("Error: shares list: log in: ")
+
+
+def test_a_locker_that_is_not_there_gets_the_nearest_first(shares, simulated_home):
+    simulated_home.gateway.appear(SimulatedLocker(7))
+    simulated_home.cloud.names[7] = "Back door"
+    simulated_home.cloud.names[int(LOCKER)] = "Cellar"
+    assert "has: 7 (Back door), 45961123 (Cellar)" in shares("list", "bak dor").stderr
+    assert "has: 45961123 (Cellar), 7 (Back door)" in shares("list", "celar").stderr
 
 
 def test_a_keypad_wants_digits(shares, keypad, simulated_home):

@@ -65,7 +65,7 @@ class Recorder:
             method=endpoint.method,
             path=endpoint.path,
             identifier=None if identifier is None else int(self._anonymizer.number(str(identifier))),
-            lead=round(float(tried.stamp.lead), 3) if tried.stamp else None,
+            lead=_lead(tried),
             connection="kept" if heard.kept else "new",
             found_closed=heard.found_closed,
             connected_after=None if heard.kept or sent_at is None else round(sent_at - tried.began, 6),
@@ -94,6 +94,13 @@ class Recorder:
         for secret in self._secrets:
             text = mask(text, secret.reveal(), same_length=True)
         return self._anonymizer.reply(text)
+
+
+def _lead(tried: "CallAttempt") -> float | None:
+    """Seconds that a timestamp was ahead of the clock itself, not of the one with the offset."""
+    if tried.stamp is None:
+        return None
+    return round(float(tried.stamp.lead + tried.shared.settings.timestamps.offset), 3)
 
 
 def _new(path: Path) -> TextIO:

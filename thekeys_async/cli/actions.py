@@ -56,7 +56,7 @@ def perform(settings: Settings, action: str, *, wait: bool = False) -> None:
         if settings.json:
             output.print_json(output.as_json(action, identifier, answer))
         else:
-            output.print_answer(action, identifier, answer)
+            output.print_answer(action, identifier, answer, typed=settings.typed or action)
 
 
 async def _ask(settings: Settings, coordinator: Coordinator | None, action: str, *, wait: bool) -> output.Answer:

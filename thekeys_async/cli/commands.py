@@ -291,12 +291,17 @@ def simulate(
 
 @thekeys.command()
 @click.option("--from-cloud", is_flag=True, help="Show the way from an account to an open door.")
+@click.option("--bridge", "of_bridge", is_flag=True, help="Show a door in MQTT; needs a mosquitto and extra 'bridge'.")
 @output_options
 @click.pass_context
-def demo(context: click.Context, from_cloud: bool) -> None:
+def demo(context: click.Context, from_cloud: bool, of_bridge: bool) -> None:
     """Show what the library does, on simulated gateways."""
+    if from_cloud and of_bridge:
+        raise click.UsageError("--from-cloud and --bridge contradict each other.")
     if from_cloud:
         from thekeys_async.cli.demo.cloud import run_demo_from_cloud as run  # noqa: PLC0415 - the simulator and rich
+    elif of_bridge:
+        from thekeys_async.cli.demo.bridge import run_demo_of_bridge as run  # noqa: PLC0415 - the broker's client, too
     else:
         from thekeys_async.cli.demo.comparison import run_demo as run  # noqa: PLC0415 - the same
 

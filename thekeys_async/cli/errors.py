@@ -216,6 +216,8 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
         advice = _LOOK[effect]
     outcome = effect.outcome(may_have_executed=error.may_have_executed)
     words = printable(str(error)) if settings.typed is None else in_words(error, settings.typed)
+    if isinstance(error, cloud_errors.CloudError) and settings.typed is not None:
+        words = f"{settings.typed}: {words}"  # which step it was stays: log in, create the share
     sentence = f"{words.rstrip('. ')}; {outcome}. {advice}"
     fields = {
         "error": type(error).__name__,

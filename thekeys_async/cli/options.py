@@ -36,7 +36,7 @@ class Settings:
     """The flags and the environment; a flag overrides the environment, which overrides the file.
 
     Attributes:
-        typed: The word for the action as it was typed: also `unlock`, for `open`.
+        typed: The word for the action as it was typed: also `unlock`, for `open`; `shares list` inside a group.
         target: The name after the action: a locker's or a gateway's in the configuration file, or None.
         given_hosts: What `--host` says, each time it is given.
         configured_host: What the configuration file says, or None.
@@ -103,7 +103,8 @@ class Settings:
             for field in attrs.fields(cls)
             if _META + field.alias in context.meta
         }
-        given["typed"] = context.info_name
+        group = context.parent if context.parent is not None and context.parent.parent is not None else None
+        given["typed"] = context.info_name if group is None else f"{group.info_name} {context.info_name}"
         given.setdefault("code", os.environ.get("THEKEYS_CODE") or None)
         return cls(**given)
 

@@ -154,17 +154,24 @@ def as_json(action: str, identifier: int | None, answer: Answer) -> object:
             return [{**attrs.asdict(reading), **_estimate(reading.battery_mv)} for reading in answer]
 
 
-def print_answer(action: str, identifier: int | None, answer: Answer) -> None:
-    """Show an answer to a person."""
+def print_answer(action: str, identifier: int | None, answer: Answer, *, typed: str) -> None:
+    """Show an answer to a person.
+
+    Args:
+        action: What was done.
+        identifier: The locker; None for the gateway.
+        answer: What came back.
+        typed: The word for the action, as it was typed.
+    """
     match answer:
         case GatewayStatus():
             print_rich(_gateway_table(answer))
         case LockerStatus():
             print_rich(_status_table(identifier, answer), Text(BOLT_NOTE, "dim"), Text(BATTERY_NOTE, "dim"))
         case CommandResult():
-            print_rich(_sentence(action, identifier, answer))
+            print_rich(_sentence(action, typed, identifier, answer))
         case Moved():
-            print_rich(_moved(action, identifier, answer))
+            print_rich(_moved(typed, identifier, answer))
         case ():
             print_rich("The gateway sees no locker. Bring it nearer to one, and try again in a minute.")
         case _:
@@ -190,19 +197,19 @@ def _estimate(millivolts: int | None) -> dict[str, int | None]:
     return {"battery_percent": battery_percent(millivolts)}
 
 
-def _sentence(action: str, identifier: int | None, result: CommandResult) -> str:
+def _sentence(action: str, typed: str, identifier: int | None, result: CommandResult) -> str:
     moves = action in {"open", "close", "calibrate"}
     target = "gateway" if identifier is None else f"locker {identifier}"
     times = "" if result.attempts == 1 else f", at attempt {result.attempts}"
-    done = f"{action}: done, says the gateway ({target}, {result.duration:.1f} s{times})."
+    done = f"{typed}: done, says the gateway ({target}, {result.duration:.1f} s{times})."
     if not moves:
         return done
     stay = "" if action == "calibrate" else "; --wait stays until it is there"
     return f"{done} The bolt needs about 5 s more{stay}; 'thekeys locker_status' reads it."
 
 
-def _moved(action: str, identifier: int | None, moved: Moved) -> str:
-    done = f"{action}: done, says the gateway (locker {identifier}, {moved.result.duration:.1f} s)."
+def _moved(typed: str, identifier: int | None, moved: Moved) -> str:
+    done = f"{typed}: done, says the gateway (locker {identifier}, {moved.result.duration:.1f} s)."
     return f"{done} The bolt is {moved.status.state.value}, {moved.waited:.1f} s later."
 
 

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import Login, flags_checked
 from thekeys_async.cli.errors import Effect
+from thekeys_async.cli.names import nearest_first
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.tables import Field, fitted
@@ -202,6 +203,8 @@ def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locke
     found = found or [locker for locker in lockers if locker.name.casefold() == wanted.casefold()]
     if len(found) == 1:
         return found[0]
+    nearest = nearest_first([locker.name for locker in lockers], wanted)
+    lockers = sorted(lockers, key=lambda locker: nearest.index(locker.name))
     there = _listed(f"{locker.identifier} ({locker.name})" for locker in lockers)
     raise click.UsageError(f"Say which locker, by name or number. The account has: {there}.")
 

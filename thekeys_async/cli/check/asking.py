@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -107,9 +108,10 @@ class _Check:
     def __init__(self, plan: Plan) -> None:
         self.seen: dict[str, Any] = {"resolved": Resolved(host=plan.address.host), "coded": frozenset(plan.codes)}
         # Opening and closing a door needs some of them.
-        self.wire = LookingWire(plan.address, plan.requests if plan.door is None else plan.requests * 3 // 5)
-        self._plan = plan
+        most = plan.requests if plan.door is None else plan.requests * 3 // 5
         self._listener = Listener(plan.recorder)
+        self.wire = LookingWire(plan.address, most, partial(self._listener.take_down, str(plan.address)))
+        self._plan = plan
         self._synchronizing_since: float | None = None
         self._began = anyio.current_time()
 
@@ -294,7 +296,7 @@ class _Check:
         finally:
             self.wire.linger = None
         new = self._listener.exchanges[before:]
-        self.seen["habit"] = next((each for each in new if each.reply), None)
+        self.seen["habit"] = next((each for each in reversed(new) if each.reply), None)
 
     async def _latencies(self, driver: Driver) -> None:
         taken: list[float] = []

@@ -1,20 +1,17 @@
 """Listening to the wire while a check asks: every exchange as it was, and one look at what follows a reply."""
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import anyio
 
+from thekeys_async.calls.attempt import CallAttempt
 from thekeys_async.calls.recorder import Recorder
 from thekeys_async.cli.check.observations import Exchange
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.errors import GatewayBusyError
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.transport.wire import Attempt, Heard, Prepare, SocketWire
-
-if TYPE_CHECKING:
-    from thekeys_async.calls.attempt import CallAttempt
-
 
 _TOO_SLOW = 1.5
 """Seconds for a reply, from which on one turn is too short for a second."""
@@ -30,6 +27,7 @@ class LookingWire:
     Args:
         address: Where the gateway is.
         most: How many requests may be sent; None for any number.
+        over: Told of the first of two exchanges in one turn, of which nobody else hears.
 
     Attributes:
         most: As above; may be changed.
@@ -38,11 +36,12 @@ class LookingWire:
             that is still there, all in one turn, unless the reply took long; None for not at all.
     """
 
-    def __init__(self, address: Address, most: int | None) -> None:
+    def __init__(self, address: Address, most: int | None, over: Callable[[CallAttempt], None]) -> None:
         self.most = most
         self.requests = 0
         self.linger: float | None = None
         self._inner = SocketWire(address)
+        self._over = over
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
         """See `thekeys_async.transport.wire.Wire.exchange`.
@@ -55,8 +54,12 @@ class LookingWire:
         seconds, self.linger = self.linger, None
         if seconds is None or anyio.current_time() - began > _TOO_SLOW:
             return reply
+        if isinstance(attempt, CallAttempt):
+            self._over(attempt)
         await anyio.sleep(seconds)
         attempt.heard = Heard()
+        if isinstance(attempt, CallAttempt):
+            attempt.began = anyio.current_time()
         return await self._once(prepare, attempt, fresh=False)
 
     async def _once(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:
@@ -93,7 +96,7 @@ class Listener(Recorder):
         self.exchanges: list[Exchange] = []
         self._recorder = recorder
 
-    def take_down(self, gateway: str, tried: "CallAttempt") -> None:
+    def take_down(self, gateway: str, tried: CallAttempt) -> None:
         """See `Recorder.take_down`."""
         if self._recorder:
             self._recorder.take_down(gateway, tried)
@@ -101,7 +104,7 @@ class Listener(Recorder):
         if heard is None or (tried.error is None and not tried.sent):
             return
         connected = None if heard.kept or heard.sent_at is None else heard.sent_at - tried.began
-        ended = heard.pieces[-1][0] if heard.pieces else tried.ended
+        ended = heard.pieces[-1][0] if heard.pieces else anyio.current_time()
         self.exchanges.append(
             Exchange(
                 action=tried.request.endpoint.name,
