@@ -260,8 +260,9 @@ async def _read(response: httpx.Response) -> WebAnswer:
 
 def _location(headers: httpx.Headers) -> str:
     """Read the path of a redirection."""
+    location: str = headers.get("location", "")
     try:
-        return str(urlsplit(headers.get("location", "")).path)
+        return urlsplit(location).path
     except ValueError:
         return ""
 

@@ -183,7 +183,7 @@ def share(row: CloudShare) -> dict[str, Any]:
 
 def person(row: CloudPersonShare) -> dict[str, Any]:
     """Write one share with a person: what is only asked for tells less of the person."""
-    known = {
+    known: dict[str, Any] = {
         "id": row.number,
         "nom": row.name,
         "description": row.description or None,
