@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
 from thekeys_async.calls.driver import Driver, result_of
 from thekeys_async.calls.observing import Observer
-from thekeys_async.calls.recorder import Recorder
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
@@ -25,6 +24,7 @@ from thekeys_async.turns.timestamps import Timestamps
 if TYPE_CHECKING:
     import httpx
 
+    from thekeys_async.calls.recorder import Recorder
     from thekeys_async.streams.watcher import Watcher
 
 _log = logging.getLogger("thekeys_async")
@@ -78,7 +78,7 @@ class AsyncGateway:
         key: str | None = None,
         recover_clock: bool = True,
         observer: Observer | None = None,
-        record: Recorder | None = None,
+        record: "Recorder | None" = None,
     ) -> None:
         try:
             codes = {check_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
