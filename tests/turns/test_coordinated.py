@@ -83,6 +83,8 @@ class FakeCoordinator:
         self.most_claims = max(self.most_claims, len(self.claims))
         try:
             while self.failing or self.others_have_it or self.taken or self._first() is not claim:
+                if self.failing:
+                    claim.trouble.note(self.failing)
                 with anyio.move_on_after(claim.until - anyio.current_time()) as scope:
                     await self.changed.wait()
                 if scope.cancelled_caught and self.failing:
