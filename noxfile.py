@@ -25,7 +25,8 @@ def _pythons() -> list[str]:
 @nox.session(python=_pythons())
 def tests(session: nox.Session) -> None:
     session.install("-e", ".[test]")
-    session.run("pytest", "-n", "4", *session.posargs)
+    slow_too = ["-m", ""] if session.python == _pythons()[-1] else []
+    session.run("pytest", "-n", "4", *slow_too, *session.posargs)
 
 
 @nox.session

@@ -113,6 +113,28 @@ def test_of_two_bridges_the_older_one_ends_with_a_code_of_its_own(broker, listen
             assert newer.end() == 0
 
 
+def test_a_standby_takes_over_from_a_leader_that_is_killed_and_nothing_is_done_twice(broker, listen, config):
+    broker.start()
+    listener = listen()
+    file = config()
+    with _bridge(file, "--standby") as leader:
+        listener.wait_for_value("thekeys/bridge/state", "online")
+        with _bridge(file, "--standby") as standby:
+            at = time.time()
+            listener.publish(SET, stamped("UNLOCK", at))
+            listener.wait_for(lambda: '"done"' in listener.values.get(RESULT, ""))
+            assert len({*listener.said("thekeys/bridge/info")}) == 1
+            killed = time.monotonic()
+            leader.kill()
+            listener.wait_for(lambda: len({*listener.said("thekeys/bridge/info")}) == 2)
+            assert time.monotonic() - killed < 10 + 3  # the lease, and what a process does first
+            listener.wait_for_value("thekeys/bridge/state", "online")
+            listener.publish(SET, stamped("UNLOCK", at))
+            listener.wait_for(lambda: '"refused"' in listener.values[RESULT])
+            assert _turns(listener) == 1
+            assert standby.end() == 0
+
+
 def test_systemd_is_told_and_everything_is_there_on_http(broker, listen, config, tmp_path):
     broker.start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -254,3 +255,27 @@ async def test_news_come_by_themselves(broker, listen):
                     pass
 
         await to_thread.run_sync(read)
+
+
+async def test_a_port_that_is_taken_costs_the_page_and_no_door(broker, listen, caplog, monkeypatch):
+    monkeypatch.setattr("thekeys_async.bridge.web._TRY_AGAIN", 0.05)
+    broker.start()
+    listener = await to_thread.run_sync(listen)
+    async with simulated() as gateway:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            settings = config(broker, gateway, http=f"127.0.0.1:{taken.getsockname()[1]}")
+            async with running(make_plan(settings, {}), settings, listener) as bridge:
+                await bridge.say(f"lock/{DOOR}/set", stamped("UNLOCK"))
+                await bridge.until_result("done")
+                assert "there is no page" in caplog.text
+                taken.close()
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    with anyio.fail_after(20):
+                        while True:
+                            try:
+                                response = await client.get(f"http://{settings.bridge.http}/healthz")
+                            except httpx.ConnectError:
+                                await anyio.sleep(0.02)
+                            else:
+                                break
+                assert response.status_code == 200

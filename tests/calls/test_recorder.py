@@ -19,6 +19,7 @@ from thekeys_async import (
     OutcomeUnknownError,
     Pacing,
     Recorder,
+    Timestamps,
     read_recording,
 )
 from thekeys_async.protocol.recording import Anonymizer
@@ -205,3 +206,39 @@ def test_ever_new_numbers_cost_constant_memory() -> None:
 @given(st.text("ab+/ ", max_size=60), st.text("ab+/", min_size=1, max_size=20))
 def test_masked_at_the_same_length(text: str, secret: str) -> None:
     assert len(mask(text, secret, same_length=True)) == len(text)
+
+
+class _Full(io.StringIO):
+    """A disk that is full after the first line."""
+
+    def write(self, text: str) -> int:
+        if self.tell():
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+async def test_a_disk_that_is_full_ends_the_recording_and_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    async with _simulated() as sim, _gateway(sim, Recorder(_Full())) as gateway:
+        await gateway.locker(_IDENTIFIER).open()
+        await gateway.lockers()
+        assert sim.lockers[_IDENTIFIER].opened_count == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "the recording ends here: it can't be written (No space left on device)"
+    ]
+
+
+async def test_a_recorder_that_was_closed_too_soon_fails_no_call(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "gateway.jsonl")
+    async with _simulated() as sim, _gateway(sim, recorder) as gateway:
+        recorder.close()
+        await gateway.locker(_IDENTIFIER).open()
+    assert sim.lockers[_IDENTIFIER].opened_count == 1
+
+
+async def test_a_lead_is_ahead_of_the_clock_itself() -> None:
+    file = io.StringIO()
+    async with _simulated() as sim, _gateway(sim, Recorder(file), timestamps=Timestamps(offset=7)) as gateway:
+        await gateway.locker(_IDENTIFIER).status()
+    (read,) = read_recording(file.getvalue().splitlines())
+    assert read.lead is not None
+    assert 5.9 < read.lead <= 7

@@ -188,18 +188,24 @@ async def _an_hour(sim, chance: random.Random) -> None:
     await anyio.sleep(300)
 
 
+async def test_a_night_of_trouble(canned, caplog) -> None:
+    caplog.set_level(logging.CRITICAL, "thekeys_async")
+    await _watch_for(8, canned(requests=deque(maxlen=50)), random.Random(7), [])
+
+
+@pytest.mark.slow
 async def test_a_week_of_trouble(canned, caplog) -> None:
     caplog.set_level(logging.CRITICAL, "thekeys_async")
     sims = [canned(requests=deque(maxlen=50)) for _ in range(2)]
     counts: list[int] = []
     async with anyio.create_task_group() as tasks:
         for number, sim in enumerate(sims):
-            tasks.start_soon(_watch_for_a_week, sim, random.Random(number), counts)
+            tasks.start_soon(_watch_for, 7 * 24, sim, random.Random(number), counts)
     assert max(counts[4:]) - min(counts[4:]) < 1000
     assert not [task for task in anyio.get_running_tasks() if "thekeys_async" in (task.name or "")]
 
 
-async def _watch_for_a_week(sim, chance: random.Random, counts: list[int]) -> None:
+async def _watch_for(hours: int, sim, chance: random.Random, counts: list[int]) -> None:
     fast, slow = _Model(), _Model()
     async with (
         sim.client(share_codes=dict.fromkeys(range(3), "code")) as gateway,
@@ -209,7 +215,7 @@ async def _watch_for_a_week(sim, chance: random.Random, counts: list[int]) -> No
     ):
         tasks.start_soon(_consume, updates, fast, 0)
         tasks.start_soon(_consume, slow_updates, slow, 30)
-        for hour in range(7 * 24):
+        for hour in range(hours):
             await _an_hour(sim, chance)
             assert fast.reachable
             assert slow.reachable

@@ -215,3 +215,148 @@ def test_threads_never_get_the_same_one() -> None:
 def test_settings_are_checked(settings: dict) -> None:
     with pytest.raises((TypeError, ValueError)):
         Timestamps(**settings)
+
+
+NOW = 1_700_000_000.0
+
+
+def _led(ledger: Ledger, *, max_lead: float = 10.0, offset: float = 0.0) -> tuple[Clock, Allocator]:
+    clock = Clock(NOW)
+    return clock, _allocator(clock, ledger, max_lead=max_lead, offset=offset)
+
+
+def test_a_new_ledger_knows_nothing() -> None:
+    ledger = Ledger()
+    assert (ledger.last, ledger.accepted, ledger.highest, ledger.quiet_until) == (0, 0, 0.0, 0.0)
+    assert (ledger.lead, ledger.lead_refused_at, ledger.accepted_lead, ledger.accepted_lead_at) == (math.inf, 0, 0, 0)
+    assert "lock" not in repr(ledger)
+    assert not Stamp(1, 0.0).beyond
+
+
+@pytest.mark.parametrize(
+    ("max_lead", "last", "wait", "careful"),
+    [
+        (5.0, NOW + 3, 0.0, 0.0),
+        (5.0, NOW + 4, 0.0, 1.0),
+        (5.0, NOW + 5, 1.0, 2.0),
+        (0.5, NOW, 0.5, 1.0),
+        (0.0, NOW, 1.0, 1.0),
+        (5.0, NOW + 5.5, 0.0, 0.0),  # farther ahead than any burst of ours: not waited for
+        (5.0, NOW + 6, 0.0, 0.0),
+    ],
+)
+def test_who_is_careful_leads_by_a_second_less(max_lead: float, last: float, wait: float, careful: float) -> None:
+    _, allocator = _led(Ledger(last=last), max_lead=max_lead)
+    assert allocator.wait() == wait
+    assert allocator.wait(careful=True) == careful
+
+
+def test_a_last_timestamp_beyond_all_leads_is_told_once_and_exactly(caplog: pytest.LogCaptureFixture) -> None:
+    _, allocator = _led(Ledger(last=int(NOW) + 100))
+    assert allocator.wait() == allocator.wait() == 0.0
+    assert [record.getMessage() for record in caplog.records] == [
+        "the last timestamp is 100 s ahead of the clock, beyond the allowed lead; going on"
+    ]
+
+
+@pytest.mark.parametrize(("lead", "told"), [(-5, False), (5, False), (9, False), (10, False), (11, True)])
+def test_a_coordinators_timestamp_is_told_of_if_it_leads_too_far(
+    caplog: pytest.LogCaptureFixture, lead: int, told: bool
+) -> None:
+    _, allocator = _led(Ledger())
+    assert allocator.accept(int(NOW) + lead).lead == lead
+    assert allocator.last == NOW + lead
+    assert bool(caplog.records) is told
+
+
+@pytest.mark.parametrize(
+    ("accepted", "seconds", "refused", "lead"),
+    [
+        ((), 0.0, 8.0, 0.0),
+        ((3.0,), 0.0, 8.0, 3.0),
+        ((3.0,), 0.0, 3.5, 2.5),
+        ((0.25,), 0.0, 0.5, 0.0),  # never below none
+        ((3.0,), 0.0, 3.0, 0.0),  # it takes less than it did: unknown how much
+        ((3.0,), 0.0, 2.0, 0.0),
+        ((3.0, 2.0), 0.0, 8.0, 3.0),  # the largest of late
+        ((2.0, 3.0), 0.0, 8.0, 3.0),
+        ((3.0, 0.0, -5.0), 0.0, 8.0, 3.0),
+        ((0.5,), 0.0, 8.0, 0.5),
+        ((3.0,), 600.0, 8.0, 3.0),
+        ((3.0,), 600.5, 8.0, 0.0),
+    ],
+)
+def test_after_a_refusal_the_lead_is_what_was_accepted_of_late(
+    accepted: tuple[float, ...], seconds: float, refused: float, lead: float
+) -> None:
+    clock, allocator = _led(Ledger(), max_lead=20.0)
+    for each in accepted:
+        allocator.may_be_accepted(Stamp(int(NOW), each))
+    clock.advance(seconds)
+    assert allocator.lead == 20.0
+    allocator.refused(Stamp(int(NOW), refused))
+    assert allocator.lead == lead
+    clock.advance(30.0)
+    assert allocator.lead == lead + 0.5
+    clock.advance(30.0)
+    assert allocator.lead == lead + 1.0
+    clock.advance(3600.0)
+    assert allocator.lead == 20.0
+
+
+def test_an_accepted_lead_is_forgotten_after_ten_minutes_if_a_smaller_one_follows() -> None:
+    clock, allocator = _led(Ledger(), max_lead=20.0)
+    allocator.may_be_accepted(Stamp(int(NOW), 5.0))
+    clock.advance(600.0)
+    allocator.may_be_accepted(Stamp(int(NOW) + 1, 2.0))
+    allocator.refused(Stamp(0, 9.0))
+    assert allocator.lead == 5.0
+    clock.advance(600.5)
+    allocator.may_be_accepted(Stamp(int(NOW) + 2, 2.0))
+    allocator.refused(Stamp(0, 9.0))
+    assert allocator.lead == 2.0
+
+
+@pytest.mark.parametrize("lead", [0.0, -1.0, -0.5])
+def test_a_refusal_without_a_lead_says_nothing_of_leads(lead: float) -> None:
+    _, allocator = _led(Ledger())
+    allocator.may_be_accepted(Stamp(int(NOW), 3.0))
+    allocator.refused(Stamp(int(NOW), lead))
+    assert allocator.lead == 10.0
+
+
+def test_what_was_refused_binds_nobody_unless_a_newer_one_has_left() -> None:
+    ledger = Ledger(last=int(NOW) + 4, accepted=int(NOW) + 1)
+    _, allocator = _led(ledger)
+    allocator.refused(Stamp(int(NOW) + 3, 3.0))
+    assert ledger.last == NOW + 4
+    allocator.refused(Stamp(int(NOW) + 5, 5.0))
+    assert ledger.last == NOW + 4
+    allocator.refused(Stamp(int(str(int(NOW) + 4)), 4.0))
+    assert ledger.last == NOW + 1
+    allocator.may_be_accepted(Stamp(int(NOW), -1.0))
+    assert ledger.accepted == NOW + 1
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0, -100.0])
+@pytest.mark.parametrize(("ahead", "beyond"), [(11.0, False), (10.0, False), (12.0, True), (1000.0, True)])
+def test_a_timestamp_beyond_all_leads_comes_from_a_clock_that_was_ahead_once(
+    ahead: float, beyond: bool, offset: float
+) -> None:
+    clock, allocator = _led(Ledger(), offset=offset)
+    stamp = allocator.accept(int(NOW + offset + ahead))
+    assert stamp.beyond is beyond
+    clock.wall += 500.0
+    assert allocator.now() == NOW + 500.0 + offset
+    clock.wall -= 500.0
+    allocator.refused(stamp)
+    assert allocator.now() == NOW + offset + (0.0 if beyond else 500.0)
+
+
+def test_the_clock_goes_on_by_itself_however_long_it_stands() -> None:
+    clock, allocator = _led(Ledger())
+    assert allocator.now() == NOW
+    clock.elapsed += 250.0
+    assert allocator.now() == NOW + 250.0
+    clock.elapsed += 1.0
+    assert allocator.now() == NOW + 251.0

@@ -73,7 +73,6 @@ class Process:
 
         Raises:
             SupersededError: Another bridge has claimed the prefix.
-            OSError: The web server can't listen where it is to.
         """
         if self._plan.broker.is_exposed:
             _log.warning(

@@ -3,6 +3,8 @@
 import base64
 import binascii
 import json
+import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
 from typing import Any, Final, Protocol
@@ -20,6 +22,9 @@ from thekeys_async.bridge import clocks, page
 from thekeys_async.bridge.house import House
 from thekeys_async.bridge.metrics import CONTENT_TYPE, Metrics
 from thekeys_async.bridge.web_address import WebAddress, token_of
+from thekeys_async.protocol.text import printable
+
+_log = logging.getLogger("thekeys_async.bridge")
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
@@ -35,6 +40,7 @@ _STATIC: Final = {"page.css": "text/css; charset=utf-8", "page.js": "text/javasc
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _STANDS_STILL: Final = 10.0
 _MOST_READERS: Final = 100
+_TRY_AGAIN: Final = 5.0
 _AT_MOST_EVERY: Final = 0.25
 _AT_LEAST_EVERY: Final = 10.0
 
@@ -77,6 +83,7 @@ class Web:
         self._metrics = metrics
         self._shown = shown
         self._readers = 0
+        self._over = anyio.Event()
         pages: dict[str, _Endpoint] = {
             "/": self._page,
             "/events": self._events,
@@ -91,14 +98,24 @@ class Web:
     async def serve(self) -> None:
         """Serve until this is cancelled.
 
-        Raises:
-            OSError: The address can't be listened at.
+        Where the address can't be listened at, it is tried again now and then: doors matter more than their page, and
+        the bridge that has the port may be the one that is about to end.
         """
+        told = False
+        while True:
+            try:
+                await self._serve()
+            except* OSError as errors:
+                level = logging.DEBUG if told else logging.WARNING
+                _log.log(level, "there is no page and there are no metrics: %s", printable(str(errors.exceptions[0])))
+                told = True
+            await anyio.sleep(_TRY_AGAIN)
+
+    async def _serve(self) -> None:
         config = Config()
-        config.bind = [str(self._address)]
         config.accesslog = config.errorlog = None
         config.include_server_header = False
-        config.graceful_timeout = 0.2
+        config.graceful_timeout = 1.0
         config.h11_max_incomplete_size = 16 * 1024
         # Typed for each event loop apart; they take the same.
         serve: Any
@@ -106,18 +123,25 @@ class Web:
             from hypercorn.trio import serve  # noqa: PLC0415 - each loads its event loop
         else:
             from hypercorn.asyncio import serve  # noqa: PLC0415
-        over = anyio.Event()
+        config.bind = [f"fd://{self._listen()}"]
+        self._over = anyio.Event()
 
         async def work() -> None:
             with anyio.CancelScope(shield=True):  # it is told to end, as it leaves loose ends when it is cancelled
-                await serve(self.app, config, shutdown_trigger=over.wait)
+                await serve(self.app, config, shutdown_trigger=self._over.wait)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(work)
             try:
                 await anyio.sleep_forever()
             finally:
-                over.set()
+                self._over.set()
+
+    def _listen(self) -> int:
+        """Open the socket, which is the server's from then on."""
+        family = socket.AF_INET6 if ":" in self._address.host else socket.AF_INET
+        address = (self._address.host, self._address.port)
+        return socket.create_server(address, family=family, backlog=100).detach()
 
     def _guarded(self, endpoint: _Endpoint) -> _Endpoint:
         async def answer(request: Request) -> Response:
@@ -153,15 +177,26 @@ class Web:
         self._readers += 1
         said = ""
         try:
-            while True:
+            while not self._over.is_set():
                 text = page.fragment(self._shown.house, self._shown.problems(), clocks.now().wall)
                 yield f"data: {json.dumps(text)}\n\n" if text != said else ": still there\n\n"
                 said = text
                 await anyio.sleep(_AT_MOST_EVERY)
-                with anyio.move_on_after(_AT_LEAST_EVERY):
-                    await self._shown.next_change()
+                await self._news_or_end()
         finally:
             self._readers -= 1
+
+    async def _news_or_end(self) -> None:
+        """Wait for news, or for the server's end; and not for long, as ages on the page grow by themselves."""
+
+        async def wait(what: Callable[[], Awaitable[object]]) -> None:
+            await what()
+            tasks.cancel_scope.cancel()
+
+        with anyio.move_on_after(_AT_LEAST_EVERY):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait, self._shown.next_change)
+                tasks.start_soon(wait, self._over.wait)
 
     async def _metrics_page(self, _request: Request) -> Response:
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})

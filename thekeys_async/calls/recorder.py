@@ -1,5 +1,6 @@
 """Taking down what a gateway does, for a recording that may be sent to strangers."""
 
+import logging
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ from thekeys_async.protocol.text import mask
 
 if TYPE_CHECKING:
     from thekeys_async.calls.attempt import CallAttempt
+    from thekeys_async.transport.wire import Heard
 
+_log = logging.getLogger("thekeys_async")
 _MOST_SECRETS = 200
 
 
@@ -36,6 +39,7 @@ class Recorder:
         self._file: TextIO = self._own or file  # type: ignore[assignment]
         self._anonymizer = Anonymizer()
         self._secrets: dict[Secret, None] = {}
+        self._ended = False
         self._file.write(header() + "\n")
 
     def __enter__(self) -> Self:
@@ -47,13 +51,27 @@ class Recorder:
     def close(self) -> None:
         """Close the file, if it is its own."""
         if self._own:
-            self._own.close()
+            try:
+                self._own.close()
+            except OSError as error:  # what was buffered can't be written
+                _log.warning("the recording is not whole (%s)", error.strerror)
 
     def take_down(self, gateway: str, tried: "CallAttempt") -> None:
-        """Write what came of one attempt; nothing if it came to nothing before it was begun."""
+        """Write what came of one attempt; nothing if it came to nothing before it was begun.
+
+        A door does not depend on it: if the file can't be written, the recording ends, with one warning.
+        """
         heard = tried.heard
-        if heard is None or (tried.error is None and not tried.sent):
+        if self._ended or heard is None or (tried.error is None and not tried.sent):
             return
+        try:
+            self._write(gateway, tried, heard)
+        except (OSError, ValueError) as error:  # ValueError: it is closed
+            self._ended = True
+            why = error.strerror if isinstance(error, OSError) else None
+            _log.warning("the recording ends here: it can't be written (%s)", why or "its file is closed")
+
+    def _write(self, gateway: str, tried: "CallAttempt", heard: "Heard") -> None:
         self._remember(tried)
         now, wall = anyio.current_time(), datetime.now(UTC)
         endpoint, sent_at = tried.request.endpoint, heard.sent_at

@@ -21,6 +21,12 @@ from thekeys_async.cli.options import Settings, bridge_options, output_options, 
     help="From poll to poll of a gateway.",
 )
 @click.option("--every-poll", is_flag=True, help="With --json: a line for each poll, also if nothing has changed.")
+@click.option(
+    "--save-wire",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Record what the gateways do, without what tells whose they are.",
+)
 @click.pass_context
 def watch(context: click.Context, /, **how: Any) -> None:
     """Follow lockers in a live table, until Ctrl-C.

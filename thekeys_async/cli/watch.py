@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from thekeys_async.cli.json_lines import Output, as_json
 from thekeys_async.cli.live_table import follow, print_last
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run_until_stopped
+from thekeys_async.cli.save_wire import wire_recorder
 from thekeys_async.cli.targets import Watched, gateways_watched
 from thekeys_async.coordination import Coordinator
 
@@ -32,11 +34,13 @@ class WatchSettings:
         gateways: Names of the configuration file.
         interval: Seconds from poll to poll.
         every_poll: Whether a line is printed for each poll, also if nothing has changed.
+        save_wire: Where what happens on the wire is recorded, or None.
     """
 
     gateways: Sequence[str]
     interval: float
     every_poll: bool
+    save_wire: Path | None = None
 
 
 def run_watch(settings: Settings, wish: WatchSettings) -> None:
@@ -62,8 +66,9 @@ def run_watch(settings: Settings, wish: WatchSettings) -> None:
         "lockers": None if settings.identifier is None else {settings.identifier},
         "follow_doors": any(each.codes for each in chosen),
     }
-    work = partial(_watch, gateways, options, settings.timeout, stdout, show)
-    run_until_stopped(settings, partial(within, coordinator, work))
+    with wire_recorder(settings, wish.save_wire) as recorder:
+        work = partial(_watch, partial(Fleet, gateways, record=recorder), options, settings.timeout, stdout, show)
+        run_until_stopped(settings, partial(within, coordinator, work))
     if not settings.json and not stdout.has_no_reader:
         print_last(board, names, console)
 
@@ -80,7 +85,7 @@ def _gateways(chosen: Sequence[Watched], coordinator: Coordinator | None) -> dic
 
 
 async def _watch(
-    gateways: Mapping[str, AsyncGateway],
+    make_fleet: Callable[[], Fleet],
     options: Mapping[str, Any],
     seconds: float | None,
     stdout: Output,
@@ -89,7 +94,7 @@ async def _watch(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_when_closed, stdout, tasks.cancel_scope)
         with anyio.move_on_after(seconds):
-            async with Fleet(gateways) as fleet, fleet.watch(**options) as updates:
+            async with make_fleet() as fleet, fleet.watch(**options) as updates:
                 await show(updates)
         tasks.cancel_scope.cancel()
 

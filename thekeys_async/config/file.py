@@ -16,6 +16,7 @@ from thekeys_async.config.parsing import parse
 from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config
 from thekeys_async.protocol.secrets import Secret
+from thekeys_async.protocol.text import printable
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -137,4 +138,6 @@ def _understood(text: Secret) -> Config | str:
     try:
         return parse(tomllib.loads(text.reveal()))
     except (TypeError, ValueError) as error:  # TOMLDecodeError is a ValueError
-        return str(error)
+        return printable(str(error))
+    except RecursionError:
+        return "it is nested too deeply"

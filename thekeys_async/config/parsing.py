@@ -10,6 +10,7 @@ import attrs
 
 from thekeys_async.config.values import BridgeConfig, CommandPolicy, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.models import NATURAL
 
 _TOP = "the file"
 _LOCKER = frozenset({"identifier", "gateway", "code", "bridge", "area"})
@@ -46,7 +47,7 @@ def _gateway(where: str, table: Mapping[str, Any]) -> GatewayConfig:
 def _locker(where: str, table: Mapping[str, Any]) -> LockerConfig:
     _check_keys(where, table, _LOCKER)
     identifier, gateway = table.get("identifier"), _text(where, table, "gateway")
-    if isinstance(identifier, bool) or not isinstance(identifier, int) or identifier < 0:
+    if isinstance(identifier, bool) or not isinstance(identifier, int) or identifier not in NATURAL:
         raise ValueError(f"{where}: identifier is the locker's number")
     if gateway is None:
         raise ValueError(f"{where}: gateway is missing")

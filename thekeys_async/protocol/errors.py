@@ -6,6 +6,7 @@ The same number means different things on different requests: `refusal` knows.
 
 import re
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from thekeys_async.protocol.endpoints import UPDATE, Endpoint
@@ -44,17 +45,25 @@ class TheKeysError(Exception):
 
         Raises:
             ValueError: A key is missing.
+            TypeError: A value is of another type.
         """
-        kind = _kinds(TheKeysError).get(values.get("error", ""), TheKeysError)
-        if not {"message", "code", "cause", "may_have_executed"} <= values.keys():
+        kind = _kinds(TheKeysError).get(str(values.get("error")), TheKeysError)
+        if not {"message", *_ATTRIBUTES} <= values.keys():
             raise ValueError("an error has message, code, cause and may_have_executed")
+        for name, types in _ATTRIBUTES.items():
+            if type(values[name]) not in types:
+                raise TypeError(f"an error's {name} is of another type")
         error = kind.__new__(kind)
-        error.args = (values["message"],)
+        error.args = (str(values["message"]),)
         vars(error).update({name: values[name] for name in (*_ATTRIBUTES, "phase") if name in values})
         return error
 
 
-_ATTRIBUTES = ("code", "cause", "may_have_executed")
+_ATTRIBUTES: Mapping[str, tuple[type, ...]] = {
+    "code": (int, NoneType),
+    "cause": (str, NoneType),
+    "may_have_executed": (bool,),
+}
 
 
 def _kinds(parent: type[TheKeysError]) -> dict[str, type[TheKeysError]]:

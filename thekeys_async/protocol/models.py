@@ -26,11 +26,13 @@ POSITION: Final = range(-(2**31), 2**31)
 """What can be a bolt's position, in the locker's own units."""
 
 
-def _within(numbers: range) -> Callable[[object, "attrs.Attribute[int]", object], None]:
+def _within(numbers: range, *, or_none: bool = True) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
     """Make a validator: one function for each number, as a thousand gateways bring hundreds of them a second."""
     least, most = numbers[0], numbers[-1]
 
-    def check(_instance: object, attribute: "attrs.Attribute[int]", value: object) -> None:
+    def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is None and or_none:
+            return
         if not isinstance(value, int):
             raise TypeError(f"{attribute.name} is not a whole number")
         if not least <= value <= most:
@@ -42,6 +44,7 @@ def _within(numbers: range) -> Callable[[object, "attrs.Attribute[int]", object]
 _rssi = _within(RSSI)
 _battery = _within(BATTERY_MV)
 _natural = _within(NATURAL)
+_identifier = _within(NATURAL, or_none=False)
 
 
 def check_identifier(identifier: object) -> int:
@@ -82,10 +85,10 @@ class LockerReading(Plain):
             firmware that does not send it (observed, not on the vendor's page).
     """
 
-    identifier: int = attrs.field(validator=_natural)
-    rssi: int | None = attrs.field(validator=optional(_rssi))
-    battery_mv: int | None = attrs.field(validator=optional(_battery))
-    last_log: int | None = attrs.field(default=None, validator=optional(_natural))
+    identifier: int = attrs.field(validator=_identifier)
+    rssi: int | None = attrs.field(validator=_rssi)
+    battery_mv: int | None = attrs.field(validator=_battery)
+    last_log: int | None = attrs.field(default=None, validator=_natural)
 
 
 @attrs.frozen
@@ -104,9 +107,9 @@ class LockerStatus(Plain):
 
     state: DoorState = attrs.field(validator=instance_of(DoorState))
     position: int | None = attrs.field(default=None, validator=optional(instance_of(int)))
-    rssi: int | None = attrs.field(default=None, validator=optional(_rssi))
-    battery_mv: int | None = attrs.field(default=None, validator=optional(_battery))
-    version: int | None = attrs.field(default=None, validator=optional(_natural))
+    rssi: int | None = attrs.field(default=None, validator=_rssi)
+    battery_mv: int | None = attrs.field(default=None, validator=_battery)
+    version: int | None = attrs.field(default=None, validator=_natural)
 
     @property
     def locked(self) -> bool | None:
@@ -124,7 +127,7 @@ class GatewayStatus(Plain):
             most 200 printable characters.
     """
 
-    version: int | None = attrs.field(validator=optional(_natural))
+    version: int | None = attrs.field(validator=_natural)
     phase: str = attrs.field(validator=instance_of(str))
 
     @property

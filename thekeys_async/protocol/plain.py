@@ -4,7 +4,8 @@ import enum
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from types import NoneType
+from typing import Any, ClassVar, Self, get_args
 
 import attrs
 
@@ -40,10 +41,25 @@ class Plain:
                 if field.default is attrs.NOTHING:
                     raise ValueError(f"{field.name} is missing")
                 continue
-            value = values[field.name]
-            reader = cls._readers.get(field.name)
+            value, reader = values[field.name], cls._readers.get(field.name)
+            if not _fits(value, field.type, read=reader is not None):
+                raise TypeError(f"{field.name} is of another type")
             given[field.name] = value if reader is None or value is None else reader(value)
         return cls(**given)
+
+
+def _fits(value: object, annotation: Any, *, read: bool) -> bool:
+    """Tell whether a value is of a field's type, where that is a plain one; a reader checks what it reads."""
+    kinds = get_args(annotation) or (annotation,)
+    if value is None:
+        return NoneType in kinds or Any in kinds
+    if read or not all(kind in _PLAIN for kind in kinds):
+        return True
+    kind = type(value)
+    return kind in kinds or (kind is int and float in kinds)
+
+
+_PLAIN = (int, float, bool, str, NoneType)
 
 
 def _fields(kind: type[Any]) -> tuple["attrs.Attribute[Any]", ...]:

@@ -1,7 +1,6 @@
 """`thekeys check`: asks, judges, prints, and ends with the code of the verdict."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -9,15 +8,15 @@ from pathlib import Path
 import attrs
 import click
 
-from thekeys_async.calls.recorder import Recorder
 from thekeys_async.cli import output
 from thekeys_async.cli.check.asking import Plan, observe
 from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.coordination import chosen_coordinator, within
-from thekeys_async.cli.errors import Effect, ExitCode, Failure, other_failure
+from thekeys_async.cli.errors import Effect, ExitCode
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.save_wire import wire_recorder
 from thekeys_async.cli.targets import Watched, gateways_watched, locker_number
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import ShareCode
@@ -70,7 +69,7 @@ def run_check(settings: Settings, wish: Wish) -> None:
     )
     naming = Naming(watched.name or str(plan.address), {} if wish.anonymous else names, anonymous=wish.anonymous)
     shown = not (settings.json or settings.debug)
-    with _recorder(settings, wish.save) as recorder, output.waiting("checking, a minute at most ...", shown=shown):
+    with wire_recorder(settings, wish.save) as recorder, output.waiting("checking, a minute at most ...", shown=shown):
         work = partial(observe, attrs.evolve(plan, recorder=recorder))
         seen = run(settings, effect, partial(within, coordinator, work))
     judged = report(seen)
@@ -112,22 +111,3 @@ def _door(settings: Settings, typed: str, watched: Watched) -> int:
     if known not in watched.codes:
         raise click.UsageError("--open-and-close: no share code is known for that door; give -i and -c, too.")
     return known
-
-
-def _recorder(settings: Settings, path: Path | None) -> Recorder | nullcontext[None]:
-    """Make what writes the recording.
-
-    Raises:
-        Failure: The file is there already, or can't be made.
-    """
-    if path is None:
-        return nullcontext()
-    try:
-        return Recorder(path)
-    except OSError as error:
-        sentence = f"{printable(str(path))} can't be made ({error.strerror or error}); nothing was asked."
-        raise _no_file(sentence, type(error).__name__, settings) from None
-
-
-def _no_file(sentence: str, kind: str, settings: Settings) -> Failure:
-    return other_failure(kind, sentence, ExitCode.USAGE, as_json=settings.json)
