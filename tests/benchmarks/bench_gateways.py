@@ -12,6 +12,7 @@ import attrs
 import chart
 import page
 from asking import MOST_THREADS
+from bursts import beside_aiohttp, fleet_calls
 from comparing import compare
 from figures import Figures
 from machine import this_machine
@@ -23,6 +24,7 @@ from targets import judge
 from watching import watch
 
 _DOCS = Path(__file__).parents[2] / "docs"
+_MOST_BESIDE = 1000  # two connections for each gateway
 
 
 @attrs.frozen
@@ -58,6 +60,10 @@ def _run(edition: Edition) -> Figures:
     sizes = [size for size in edition.sizes if size <= most_connections()]
     with responder(sizes[-1]) as hosts:
         polled = compare(hosts, sizes, limit=edition.limit, seconds=edition.seconds, turns=edition.turns)
+        _say("bursts")
+        few = [size for size in (100, 1000, sizes[-1]) if size <= sizes[-1]] or [sizes[-1]]
+        fleets = fleet_calls(hosts, few)
+        beside = beside_aiohttp(hosts, [size for size in few if size <= _MOST_BESIDE])
         _say("watching")
         watched = watch(hosts, sizes[-1], edition.interval, rounds=3)
         _say("opening")
@@ -75,6 +81,8 @@ def _run(edition: Edition) -> Figures:
         opened=opened,
         started=started,
         saturated=saturate(edition.saturated),
+        fleets=fleets,
+        beside=beside,
     )
 
 

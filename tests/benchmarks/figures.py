@@ -106,6 +106,8 @@ class Figures:
         limit: Seconds that a client had for a size.
         polled: By client and number of gateways; None if the client did not finish.
         watched: By event loop, and so the others.
+        fleets: Milliseconds of CPU for each gateway of `fleet.lockers()`, by event loop and number of gateways.
+        beside: CPU of thekeys-async : aiohttp, both in one process, by number of gateways.
     """
 
     sizes: Sequence[int]
@@ -117,6 +119,8 @@ class Figures:
     opened: Mapping[str, Opened]
     started: Started
     saturated: Mapping[str, Saturated]
+    fleets: Mapping[tuple[str, int], float]
+    beside: Mapping[int, float]
 
     def cpu(self, client: str, size: int) -> tuple[float | None, float | None]:
         """Milliseconds of CPU a poll, all at once and sixteen at a time; None for what is not known."""

@@ -62,7 +62,8 @@ def write(figures: Figures, targets: Sequence[Target], machine: Machine, *, turn
         shows_memory=_SHOWS_MEMORY,
         limit=figures.limit,
     )
-    parts = [_HEAD, _promised(targets), _polled(figures), _watched(figures), _opened(figures), _started(figures)]
+    parts = [_HEAD, _promised(targets), _polled(figures), _bursts(figures)]
+    parts += [_watched(figures), _opened(figures), _started(figures)]
     return "\n".join([*parts, _saturated(figures), how, _where(machine)])
 
 
@@ -149,6 +150,19 @@ def _watched(figures: Figures) -> str:
         for loop, seen in figures.watched.items()
     ]
     return f"## Watching\n\nOne process, one `fleet.watch(every_poll=True)`.\n\n{_table(head, rows)}"
+
+
+def _bursts(figures: Figures) -> str:
+    head = ("event loop", "gateways", "`fleet.lockers()`, ms of CPU for each")
+    rows = [(loop, grouped(size), _cell(ms)) for (loop, size), ms in figures.fleets.items()]
+    beside = [(grouped(size), _cell(ratio)) for size, ratio in figures.beside.items()]
+    return (
+        "## Many at once\n\n"
+        "A fleet asks a hundred gateways at once where nobody says otherwise.\n\n"
+        f"{_table(head, rows)}\n"
+        "All asked in one burst, the two clients taking turns in one process:\n\n"
+        f"{_table(('gateways', 'CPU, thekeys-async : aiohttp'), beside)}"
+    )
 
 
 def _opened(figures: Figures) -> str:

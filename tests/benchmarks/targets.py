@@ -42,11 +42,29 @@ def _polling(figures: Figures) -> list[Target]:
         )
         for size in (_FEW, 1000, _MANY)
     ]
-    flat = [
-        _at_most(f"CPU of a poll, {label}, 10 000 gateways : 100", 1.2, _ratios(figures, (label, _MANY), (label, _FEW)))
-        for label in (OURS, OURS_ON_TRIO)
-    ]
-    return [*against, *flat]
+    return [*against, *_beside(figures), *(_flat(figures, label) for label in (OURS, OURS_ON_TRIO)), *_fleets(figures)]
+
+
+def _beside(figures: Figures) -> list[Target]:
+    what = "CPU of a burst, both in one process, thekeys-async : aiohttp"
+    return [_at_most(what, 0.85, {f"at {grouped(size)}": ratio for size, ratio in figures.beside.items()})]
+
+
+def _flat(figures: Figures, label: str) -> Target:
+    """Judge sixteen at a time; what a caller asks in one burst of his own is on the page."""
+    ratios = _ratios(figures, (label, _MANY), (label, _FEW))
+    what = f"CPU of a poll, {label}, 10 000 gateways : 100"
+    return _at_most(what, 1.2, {way: ratio for way, ratio in ratios.items() if way != _WAYS[0]})
+
+
+def _fleets(figures: Figures) -> list[Target]:
+    few = {loop: ms for (loop, size), ms in figures.fleets.items() if size == _FEW}
+    targets = []
+    for many in sorted({size for _, size in figures.fleets if few} - {_FEW}):
+        ratios = {loop: figures.fleets[loop, many] / ms for loop, ms in few.items()}
+        what = f"CPU of `fleet.lockers()` for each gateway, {grouped(many)} gateways : 100"
+        targets.append(_at_most(what, 1.2, ratios))
+    return targets
 
 
 def _watching(figures: Figures) -> list[Target]:

@@ -39,6 +39,8 @@ def figures():
         opened={loop: Opened(ours=1.2, bare=0.2) for loop in ("asyncio", "trio")},
         started=Started(ours=110.0, gateway=150.0, httpx=100.0, command=299.0),
         saturated={"asyncio": Saturated(0.97, 0.953, 0)},
+        fleets={(loop, size): 0.1 if size == 100 else 0.12 for loop in ("asyncio", "trio") for size in (100, 1000)},
+        beside={100: 0.85, 1000: 0.8},
     )
 
 
@@ -69,7 +71,12 @@ def test_what_is_just_good_enough_is_kept(figures):
     [
         (lambda f: _with_polled(f, OURS, 1000, by_sixteen=0.201), "CPU of a poll, 1000 gateways"),
         (lambda f: _with_polled(f, OURS, 1000, at_once=0.201), "CPU of a poll, 1000 gateways"),
-        (lambda f: _with_polled(f, OURS_ON_TRIO, 10_000, at_once=0.31), "CPU of a poll, thekeys-async, trio, 10 000"),
+        (
+            lambda f: _with_polled(f, OURS_ON_TRIO, 10_000, by_sixteen=0.31),
+            "CPU of a poll, thekeys-async, trio, 10 000",
+        ),
+        (lambda f: attrs.evolve(f, beside={100: 0.86, 1000: 0.8}), "CPU of a burst, both in one process"),
+        (lambda f: attrs.evolve(f, fleets={**f.fleets, ("trio", 1000): 0.13}), "CPU of `fleet.lockers()`"),
         (lambda f: _with_watched(f, core=1.0), "10 000 gateways watched at 5 s, cores"),
         (lambda f: _with_watched(f, p99=250.0), "10 000 gateways watched at 5 s, p99 lateness"),
         (lambda f: _with_watched(f, memory=40.1), "10 000 gateways watched at 5 s, memory"),
