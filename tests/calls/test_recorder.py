@@ -227,6 +227,22 @@ async def test_a_disk_that_is_full_ends_the_recording_and_no_call(caplog: pytest
     ]
 
 
+class _Strange(io.StringIO):
+    """A file that fails as no file does, after the first line."""
+
+    def write(self, text: str) -> int:
+        if self.tell():
+            raise RuntimeError(text)
+        return super().write(text)
+
+
+async def test_whatever_a_file_raises_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    async with _simulated() as sim, _gateway(sim, Recorder(_Strange())) as gateway:
+        await gateway.locker(_IDENTIFIER).open()
+        assert sim.lockers[_IDENTIFIER].opened_count == 1
+    assert "RuntimeError" in caplog.text
+
+
 async def test_a_recorder_that_was_closed_too_soon_fails_no_call(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "gateway.jsonl")
     async with _simulated() as sim, _gateway(sim, recorder) as gateway:

@@ -66,10 +66,9 @@ class Recorder:
             return
         try:
             self._write(gateway, tried, heard)
-        except (OSError, ValueError) as error:  # ValueError: it is closed
+        except Exception as error:  # noqa: BLE001 - the file may be anybody's; whatever it raises is not the door's
             self._ended = True
-            why = error.strerror if isinstance(error, OSError) else None
-            _log.warning("the recording ends here: it can't be written (%s)", why or "its file is closed")
+            _log.warning("the recording ends here: it can't be written (%s)", _reason(error))
 
     def _write(self, gateway: str, tried: "CallAttempt", heard: "Heard") -> None:
         self._remember(tried)
@@ -112,6 +111,12 @@ class Recorder:
         for secret in self._secrets:
             text = mask(text, secret.reveal(), same_length=True)
         return self._anonymizer.reply(text)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "its file is closed" if isinstance(error, ValueError) else type(error).__name__
 
 
 def _lead(tried: "CallAttempt") -> float | None:
