@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from thekeys_async import AsyncGateway, Pacing, Recorder
+from thekeys_async.cli.simulate import learn_shares
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends by a signal")
@@ -149,6 +150,19 @@ def test_the_account_stands_in_the_ready_line(simulate):
     ready = simulator.stdout.readline()
     assert "with locker 7, and its cloud at http://127.0.0.1:" in ready
     assert "the account +33612345678 simulated;" in ready
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("automatic", [True, False])
+async def test_a_gateway_learns_its_shares_by_itself_unless_that_is_switched_off(automatic):
+    learnt = []
+    gateway = SimulatedGateway()
+    gateway.state.automatic_synchronization = automatic
+    gateway.on_synchronize.append(learnt.append)
+    with anyio.move_on_after(0.05):
+        await learn_shares(gateway, 0.001)
+    assert (len(learnt) > 1) is automatic
+    assert set(learnt) <= {None}
 
 
 def test_a_locker_is_needed_without_a_cloud(run):

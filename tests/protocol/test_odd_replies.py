@@ -4,7 +4,9 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import h11
 import pytest
@@ -87,6 +89,47 @@ def test_what_h11_reads_we_read_alike_and_what_it_refuses_never_ends_early(lines
         # Read on, where h11 would not: all that came is the body, unless the one length that there is ends it.
         lengths = {line for line in lines if line.lower().startswith(b"content-length") and line[-1:].isdigit()}
         assert ours == body or len(lengths) == 1
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.builds(
+            lambda first, lines, body: b"\r\n".join([first, *lines, b"", body]),
+            st.sampled_from(
+                [b"HTTP/1.1 200 OK", b"http/1.0  99999 \xff", b"HTTP/1.1 101 x", b"HTTP/1.1 100 x", b"\x00"]
+            ),
+            st.lists(st.one_of(_lines, st.binary(max_size=20)), max_size=5),
+            st.one_of(_bodies, st.binary(max_size=40)),
+        ),
+    ),
+    st.integers(1, 60),
+    st.booleans(),
+)
+@settings(deadline=None, max_examples=300)
+def test_anything_at_all_is_a_reply_or_one_of_two_errors(data: bytes, size: int, head_only: bool) -> None:
+    reader = ReplyReader(head_only=head_only)
+    with suppress(HttpError, IncompleteError):
+        for at in range(0, len(data) + size, size):
+            if reader.feed(data[at : at + size]):
+                assert reader.head.status
+                return
+
+
+def test_the_head_of_a_reply_costs_no_more_than_linear_work() -> None:
+    line = b"a" * 8 + b"\r\n"
+
+    def seconds(lines: int) -> float:
+        data = b"HTTP/1.1 200 OK\r\n" + line * lines
+        reader = ReplyReader()
+        began = time.process_time()
+        for at in range(len(data)):
+            assert reader.feed(data[at : at + 1]) is None
+        return time.process_time() - began
+
+    seconds(50)
+    few, many = min(seconds(150) for _ in range(3)), min(seconds(1500) for _ in range(3))
+    assert many < 40 * few  # ten times as much; a hundred times if each byte were looked at again and again
 
 
 def _ends(data: bytes) -> bytes | None:

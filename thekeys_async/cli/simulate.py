@@ -32,6 +32,7 @@ _LOOPBACK = "127.0.0.1"
 _CHUNK = 4096
 _LONGEST_LINE = 4096
 _IN_BACKGROUND = 1.0
+_REPORT = 5.0  # as often as the vendor's page says
 
 
 @attrs.frozen
@@ -116,7 +117,21 @@ async def _serve(settings: Settings, simulation: Simulation) -> None:
         _say_ready(gateway, cloud, simulation, as_json=settings.json)
         portal = await stack.enter_async_context(BlockingPortal())
         _take_control_lines(portal, gateway, as_json=settings.json)
-        await anyio.sleep_forever()
+        await learn_shares(gateway)
+
+
+async def learn_shares(gateway: SimulatedGateway, seconds: float = _REPORT) -> None:
+    """Let the gateway report to its cloud for ever, and learn the shares that it has been given since.
+
+    Args:
+        gateway: The gateway; with automatic synchronisation switched off it learns them when it is told to.
+        seconds: How often.
+    """
+    while True:
+        await anyio.sleep(seconds)
+        if gateway.state.automatic_synchronization:
+            for tell in tuple(gateway.on_synchronize):
+                tell(None)
 
 
 @contextmanager
