@@ -4,7 +4,7 @@ What the broker is to keep comes out of a `Picture`, so a broker that is slow or
 """
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from paho.mqtt.client import Client
@@ -152,7 +152,8 @@ class Broker:
         )
         client.connect_timeout = CONNECTING / 2
         if self._address.tls:
-            client.tls_set_context(self._address.context())
+            secured: Any = client
+            secured.tls_set_context(self._address.context())
         if self._address.username is not None:
             secret = self._address.password
             client.username_pw_set(self._address.username, None if secret is None else secret.reveal())

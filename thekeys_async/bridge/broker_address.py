@@ -45,8 +45,8 @@ class BrokerAddress:
             host, port = parts.hostname, parts.port
             usual = _PORTS[parts.scheme]
         except (ValueError, KeyError):
-            host = port = usual = None
-        if not host or usual is None or port == 0 or parts.path not in {"", "/"} or parts.query or parts.fragment:
+            parts, host, port, usual = urlsplit(""), None, None, 0
+        if not host or not usual or port == 0 or parts.path not in {"", "/"} or parts.query or parts.fragment:
             raise ValueError("a broker is mqtt://HOST or mqtts://HOST, with :PORT where it is not the usual one")
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else Secret(unquote(parts.password))

@@ -138,7 +138,11 @@ class Link:
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
         """Read and write, in tasks of the owner's, until the connection is lost."""
         self._tasks = tasks
-        self.client.on_socket_register_write = lambda *_: self._writable.set()
+
+        def register(*_arguments: object) -> None:
+            self._writable.set()
+
+        self.client.on_socket_register_write = register
         self._writable.set()
         for work in (self._read, self._write, self._keep_alive, self._say_news):
             tasks.start_soon(work)

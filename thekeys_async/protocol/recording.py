@@ -30,6 +30,10 @@ _HARMLESS_HEADERS = re.compile(r"^(?:date|last-modified|expires|etag|content-len
 _MOST = 10_000
 
 
+def _tuples(pieces: Any) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(piece) for piece in pieces)
+
+
 @attrs.frozen(kw_only=True)
 class RecordedExchange(Plain):
     """One request and what came of it.
@@ -52,7 +56,7 @@ class RecordedExchange(Plain):
         error: What the caller was told, if it failed: the name of the error.
     """
 
-    _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": lambda pieces: tuple(map(tuple, pieces))}
+    _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _tuples}
 
     at: datetime
     gateway: str

@@ -8,7 +8,7 @@ import re
 import statistics
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.recording import RecordedExchange
@@ -121,7 +121,8 @@ class Habits:
                 return found.written(self._status(fields, state))
             case "locker_status" if locker is not None:
                 return found.written(self._locker_status(fields, locker))
-        return found.written(fields)
+            case _:
+                return found.written(fields)
 
     def refusal(self, endpoint: Endpoint, code: int) -> Played | None:
         """Find a recorded reply with this number, so that today's refusal has its words."""
@@ -143,8 +144,8 @@ class Habits:
     def _lockers(self, fields: Mapping[str, Any], state: GatewayState) -> Mapping[str, Any]:
         devices: list[object] = []
         told: set[int] = set()
-        for row in fields.get("devices", []) if isinstance(fields.get("devices"), list) else []:
-            identifier = number(row.get("identifier")) if isinstance(row, dict) else None
+        for row in _devices(fields):
+            identifier = _identifier(row)
             locker = state.lockers.get(identifier) if identifier is not None else None
             if locker is None:
                 devices.append(row)  # an odd row
@@ -194,10 +195,17 @@ class Habits:
         return today
 
 
-def _rows(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _devices(fields: Mapping[str, Any]) -> list[Any]:
     devices = fields.get("devices")
-    rows = devices if isinstance(devices, list) else []
-    return [row for row in rows if isinstance(row, dict) and number(row.get("identifier")) is not None]
+    return list(cast("Iterable[Any]", devices)) if isinstance(devices, list) else []
+
+
+def _rows(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in _devices(fields) if _identifier(row) is not None]
+
+
+def _identifier(row: Any) -> int | None:
+    return number(cast("Mapping[str, Any]", row).get("identifier")) if isinstance(row, dict) else None
 
 
 def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, object]:
