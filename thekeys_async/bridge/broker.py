@@ -4,7 +4,7 @@ What the broker is to keep comes out of a `Picture`, so a broker that is slow or
 """
 
 import logging
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from paho.mqtt.client import Client
@@ -152,8 +152,7 @@ class Broker:
         )
         client.connect_timeout = CONNECTING / 2
         if self._address.tls:
-            secured: Any = client
-            secured.tls_set_context(self._address.context())
+            client.tls_set_context(self._address.context())  # pyright: ignore[reportUnknownMemberType]
         if self._address.username is not None:
             secret = self._address.password
             client.username_pw_set(self._address.username, None if secret is None else secret.reveal())

@@ -118,9 +118,8 @@ class Web:
         config.include_server_header = False
         config.graceful_timeout = 1.0
         config.h11_max_incomplete_size = 16 * 1024
-        # Typed for each event loop apart; they take the same.
-        backend = "trio" if sniffio.current_async_library() == "trio" else "asyncio"
-        serve: Any = import_module(f"hypercorn.{backend}").serve  # each loads its event loop
+        # Each loads its event loop, and they take the same.
+        serve: Any = import_module(f"hypercorn.{sniffio.current_async_library()}").serve
         config.bind = [f"fd://{self._listen()}"]
         self._over = anyio.Event()
 
