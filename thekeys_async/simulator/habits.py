@@ -25,7 +25,7 @@ _READINGS = {"rssi": "rssi", "battery_mv": "battery", "last_log": "last_log"}
 
 
 class Habits:
-    """What a recording tells of one gateway.
+    """The habits of one gateway, as a recording tells them.
 
     Args:
         exchanges: Those with this gateway, in their order.
@@ -89,6 +89,18 @@ class Habits:
         for name, value in self._first.get(identifier, {}).items():
             setattr(locker, name, value)
         return locker
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is known of the gateway as keyword arguments of `SimulatedGateway`."""
+        told = {
+            "light": self.seconds(bluetooth=False),
+            "bluetooth": self.seconds(bluetooth=True),
+            "version": self.version,
+            "silent_close": self.silent_close,
+            "max_future": self.max_future,
+        }
+        ways = {"style": self.style, "clock_set": self.clock_set, "keep_alive": self.keep_alive}
+        return {**ways, **{name: value for name, value in told.items() if value is not None}}
 
     def seconds(self, *, bluetooth: bool) -> float | None:
         """Return how long such requests usually took; None if none was recorded."""

@@ -75,7 +75,7 @@ class Played:
 
     @property
     def seconds(self) -> float:
-        """How long the first piece of the reply took."""
+        """The time until the first piece of the reply came."""
         return self.pieces[0][0] if self.pieces else 0.0
 
     def written(self, fields: Mapping[str, Any]) -> bytes:
