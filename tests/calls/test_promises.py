@@ -269,6 +269,14 @@ async def test_cancelling_a_command_that_was_sent_is_told_in_the_log(caplog: pyt
     assert "the door may have moved" in warnings[0]
 
 
+async def test_automatic_synchronisation_is_switched() -> None:
+    async with _simulated() as sim, _client(sim) as gateway:
+        assert (await gateway.automatic_synchronization(enabled=False)).attempts == 1
+        assert sim.state.automatic_synchronization is False
+        await gateway.automatic_synchronization(enabled=True)
+        assert sim.state.automatic_synchronization is True
+
+
 async def test_settings_of_one_gateway_have_to_agree() -> None:
     async with _simulated() as sim:
         early = _client(sim, pacing=Pacing(2, 2))

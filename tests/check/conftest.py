@@ -71,6 +71,30 @@ CASES = {
     "old firmware": Case(gateway={"version": 16, "status_path": False}),
     "hung synchronisation": Case(begin=_hang_synchronizing),
 }
+ODD_ROW = {"identifier": str(LOCKER), "rssi": "-70", "battery": 7044, "last_log": None, "colour": 1}
+
+
+async def _write_oddly(gateway):
+    gateway.reply_next({"status": "ok", "devices": [ODD_ROW], "more": []}, on="lockers", times=99)
+
+
+async def _refuse_the_key(gateway):
+    gateway.error(36, on="locker_status", times=99)
+
+
+async def _be_far_from_it(gateway):
+    gateway.error(34, on="locker_status", times=99)
+
+
+ODD_HABITS = {
+    "odd fields": Case(begin=_write_oddly),
+    "closes and says so": Case(gateway={"keep_alive": False}),
+    "tells no last_log": Case(gateway={"last_log": False}),
+    "takes three seconds ahead": Case(gateway={"max_future": 3.5}),
+    "does not know the time": Case(gateway={"clock_set": False}),
+    "a key that is refused": Case(begin=_refuse_the_key),
+    "a locker that is not detected": Case(begin=_be_far_from_it),
+}
 STYLES = ("field", "terse", "page")
 
 
@@ -85,7 +109,7 @@ async def faulty(name, style):
         async with serve(answer) as (host, port):
             yield f"{host}:{port}"
         return
-    case = CASES[name]
+    case = (CASES | ODD_HABITS)[name]
     locker = SimulatedLocker(LOCKER, **{"share_code": CODE, "wander": 0} | case.locker)
     gateway = SimulatedGateway([locker], style=ReplyStyle(style), **_FAST | case.gateway)
     async with AsyncExitStack() as stack:
@@ -93,6 +117,9 @@ async def faulty(name, style):
         if case.begin:
             await case.begin(gateway)
         yield gateway.address
+        asked = {record.endpoint for record in gateway.requests}
+        assert asked <= {"status", "root_status", "lockers", "locker_status", ""}, "a check only reads"
+        assert len(gateway.requests) <= 40
 
 
 def plan_for(address, *, code=CODE, locker=LOCKER, **settings):

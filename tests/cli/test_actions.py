@@ -30,6 +30,8 @@ def test_the_vendors_own_line(run, simulated_gateway):
         ("search", ("lockers", None)),
         ("status", ("status", None)),
         ("synchronize", ("synchronize", None)),
+        ("auto_on", ("auto", None)),
+        ("auto_off", ("auto", None)),
         ("update", ("update", None)),
         ("synchronize_locker", ("synchronize_locker", NUMBER)),
         ("update_locker", ("update_locker", NUMBER)),
@@ -56,6 +58,13 @@ def test_a_gateway_command_as_json_names_no_locker(ask):
     value = json.loads(ask("synchronize", "--json").stdout)
     assert value.pop("duration") >= 0
     assert value == {"action": "synchronize", "timestamp": None, "attempts": 1}
+
+
+def test_automatic_synchronisation_is_switched(ask, simulated_gateway):
+    assert "gateway" in ask("auto_off").stdout
+    assert simulated_gateway.state.automatic_synchronization is False
+    ask("auto_on")
+    assert simulated_gateway.state.automatic_synchronization is True
 
 
 def test_search_as_json(ask, simulated_gateway):

@@ -43,7 +43,7 @@ def test_every_action_on_a_locker_takes_its_name(run, write, simulated_gateway, 
     assert asked(simulated_gateway) == [(action, NUMBER)]
 
 
-@pytest.mark.parametrize("action", ["search", "status", "synchronize", "update"])
+@pytest.mark.parametrize("action", ["search", "status", "synchronize", "auto_on", "auto_off", "update"])
 def test_every_action_on_a_gateway_takes_its_name(run, write, simulated_gateway, action):
     write('[gateways.annex]\nhost = "127.0.0.1:9"\n')
     assert run(action, "hall").exit_code == 0

@@ -34,7 +34,9 @@ def _unread():
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",), ("-d",)])
-@pytest.mark.parametrize("action", ["open", "close", "calibrate", "synchronize", "synchronize_locker", "update_locker"])
+@pytest.mark.parametrize(
+    "action", ["open", "close", "calibrate", "synchronize", "auto_off", "synchronize_locker", "update_locker"]
+)
 @pytest.mark.parametrize("where", ["full", "unread"])
 def test_a_command_that_was_carried_out_ends_with_0(thekeys, simulated_gateway, action, flags, where):
     stdout = os.open(_FULL, os.O_WRONLY) if where == "full" else _unread()

@@ -20,6 +20,8 @@ _EFFECTS: Mapping[str, Effect] = {
     "close": Effect.DOOR,
     "calibrate": Effect.DOOR,
     "synchronize": Effect.GATEWAY,
+    "auto_on": Effect.GATEWAY,
+    "auto_off": Effect.GATEWAY,
     "update": Effect.GATEWAY,
     "synchronize_locker": Effect.LOCKER,
     "update_locker": Effect.LOCKER,
@@ -27,7 +29,7 @@ _EFFECTS: Mapping[str, Effect] = {
 
 _ENDS: Mapping[str, DoorState] = {"open": DoorState.OPEN, "close": DoorState.CLOSED}
 _LEAST_WAIT = 0.001
-_OF_THE_GATEWAY = frozenset({"search", "status", "synchronize", "update"})
+_OF_THE_GATEWAY = frozenset({"search", "status", "synchronize", "auto_on", "auto_off", "update"})
 _UNSIGNED = frozenset({"synchronize_locker", "update_locker"})
 
 
@@ -69,17 +71,23 @@ async def _ask(settings: Settings, coordinator: Coordinator | None, action: str,
                 return await gateway.status(**budget)
             case "synchronize":
                 return await gateway.synchronize(**budget)
+            case "auto_on" | "auto_off":
+                return await gateway.automatic_synchronization(action == "auto_on", **budget)
             case "update":
                 return await gateway.update_firmware(**budget)
             case _:
-                door = _locker(gateway, settings)
-                answer = await _ask_locker(door, action, budget)
-                if wait and isinstance(answer, CommandResult):
-                    return await _bolt_moved(settings, door, action, answer)
-                return answer
+                return await _ask_locker(settings, _locker(gateway, settings), action, wait=wait)
 
 
-async def _ask_locker(door: AsyncLocker, action: str, budget: Mapping[str, float]) -> output.Answer:
+async def _ask_locker(settings: Settings, door: AsyncLocker, action: str, *, wait: bool) -> output.Answer:
+    budget = {} if settings.timeout is None else {"timeout": settings.timeout}
+    answer = await _ask_door(door, action, budget)
+    if wait and isinstance(answer, CommandResult):
+        return await _bolt_moved(settings, door, action, answer)
+    return answer
+
+
+async def _ask_door(door: AsyncLocker, action: str, budget: Mapping[str, float]) -> output.Answer:
     match action:
         case "open":
             return await door.open(**budget)

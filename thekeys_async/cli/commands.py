@@ -192,6 +192,21 @@ def synchronize(context: click.Context) -> None:
     _perform("synchronize", context)
 
 
+@_action("auto_on", "GATEWAY")
+def auto_on(context: click.Context) -> None:
+    """Let the gateway synchronise by itself again."""
+    _perform("auto_on", context)
+
+
+@_action("auto_off", "GATEWAY")
+def auto_off(context: click.Context) -> None:
+    """Let the gateway no longer synchronise by itself.
+
+    New shares and events then wait for 'thekeys synchronize'.
+    """
+    _perform("auto_off", context)
+
+
 @_action("update", "GATEWAY")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def update(context: click.Context, yes: bool) -> None:

@@ -191,7 +191,7 @@ class _Check:
         """Ask for its status and its lockers; tell whether it is worth asking more."""
         status, error = await self._status(driver)
         self.seen["status"], self.seen["status_error"] = status, error
-        if isinstance(error, GatewayUnreachableError):
+        if isinstance(error, GatewayUnreachableError) and not any(each.sent for each in self._listener.exchanges):
             return False
         try:
             self.seen["lockers"] = await driver.scan(self._plan.patience)
@@ -231,7 +231,7 @@ class _Check:
 
     async def _read(self, driver: Driver, identifier: int, offset: float = 0.0) -> DoorRead:
         request = Request(endpoints.LOCKER_STATUS, identifier, self._plan.codes[identifier])
-        began, wall = anyio.current_time(), time.time()
+        began, wall, before = anyio.current_time(), time.time(), len(self._listener.exchanges)
         try:
             answer = await driver.ask(request, replies.locker_status, max(self._plan.patience, _BLUETOOTH))
         except CoordinationError:
@@ -240,7 +240,14 @@ class _Check:
             return DoorRead(identifier=identifier, error=error, seconds=anyio.current_time() - began, offset=offset)
         if answer.timestamp is not None and answer.timestamp - wall > offset + _NEAR:
             offset = 0.0  # timestamps that were accepted before did not let it be so early
-        return DoorRead(identifier=identifier, status=answer.value, seconds=answer.duration, offset=offset)
+        refused = any(each.refused for each in self._listener.exchanges[before:])
+        return DoorRead(
+            identifier=identifier,
+            status=answer.value,
+            seconds=answer.duration,
+            offset=offset,
+            overtaken=refused and not offset,
+        )
 
     async def _times(self) -> None:
         """Find out which timestamps are accepted, with the first door that tells.
@@ -290,7 +297,7 @@ class _Check:
     async def _habits(self, driver: Driver) -> None:
         """See what becomes of a connection that is left alone after a reply."""
         before = len(self._listener.exchanges)
-        self.wire.linger = self._plan.linger
+        self.wire.linger = max(self._plan.linger, self._plan.pacing.light)
         try:
             await self._light(driver)
         finally:

@@ -9,7 +9,7 @@ from thekeys_async.calls.attempt import CallAttempt
 from thekeys_async.calls.recorder import Recorder
 from thekeys_async.cli.check.observations import Exchange
 from thekeys_async.protocol.address import Address
-from thekeys_async.protocol.errors import GatewayBusyError
+from thekeys_async.protocol.errors import GatewayBusyError, InvalidHmacError
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.transport.wire import Attempt, Heard, Prepare, SocketWire
 
@@ -116,5 +116,6 @@ class Listener(Recorder):
                 found_closed=heard.found_closed,
                 ended=heard.ended,
                 busy=isinstance(tried.error, GatewayBusyError),
+                refused=isinstance(tried.error, InvalidHmacError),
             )
         )

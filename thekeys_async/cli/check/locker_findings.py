@@ -14,6 +14,7 @@ from thekeys_async.protocol.text import printable
 _SHARE = (
     "Check in the vendor's app that the share is there, then 'thekeys synchronize' and 'thekeys synchronize_locker'."
 )
+_SHARE_TURNS = "Stop the other program, or let both share turns: the same --state-dir, or a Redis in THEKEYS_REDIS_URL."
 _NEARER = "Hang the gateway nearer to it: 'thekeys watch' shows its signal."
 _ADVICE: Mapping[type[errors.TheKeysError], tuple[str, str]] = {
     errors.NotSharedError: (
@@ -179,6 +180,14 @@ def _others(seen: Observations) -> Finding:
     answered = [each for each in seen.exchanges if each.reply]
     busy = _busy_with_others(seen)
     found = f"{busy} of {len(answered)} answers were busy" if busy else f"no busy answer among {len(answered)}"
+    if any(read.overtaken for read in seen.reads):
+        return Finding(
+            check="others",
+            grade=Grade.WARNED,
+            found=f"{found}; a timestamp of the present was refused, and one ahead of the clock accepted",
+            means="Another program, or an earlier run with --no-coordination, has used newer timestamps.",
+            do=_SHARE_TURNS,
+        )
     if not busy or seen.synchronizing_for is not None:
         why = ": it synchronises" if busy else ""
         return Finding(check="others", found=f"{found}{why}")
@@ -188,7 +197,7 @@ def _others(seen: Observations) -> Finding:
         grade=Grade.FAILED if always else Grade.WARNED,
         found=found,
         means="It was asked one thing at a time, and does not synchronise: another program or an app drives it.",
-        do="Stop the other program, or let both share turns: the same --state-dir, or a Redis in THEKEYS_REDIS_URL.",
+        do=_SHARE_TURNS,
         code=ExitCode.BUSY if always else ExitCode.DONE,
     )
 

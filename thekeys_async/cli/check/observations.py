@@ -20,6 +20,7 @@ class Exchange:
         found_closed: Whether a connection that the gateway had promised to keep turned out to be closed.
         ended: How it ended, as a recording says it: ``"kept"``, ``"to be closed"`` and so on.
         busy: Whether the gateway said that it was busy.
+        refused: Whether it refused the hash or the timestamp.
     """
 
     action: str
@@ -31,6 +32,7 @@ class Exchange:
     found_closed: bool = False
     ended: str = "kept"
     busy: bool = False
+    refused: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +60,7 @@ class DoorRead:
         error: Why it said nothing.
         seconds: How long that took.
         offset: Seconds added to the clock for it: 0, unless the gateway refused this computer's time.
+        overtaken: Whether a timestamp of the present was refused, and then one ahead of the clock accepted.
     """
 
     identifier: int
@@ -65,6 +68,7 @@ class DoorRead:
     error: TheKeysError | None = None
     seconds: float = 0.0
     offset: float = 0.0
+    overtaken: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -22,6 +22,7 @@ _KNOWN: Mapping[str, frozenset[str]] = {
 _OF_A_DEVICE = frozenset({"identifier", "rssi", "battery", "last_log"})
 _NUMBERS = ("version", "position", "rssi", "battery", "identifier", "last_log")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_CONTENT_TYPE = re.compile(rb"[A-Za-z.+-]{1,40}/[A-Za-z0-9.+-]{1,60}")
 _LONGEST_NAME = 40
 
 
@@ -82,6 +83,13 @@ def header(head: Head, name: bytes) -> str:
     return fit_to_show(value.decode("latin-1"))
 
 
+def _content_type(head: Head) -> str:
+    """Get a reply's content type; it looks too much like a hash for `header`."""
+    value = next((value for key, value in head.headers if key.lower() == b"content-type"), b"")
+    found = _CONTENT_TYPE.match(value)
+    return found[0].decode() if found else ""
+
+
 def page(exchange: Exchange) -> Page:
     """Describe an answer that is not a gateway's."""
     head = head_of(exchange)
@@ -90,7 +98,7 @@ def page(exchange: Exchange) -> Page:
     title = _TITLE.search(body_of(exchange))
     return Page(
         status=head.status,
-        kind=header(head, b"content-type").partition(";")[0].strip(),
+        kind=_content_type(head),
         server=header(head, b"server"),
         title=fit_to_show(title[1].decode("utf-8", "replace")) if title else "",
         location=header(head, b"location"),

@@ -9,6 +9,7 @@ from thekeys_async.cli.check.locker_findings import of_the_lockers
 from thekeys_async.cli.check.observations import Observations
 from thekeys_async.cli.errors import ExitCode
 
+_OF_A_DOOR = frozenset({ExitCode.OUTCOME_UNKNOWN, ExitCode.NOT_THERE})
 _MORE_REST = 1.0
 _MOST_REST = 5.0
 
@@ -76,6 +77,7 @@ def report(seen: Observations) -> Report:
             ),
         )
     failed = [each for each in findings if each.grade is Grade.FAILED]
+    failed.sort(key=lambda each: each.code not in _OF_A_DOOR)
     warned = [each for each in findings if each.grade is Grade.WARNED]
     recommended = _recommended(seen)
     if failed:
