@@ -170,6 +170,20 @@ def test_whatever_the_pages_set_is_a_cloud_error_or_done(cookies, location):
     anyio.run(reboot)
 
 
+async def test_what_httpcore_writes_down_at_debug_keeps_all_but_the_cookie(hanging, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with hanging.cloud() as cloud:
+        (gateway,) = await cloud.gateways()
+        await cloud.reboot(gateway)
+    heads = [message for message in caplog.messages if "receive_response_headers.complete" in message]
+    assert len(heads) == 5, "log-in, account, gateway, the pages' log-in, reboot"
+    (session,) = hanging.server._tables._sessions
+    assert not [message for message in caplog.messages if session in message]
+    (setting,) = [head for head in heads if "Set-Cookie" in head]
+    assert "b'***'" in setting
+    assert "/fr/compte" in setting, "the rest of it stays"
+
+
 async def test_no_session_is_kept(hanging):
     async with hanging.cloud() as cloud:
         (gateway,) = await cloud.gateways()

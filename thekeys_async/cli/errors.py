@@ -158,7 +158,8 @@ _SEEN = "See with 'thekeys search' whether the gateway sees the locker and how w
 _NEXT: Mapping[type[BaseException], str] = {
     errors.MissingShareCodeError: "Give the share code with -c, or in THEKEYS_CODE.",
     errors.GatewayUnreachableError: "Check --host, and that the gateway has power and is on this network.",
-    errors.GatewayBusyError: "Try again in a minute, or give it longer with --timeout.",
+    errors.GatewayBusyError: "Try again in a minute, or give it longer with --timeout; 'thekeys reboot' helps one that "
+    "has been busy for ten.",
     errors.RequestTimeoutError: "Try again, or give it longer with --timeout.",
     errors.ProtocolError: "Check that --host is a The Keys gateway, and try again.",
     LeaseLostError: "Try again.",
