@@ -1,6 +1,7 @@
 """`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 from thekeys_async.calls.budgets import DEFAULT, Default, checked
 from thekeys_async.calls.driver import Driver, result_of
 from thekeys_async.calls.observing import Observer
-from thekeys_async.calls.recorder import Recorder
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol import endpoints, replies
@@ -25,6 +25,7 @@ from thekeys_async.turns.timestamps import Timestamps
 if TYPE_CHECKING:
     import httpx
 
+    from thekeys_async.calls.recorder import Recorder
     from thekeys_async.streams.watcher import Watcher
 
 _log = logging.getLogger("thekeys_async")
@@ -56,7 +57,8 @@ class AsyncGateway:
         recover_clock: Whether a gateway that says that its clock is not set is synchronised, which may install
             firmware.
         observer: Called with a plain value at each wait, request, call and poll: for metrics.
-        record: Takes down every exchange, without what tells whose gateway it is; not with `client` or `transport`.
+        record: Takes down every exchange, without what tells whose gateway it is: a `Recorder`, or the path of a new
+            file that is closed with the gateway. Not with `client` or `transport`.
 
     Raises:
         ValueError: An argument makes no sense, or others use the gateway in this event loop with another pacing,
@@ -78,7 +80,7 @@ class AsyncGateway:
         key: str | None = None,
         recover_clock: bool = True,
         observer: Observer | None = None,
-        record: Recorder | None = None,
+        record: "Recorder | str | os.PathLike[str] | None" = None,
     ) -> None:
         try:
             codes = {check_identifier(i): ShareCode(code) for i, code in (share_codes or {}).items()}
@@ -94,12 +96,13 @@ class AsyncGateway:
         if weak := sorted(identifier for identifier, code in codes.items() if is_guessable(code)):
             _log.warning(_GUESSABLE, name or host, ", ".join(map(str, weak)))
         self._transport = transport
+        self._own_recorder, recorder = _recorder(record)
         self._driver = Driver(
             name=name or str(address),
             address=address,
             key=key or str(address),
             observer=observer,
-            recorder=record,
+            recorder=recorder,
             settings=SharedSettings(pacing, timestamps, coordinator),
             timeout=checked(timeout),
             codes=codes,
@@ -127,10 +130,13 @@ class AsyncGateway:
         last of them. What was still queued is not sent, and ends in `GatewayClosedError`, as new calls do.
         """
         self._driver.close()
-        if self._transport:
-            try:
+        try:
+            if self._transport or self._own_recorder:
                 await self._driver.wait_until_over()
-            finally:
+        finally:
+            if self._own_recorder:
+                self._own_recorder.close()
+            if self._transport:
                 await self._transport.aclose()
 
     @property
@@ -292,6 +298,18 @@ class AsyncGateway:
 def driver_of(gateway: AsyncGateway) -> Driver:
     """Get what a gateway makes its calls through; fleets go there, too."""
     return gateway._driver  # noqa: SLF001 - this module's own
+
+
+def _recorder(
+    record: "Recorder | str | os.PathLike[str] | None",
+) -> "tuple[Recorder | None, Recorder | None]":
+    """Get the recorder that is closed with the gateway, if there is one, and the recorder."""
+    if not isinstance(record, (str, os.PathLike)):
+        return None, record
+    from thekeys_async.calls.recorder import Recorder  # noqa: PLC0415 - hardly anybody records
+
+    made = Recorder(record)
+    return made, made
 
 
 def _through_httpx(

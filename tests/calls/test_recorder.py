@@ -160,6 +160,17 @@ def test_a_file_is_made_for_the_user_alone_and_never_written_over(tmp_path: Path
         Recorder(path)
 
 
+async def test_a_path_is_recorded_to_and_closed_with_the_gateway(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.jsonl"
+    async with _simulated() as sim:
+        async with AsyncGateway(sim.address, record=path) as gateway:
+            await gateway.lockers()
+        with path.open() as file:
+            assert [exchange.action for exchange in read_recording(file)] == ["lockers"]
+        with pytest.raises(FileExistsError):
+            AsyncGateway(sim.address, record=str(path))
+
+
 def test_what_goes_through_httpx_is_not_recorded() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200))
     with pytest.raises(ValueError, match="httpx"):

@@ -204,6 +204,7 @@ async def observing(hall: AsyncGateway) -> None:
     observer: Observer = see
     recorder = Recorder("gateway.jsonl")
     assert_type(list(read_recording(["{}"])), list[RecordedExchange])
+    AsyncGateway("192.168.0.26", record=Path("other.jsonl"))
     async with AsyncGateway("192.168.0.26", observer=observer, record=recorder), Fleet({}, record=recorder):
         pass
     async with AsyncGateway("192.168.0.26", observer=observer), Fleet({"hall": hall}, observer=observer):

@@ -4,7 +4,7 @@ import functools
 import logging
 import math
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -13,7 +13,6 @@ from thekeys_async.calls.budgets import Default, checked
 from thekeys_async.calls.call import Answer, Call, ParseReply
 from thekeys_async.calls.observing import CallObserver, Observer
 from thekeys_async.calls.open_calls import OpenCalls
-from thekeys_async.calls.recorder import Recorder
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.endpoints import Endpoint
@@ -31,6 +30,9 @@ from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.transport.wire import Wire
 from thekeys_async.turns import shared
 from thekeys_async.turns.shared import Scan, SharedGateway, SharedSettings
+
+if TYPE_CHECKING:
+    from thekeys_async.calls.recorder import Recorder
 
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
@@ -79,7 +81,7 @@ class Driver:
     address: Address
     key: str
     observer: Observer | None
-    recorder: Recorder | None
+    recorder: "Recorder | None"
     _settings: SharedSettings
     _timeout: float | None
     _codes: Mapping[int, ShareCode] = attrs.field(repr=False)

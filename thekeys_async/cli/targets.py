@@ -173,6 +173,17 @@ def locker_number(settings: Settings, name: str) -> int | None:
     return None if known is None else lockers[known].identifier
 
 
+def gateway_of_locker(settings: Settings, name: str) -> str | None:
+    """Find what the file calls the gateway of a locker that it names; None if it names none so.
+
+    Raises:
+        Failure: The file can't be used.
+    """
+    lockers = _configuration(settings)[1].lockers
+    known = found(lockers, name)
+    return None if known is None else lockers[known].gateway
+
+
 def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:
     """Find a gateway that the file names; None if it names none so.
 
