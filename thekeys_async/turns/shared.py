@@ -172,7 +172,7 @@ class SharedGateway:
 
     @property
     def phase(self) -> Phase | None:
-        """What the gateway last said that it was doing, and since when; a clock that is set makes no synchronisation hang."""
+        """What the gateway last said that it was doing; a clock that is set makes no synchronisation hang."""
         if self._phase and self._phase.synchronizing:
             since = datetime.now(UTC) - timedelta(seconds=anyio.current_time() - self._phase.began)
             if abs(since - self._phase.since) > _CLOCK_WAS_SET:
