@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thekeys_async import (
@@ -32,6 +32,7 @@ DOOR = 45961123
 
 
 @given(_NAMES, _NAMES)
+@settings(deadline=None)
 def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
     for write in (escaped, slug):
         assert (write(one) == write(other)) == (one == other)
@@ -40,6 +41,7 @@ def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
 
 
 @given(_NAMES)
+@settings(deadline=None)
 def test_a_command_comes_back_to_the_gateway_that_it_is_for(name):
     topics = Topics()
     target = topics.target(topics.gateway(name, "press"))
@@ -122,6 +124,7 @@ def test_what_is_no_claim_changes_nothing(payload):
 
 
 @given(st.permutations(range(6)), st.booleans())
+@settings(deadline=None)
 def test_of_two_bridges_one_is_left_whatever_the_order(order, second_is_new):
     """Each event is a step of one of them; the broker hands the same claims, in the same order, to both."""
     one, two = Claim("a"), Claim("b")
@@ -168,6 +171,7 @@ def test_the_picture_is_no_queue_and_says_devices_last():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=30), st.data())
+@settings(deadline=None)
 def test_whoever_takes_all_news_knows_the_picture(news, data):
     picture, known = Picture(), {}
     for topic, value in news:
@@ -265,6 +269,7 @@ _STEPS = st.sampled_from(["sent", "replied", "not done", "unknown", "read", "pas
 
 
 @given(st.lists(st.tuples(_STEPS, st.sampled_from(list(DoorState)), st.floats(0, 40)), max_size=25))
+@settings(deadline=None)
 def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
     """LOCKED and UNLOCKED stand for the last read, and for none from before a command that may have moved the bolt."""
     lock, now, shown, action = LockState(), 0.0, None, Action.UNLOCK

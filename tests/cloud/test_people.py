@@ -89,6 +89,24 @@ async def test_an_answer_that_is_lost_may_have_shared(home, pair):
         assert [row.phone for row in home.server.people] == [ADA], "and is not sent again"
 
 
+@pytest.mark.parametrize("on", ["update", "update_person", "delete"])
+async def test_no_change_is_sent_again_once_it_may_have_arrived(home, pair, on):
+    async with home.cloud() as cloud:
+        locker, gateway = await pair(cloud)
+        share = await cloud.create_share(locker, gateway, name="hall")
+        person = await cloud.share_with(ADA, locker, name="Ada")
+        calls = {
+            "update": lambda: cloud.switch_share(share, active=False),
+            "update_person": lambda: cloud.switch_share(person, active=False),
+            "delete": lambda: cloud.delete_share(share),
+        }
+        home.server.fail(Fault.RESET_AFTER, on=on)
+        with pytest.raises(CloudError) as caught:
+            await calls[on]()
+    assert caught.value.may_have_executed
+    assert home.calls(on) == 1
+
+
 @pytest.mark.parametrize("data", [{}, {"id": None}, {"id": "?"}, []])
 async def test_a_share_whose_number_is_not_told_is_found_in_the_list(home, pair, data):
     async with home.cloud() as cloud:

@@ -1,4 +1,4 @@
-"""Who leads among the processes of one machine, as a file: `<path>/.leaders/<name>`.
+"""The record of who leads among the processes of one machine, as a file: `<path>/.leaders/<name>`.
 
 The file is locked only while somebody reads or writes it. So a leader that was stopped does not keep the others out:
 what it wrote says until when it leads, by a clock that all processes of the machine share.
@@ -25,7 +25,7 @@ _LOOK_AGAIN = 0.01
 
 @attrs.frozen
 class _Leader:
-    """What the file says: who leads, since when it has last been heard of, and for how long that counts."""
+    """The text of the file: who leads, when it was last heard of, and for how long that counts."""
 
     token: str = ""
     at: float = 0.0

@@ -1,4 +1,4 @@
-"""What Redis does for a `RedisCoordinator`, in scripts: each runs as a whole, or not at all.
+"""The scripts that Redis runs for a `RedisCoordinator`: each as a whole, or not at all.
 
 Three are for the turns of gateways; the same three keys go to all of them:
 
