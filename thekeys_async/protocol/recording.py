@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import attrs
 
@@ -44,8 +44,9 @@ def _pieces(pieces: Any) -> tuple[tuple[float, int], ...]:
         ValueError: It is no list of such pairs.
     """
     found: list[tuple[float, int]] = []
-    given: list[Any] = pieces if isinstance(pieces, list) else [None]
-    for piece in given:
+    if not isinstance(pieces, list):
+        raise TypeError("pieces are a list")
+    for piece in cast("list[object]", pieces):
         match piece:
             case [int() | float() as seconds, int() as length] if 0 <= seconds < math.inf and length >= 0:
                 found.append((seconds, length))

@@ -7,7 +7,7 @@ as the recorded one was, with what is true today.
 import re
 import statistics
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -131,7 +131,8 @@ class Habits:
                 return found.written(self._status(fields, state))
             case "locker_status" if locker is not None:
                 return found.written(self._locker_status(fields, locker))
-        return found.written(fields)
+            case _:
+                return found.written(fields)
 
     def refusal(self, endpoint: Endpoint, code: int) -> Played | None:
         """Find a recorded reply with this number, so that today's refusal has its words."""
@@ -151,16 +152,17 @@ class Habits:
         return readings
 
     def _lockers(self, fields: Mapping[str, Any], state: GatewayState) -> Mapping[str, Any]:
-        devices: list[object] = []
+        devices: list[Any] = []
         told: set[int] = set()
-        for row in fields.get("devices", []) if isinstance(fields.get("devices"), list) else []:
-            identifier = number(row.get("identifier")) if isinstance(row, dict) else None
+        for row in _devices(fields):
+            known: dict[str, Any] = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+            identifier = number(known.get("identifier"))
             locker = state.lockers.get(identifier) if identifier is not None else None
             if locker is None:
-                devices.append(row)  # an odd row
+                devices.append(known or row)  # an odd row
             elif locker.in_range:
                 told.add(locker.identifier)
-                devices.append(self._today(row, locker))
+                devices.append(self._today(known, locker))
         pattern = next(iter(_rows(fields)), None) or {"identifier": 0, "rssi": 0, "battery": 0, "last_log": 0}
         devices += [
             pattern
@@ -205,9 +207,13 @@ class Habits:
 
 
 def _rows(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [cast("dict[str, Any]", row) for row in _devices(fields) if isinstance(row, dict)]
+    return [row for row in rows if number(row.get("identifier")) is not None]
+
+
+def _devices(fields: Mapping[str, Any]) -> list[object]:
     devices = fields.get("devices")
-    rows = devices if isinstance(devices, list) else []
-    return [row for row in rows if isinstance(row, dict) and number(row.get("identifier")) is not None]
+    return cast("list[object]", devices) if isinstance(devices, list) else []
 
 
 def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, object]:
