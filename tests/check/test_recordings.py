@@ -40,7 +40,8 @@ async def test_a_recording_replays_to_the_same_verdict(name, style, tmp_path):
 
 def shown(seen, locker):
     text = drawn(report(steadied(seen)), "gateway")
-    return text.replace(str(locker), "LOCKER")
+    # How many requests the search for the lead takes depends on where in a second it begins.
+    return re.sub(r"among [0-9]+", "among all", text.replace(str(locker), "LOCKER"))
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -195,13 +195,13 @@ class Call(Generic[_T]):
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
                 raise OutOfTime
             await self._exchange(tried, self._parse_reply)
-            self._attempts += tried.sent
             self._learn(tried)
             if tried.error:
                 tried.step = await self._decide(tried, tried.error, budget)
             elif coalesce and tried.reply:
                 self._shared.turns.answer_waiting(coalesce, tried.reply, arrivals)
         finally:
+            self._attempts += tried.sent
             failed = tried.step in _PASSING
             tried.ended = anyio.current_time()
             self._note_unanswered(tried)
@@ -243,7 +243,7 @@ class Call(Generic[_T]):
             return
         if tried.reply is not None:
             if not isinstance(tried.error, InvalidHmacError | GatewayBusyError):
-                self._shared.unanswered = None
+                self._shared.spent()
         elif not self._endpoint.command:
             self._shared.unanswered = self._request
 

@@ -70,6 +70,9 @@ class Waited:
 class RequestSent:
     """The bytes of a request leave now: what follows in the same step is the send.
 
+    An observer that keeps a command until it is too late for it keeps it for good: `RequestEnded` says that nothing
+    was sent.
+
     Attributes:
         gateway: The gateway's name.
         action: What is asked.

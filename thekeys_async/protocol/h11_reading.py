@@ -44,7 +44,7 @@ class UnusualReader:
 
     @property
     def head(self) -> Head:
-        """What the reply says before its body; to be asked for when the reply is there."""
+        """The head of the reply; to be asked for when the reply is there."""
         if self._response is None:
             raise IncompleteError
         said = self._response

@@ -191,7 +191,7 @@ class Poller:
         else:
             self._back(gateway)
             self._listed({reading.identifier: reading for reading in readings})
-        if gateway.observer:
+        if gateway.observer is not None:
             poll = PollEnded(gateway=gateway.name, outcome=outcome_of(failure), error=failure, at=datetime.now(UTC))
             tell(gateway.observer, poll)
         if failure is None or isinstance(failure, GatewayBusyError):

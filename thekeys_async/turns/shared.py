@@ -27,6 +27,8 @@ from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 _shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")
 _ledgers: dict[str, Ledger] = {}
 _ledgers_lock = threading.Lock()
+_FIRST_SPEND_PAUSE = 30.0
+_LONGEST_SPEND_PAUSE = 300.0
 
 
 @attrs.frozen
@@ -89,6 +91,8 @@ class SharedGateway:
         unanswered: The last signed read that was sent and got no answer, until the gateway has accepted a newer
             signed request: so long, whoever caught it on its way can use its hash, also to open the door.
         spending: Whether such a newer request is under way.
+        spend_at: When the next one may be tried, in the event loop's time.
+        spend_failures: How many of them have failed in a row.
         pollers: By address, what polls it for its watchers, while there are any; streams know of what kind.
     """
 
@@ -109,6 +113,8 @@ class SharedGateway:
     accepted: int = 0
     unanswered: Request | None = None
     spending: bool = False
+    spend_at: float = -math.inf
+    spend_failures: int = 0
     pollers: dict[str, object] = attrs.field(factory=dict[str, object])
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
     _used: Wire | None = None
@@ -169,6 +175,15 @@ class SharedGateway:
         """Remember that a command has been sent; None if it was for the gateway itself."""
         if identifier is not None:
             self.commands[identifier] = self.commands.get(identifier, 0) + 1
+
+    def spend_later(self, now: float) -> None:
+        """Wait longer than the last time before the unanswered read is spent: a locker that hangs costs 15 s each."""
+        self.spend_at = now + min(_LONGEST_SPEND_PAUSE, _FIRST_SPEND_PAUSE * 2 ** min(self.spend_failures, 16))
+        self.spend_failures += 1
+
+    def spent(self) -> None:
+        """Forget the unanswered read: the gateway has accepted a newer signed request."""
+        self.unanswered, self.spend_at, self.spend_failures = None, -math.inf, 0
 
     def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool, refused: bool = False) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.
