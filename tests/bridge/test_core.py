@@ -383,6 +383,20 @@ def test_who_moved_the_bolt():
     assert house.locker_news(_update(log=106), _moment(500)) == [Event(DOOR, "moved", "other")]
 
 
+def test_a_command_that_was_not_carried_out_has_moved_nothing():
+    house = _house()
+    _read(house, DoorState.CLOSED, 0)
+    house.command_sent(DOOR, Action.UNLOCK, 20)
+    house.command_failed(DOOR, 21, may_have_executed=False)
+    assert house.locker_news(_update(log=101), _moment(30)) == [Event(DOOR, "moved", "other")]
+    house.command_sent(DOOR, Action.UNLOCK, 40)
+    house.command_failed(DOOR, 41, may_have_executed=True)
+    assert house.locker_news(_update(log=102), _moment(45)) == [Event(DOOR, "moved", "bridge")]
+    house.command_sent(DOOR, Action.LOCK, 50)
+    house.command_failed(DOOR, 51, may_have_executed=False, was_sent=False)  # another one, which never left
+    assert house.locker_news(_update(log=103), _moment(55)) == [Event(DOOR, "moved", "bridge")]
+
+
 def test_without_a_log_the_bolt_itself_tells():
     house = _house()
     for at, state, events in [

@@ -23,7 +23,7 @@ def _quick(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(command, "PLAN", attrs.evolve(command.PLAN, pacing=Pacing(0, 0), patience=0.5, linger=0.01))
+    monkeypatch.setattr(command, "PLAN", attrs.evolve(command.PLAN, pacing=Pacing(0, 0), patience=2.0, linger=0.01))
     for pause in ("_SHORT_PAUSE", "_LONG_PAUSE"):
         monkeypatch.setattr(f"thekeys_async.locker.{pause}", 0.01)
 

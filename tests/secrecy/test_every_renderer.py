@@ -28,7 +28,7 @@ from thekeys_async import AsyncGateway, Fleet, GatewayTransport, Pacing, TheKeys
 from thekeys_async.cli.commands import thekeys
 from thekeys_async.cli.errors import Failure
 from thekeys_async.cloud import Cloud, CloudError
-from thekeys_async.cloud.http import Wire
+from thekeys_async.cloud.http import WebConnection
 from thekeys_async.coordination import Claim, RedisCoordinator, TurnTimeoutError, Wish
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
@@ -358,7 +358,7 @@ PLACES: dict[str, Callable[..., Any]] = {
     "thekeys_async.turns.queue.Turns.enter": Turns.enter,
     "thekeys_async.cli.errors.Failure.__init__": Failure.__init__,
     "click.UsageError.__init__": click.UsageError.__init__,
-    "thekeys_async.cloud.http.Wire.exchange": Wire.exchange,
+    "thekeys_async.cloud.http.WebConnection.exchange": WebConnection.exchange,
     "thekeys_async.simulator.gateway.SimulatedGateway.__aenter__": SimulatedGateway.__aenter__,
 }
 

@@ -82,11 +82,11 @@ class Driver:
     key: str
     observer: Observer | None
     recorder: "Recorder | None"
-    _settings: SharedSettings
-    _timeout: float | None
-    _codes: Mapping[int, ShareCode] = attrs.field(repr=False)
-    _own_wire: Wire | None
-    _recover_clock: bool
+    _settings: SharedSettings = attrs.field(alias="settings")
+    _timeout: float | None = attrs.field(alias="timeout")
+    _codes: Mapping[int, ShareCode] = attrs.field(alias="codes", repr=False)
+    _own_wire: Wire | None = attrs.field(alias="own_wire")
+    _recover_clock: bool = attrs.field(alias="recover_clock")
     _calls: OpenCalls = attrs.field(factory=OpenCalls, init=False)
     _shared: SharedGateway | None = attrs.field(default=None, init=False)
 

@@ -4,7 +4,7 @@ import logging
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 import anyio
 
@@ -35,8 +35,8 @@ class Recorder:
     """
 
     def __init__(self, file: str | os.PathLike[str] | TextIO) -> None:
-        self._own = None if hasattr(file, "write") else _new(Path(os.fspath(file)))
-        self._file: TextIO = self._own or file  # type: ignore[assignment]
+        self._own = _new(Path(file)) if isinstance(file, str | os.PathLike) else None
+        self._file: TextIO = self._own or cast("TextIO", file)
         self._anonymizer = Anonymizer()
         self._codes: dict[ShareCode, None] = {}
         self._codes_masker, self._hashes, self._older_hashes = Masker(), Masker(), Masker()

@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -37,7 +38,7 @@ class Watched:
 
     host: str
     name: str | None = None
-    _codes: Mapping[int, Secret] = attrs.field(factory=dict[int, str], converter=_hidden)
+    _codes: Mapping[int, Secret] = attrs.field(alias="codes", factory=dict[int, Any], converter=_hidden)
 
     @property
     def codes(self) -> dict[int, str]:

@@ -174,4 +174,5 @@ def _says_nothing(field: list[bytes], *, lengths: int, codings: int) -> bool:
             return codings == 1 and value.lower() == b"identity"
         case b"content-length":
             return lengths == 1 and _NO_LENGTH.fullmatch(value) is not None
-    return False
+        case _:
+            return False

@@ -36,6 +36,10 @@ _MOST = 10_000
 _LONGEST = 100
 
 
+def _tuples(pieces: Any) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(piece) for piece in pieces)
+
+
 @attrs.frozen(kw_only=True)
 class RecordedExchange(Plain):
     """One request and what came of it.
@@ -58,7 +62,7 @@ class RecordedExchange(Plain):
         error: What the caller was told, if it failed: the name of the error.
     """
 
-    _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": lambda pieces: tuple(map(tuple, pieces))}
+    _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _tuples}
 
     at: datetime
     gateway: str

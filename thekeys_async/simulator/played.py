@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -122,10 +122,10 @@ def _unchunked(body: str) -> str:
 
 def _object(body: str) -> Mapping[str, Any] | None:
     try:
-        value = json.loads(body)
+        value: Any = json.loads(body)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _code(endpoint: Endpoint, fields: Mapping[str, Any] | None) -> int | None:

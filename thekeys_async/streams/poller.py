@@ -220,13 +220,13 @@ class Poller:
         now = anyio.current_time()
         if not asked_for or now - self._status_asked_at < min(asked_for):
             return
-        self._status_asked_at = now
         try:
             await gateway.status(_BUDGET, wait_if_busy=False)
         except GatewayClosedError:
             raise
         except TheKeysError as error:
             _log.debug("%s: its status is not known: %s", gateway.name, error)
+        self._status_asked_at = now  # not where this watcher leaves meanwhile: the next one asks in its place
 
     def _hangs_perhaps(self) -> bool:
         """Whether it was last heard to synchronise: somebody waits to hear that this is over."""

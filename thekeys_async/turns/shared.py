@@ -7,7 +7,7 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import anyio.lowlevel
@@ -27,6 +27,7 @@ from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 _shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")
 _ledgers: dict[str, Ledger] = {}
 _ledgers_lock = threading.Lock()
+_CLOCK_WAS_SET = timedelta(seconds=1)
 _FIRST_SPEND_PAUSE = 30.0
 _LONGEST_SPEND_PAUSE = 300.0
 
@@ -60,12 +61,14 @@ class Phase:
     Attributes:
         text: In its own words.
         synchronizing: Whether it synchronises itself or a locker.
-        since: When it was first heard to say so; all of a synchronisation is one phase.
+        since: When it was first heard to say so, by the clock of now; all of a synchronisation is one phase.
+        began: The same in the event loop's time.
     """
 
     text: str
     synchronizing: bool
     since: datetime
+    began: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -81,7 +84,6 @@ class SharedGateway:
         coordinated: Its turn among several processes, if they share it.
         users: How many objects and calls use it now.
         clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
-        phase: What the gateway last said that it was doing, and since when it says so.
         version: Its firmware, as it last said.
         trouble: Why it could not be asked just now, until it answers again.
         scan: Which lockers it last saw.
@@ -104,7 +106,7 @@ class SharedGateway:
     coordinated: CoordinatedTurn | None = None
     users: int = 0
     clock_set_at: float = -math.inf
-    phase: Phase | None = None
+    _phase: Phase | None = None
     version: int | None = None
     trouble: TheKeysError | None = None
     scan: Scan | None = None
@@ -162,9 +164,20 @@ class SharedGateway:
         if before:
             both = before.synchronizing and status.synchronizing
             goes_on = both or before.text == status.phase
-        since = before.since if before and goes_on else datetime.now(UTC)
-        self.phase = Phase(status.phase, status.synchronizing, since)
+        since, began = datetime.now(UTC), anyio.current_time()
+        if before and goes_on:
+            since, began = before.since, before.began
+        self._phase = Phase(status.phase, status.synchronizing, since, began)
         self.version = status.version
+
+    @property
+    def phase(self) -> Phase | None:
+        """What the gateway last said that it was doing; a clock that is set makes no synchronisation hang."""
+        if self._phase and self._phase.synchronizing:
+            since = datetime.now(UTC) - timedelta(seconds=anyio.current_time() - self._phase.began)
+            if abs(since - self._phase.since) > _CLOCK_WAS_SET:
+                self._phase = attrs.evolve(self._phase, since=since)
+        return self._phase
 
     @property
     def phase_text(self) -> str | None:

@@ -94,7 +94,7 @@ def _gateway(settings: Settings, door: str | None) -> tuple[Watched, Mapping[int
     if len(chosen) > 1:
         listed = printable(", ".join(each.name or each.host for each in chosen))
         raise click.UsageError(f"Say which gateway, by name or with --host; there are: {listed}.")
-    return chosen[0], lockers
+    return next(iter(chosen)), lockers
 
 
 def _address(watched: Watched) -> Address:
