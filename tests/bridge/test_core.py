@@ -265,6 +265,39 @@ def test_doubt_ends_after_a_minute_and_the_state_stays_unknown():
     assert lock.said is Said.UNKNOWN
 
 
+def test_what_was_read_before_a_command_that_was_carried_out_is_not_said_after_one_that_was_not():
+    lock = _lock(DoorState.CLOSED)
+    lock.sent(Action.UNLOCK)
+    lock.replied(Action.UNLOCK, 10)
+    lock.sent(Action.LOCK)
+    lock.failed(12, may_have_executed=False)
+    assert lock.said is Said.UNKNOWN
+    assert lock.awaits_read
+    lock.was_read(DoorState.OPEN, 16)
+    assert lock.said is Said.UNLOCKED
+    assert not lock.awaits_read
+
+
+def test_a_doubt_outlives_a_command_that_was_not_carried_out():
+    lock = _lock(DoorState.CLOSED)
+    lock.sent(Action.UNLOCK)
+    lock.failed(10, may_have_executed=True)
+    lock.sent(Action.LOCK)
+    assert (lock.said, lock.in_doubt) == (Said.LOCKING, False)
+    lock.failed(12, may_have_executed=False)
+    assert (lock.said, lock.in_doubt) == (Said.UNKNOWN, True)
+    assert lock.passed(10 + IN_DOUBT)
+
+
+def test_a_command_that_never_left_changes_nothing_that_is_said():
+    house = _house()
+    _read(house, DoorState.CLOSED, 0)
+    house.command_sent(DOOR, Action.UNLOCK, 5)
+    house.command_replied(DOOR, Action.UNLOCK, 5)
+    house.command_failed(DOOR, 6, may_have_executed=False, was_sent=False)
+    assert _said(house, f"lock/{DOOR}/state") == "UNLOCKING"
+
+
 _STEPS = st.sampled_from(["sent", "replied", "not done", "unknown", "read", "passed"])
 
 
@@ -281,6 +314,7 @@ def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
                 lock.sent(action)
             case "replied":
                 lock.replied(action, now)
+                shown = None
             case "not done":
                 lock.failed(now, may_have_executed=False)
             case "unknown":

@@ -36,8 +36,9 @@ class _Box:
         return {"/locker_status": _CLOSED, "/lockers": _NONE_SEEN, "/status": _SCANS}.get(sent.path, _DONE)
 
 
-def _gateway(wire: Any, name: str) -> AsyncGateway:
-    gateway = AsyncGateway(f"{name}.test", share_codes={1: _CODE, 2: _CODE}, pacing=Pacing(0, 0), timeout=60)
+def _gateway(wire: Any, name: str, **options: Any) -> AsyncGateway:
+    codes = {1: _CODE, 2: _CODE}
+    gateway = AsyncGateway(f"{name}.test", share_codes=codes, pacing=Pacing(0, 0), timeout=60, **options)
     driver_of(gateway)._own_wire = wire
     return gateway
 
@@ -152,6 +153,35 @@ async def test_who_has_no_time_for_it_leaves_it_to_the_next(scripted_wire: Any) 
         assert wire.paths()[-1] == "/lockers"
         await gateway.lockers()
         assert wire.paths()[-1] == "/locker_status"
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        (b'{"status": "ko", "code": 32}', False),
+        (b'{"status": "ko", "code": 33}', False),
+        (b'{"status": "ko", "code": 38}', False),
+        (b"<html>", False),
+        (b'{"status": "ko", "code": 34}', True),
+        (b'{"status": "ko", "code": 37}', True),
+    ],
+)
+async def test_only_a_request_that_was_accepted_spends_it(scripted_wire: Any, answer: bytes, accepted: bool) -> None:
+    box = _Box()
+
+    async def one_locker_is_odd(sent: Any) -> bytes:
+        return answer if sent.path == "/open" else await box.answer(sent)
+
+    wire = scripted_wire(one_locker_is_odd)
+    async with _gateway(wire, f"odd-{answer.hex()[-12:]}", recover_clock=False) as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        box.hangs = False
+        with pytest.raises(TheKeysError):
+            await gateway.locker(2).open()
+        before = len(wire.sent)
+        await gateway.lockers()
+    assert wire.paths()[before:] == ["/lockers"] + ["/locker_status"] * (not accepted)
 
 
 async def test_a_locker_that_goes_on_hanging_does_not_hold_up_every_other_read(scripted_wire: Any) -> None:

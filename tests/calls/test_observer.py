@@ -1,5 +1,6 @@
 """What an observer is told of waits, requests, calls and polls, over real sockets."""
 
+import asyncio
 import logging
 import time
 
@@ -197,3 +198,13 @@ async def test_an_observer_may_be_an_empty_container() -> None:
         await fleet.lockers()
     assert {type(event) for event in seen} >= {RequestSent, CallEnded}
     assert [type(event) for event in of_fleet] == [Waited, RequestSent, RequestEnded, CallEnded]
+
+
+async def test_a_cancellation_of_the_observers_own_is_none_of_the_call() -> None:
+    def looks_at_a_future(_: GatewayEvent) -> None:
+        raise asyncio.CancelledError
+
+    async with _simulated() as sim:
+        async with AsyncGateway(sim.address, share_codes={1: _CODE}, observer=looks_at_a_future) as gateway:
+            await gateway.locker(1).open()
+        assert sim.lockers[1].opened_count == 1

@@ -194,6 +194,27 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
         list(read_recording(['{"recording": 1}', line]))
 
 
+_EXCHANGE = {
+    "at": "2026-01-01T00:00:00+00:00",
+    "gateway": "g",
+    "action": "lockers",
+    "method": "GET",
+    "path": "/",
+    "ended": "kept",
+}
+
+
+@pytest.mark.parametrize("pieces", [[["a", "b"]], [[1]], [[-1, 2]], [[1, -2]], {"a": 1}, 5, "ab", [[float("nan"), 1]]])
+def test_pieces_that_are_none_are_named(pieces: object) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_recording(['{"recording": 1}', json.dumps(_EXCHANGE | {"pieces": pieces})]))
+
+
+def test_a_line_that_is_nested_too_deeply_is_named() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_recording(['{"recording": 1}', "[" * 100_000]))
+
+
 _number = st.integers(min_value=10**5, max_value=10**12).map(str)
 
 

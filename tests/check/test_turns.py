@@ -1,5 +1,6 @@
 """A check rests like every command, and takes its turns among other programs without disturbing them."""
 
+import sys
 import threading
 from itertools import pairwise
 
@@ -36,6 +37,7 @@ async def test_the_next_command_waits_a_second_at_most():
         assert gateway.lockers[LOCKER].opened_count == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the locks of FileCoordinator")
 def test_another_program_goes_on_meanwhile_and_is_not_accused(simulated_gateway, tmp_path):
     simulated_gateway.settings.light = simulated_gateway.settings.bluetooth = 0.01
     opened, over = [], threading.Event()

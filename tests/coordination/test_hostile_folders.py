@@ -202,7 +202,7 @@ async def test_a_slow_disk_costs_no_more_than_the_budget_and_names_the_file(tmp_
     async with FileCoordinator(tmp_path) as coordinator:
         disk = _SlowDisk(monkeypatch)
         with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
-            await coordinator.acquire(KEY, _claim(seconds=0.05))
+            await coordinator.acquire(KEY, _claim(seconds=0.25))
         assert disk.begun.is_set()
         disk.finish()
         lease = await coordinator.acquire(KEY, _claim(seconds=5))

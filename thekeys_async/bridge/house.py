@@ -268,7 +268,8 @@ class House:
             was_sent: Whether any byte of it has left.
         """
         lock = self.locks[identifier]
-        lock.state.failed(now, may_have_executed=may_have_executed)
+        if was_sent or may_have_executed:
+            lock.state.failed(now, may_have_executed=may_have_executed)
         if was_sent and not may_have_executed:
             lock.not_moved_by_us()
         self._say_lock(lock)

@@ -40,7 +40,7 @@ class FileLeader:
     """One candidate's view of the file; see `thekeys_async.coordination.leader.LeaderRecord`."""
 
     def __init__(self, root: Path, file_name: str, lease: float) -> None:
-        self._root = root
+        self._root = root.absolute()
         self._file_name = file_name
         self._lease = lease
         self._token = secrets.token_hex(16)
@@ -48,19 +48,28 @@ class FileLeader:
 
     @property
     def intact(self) -> bool:
-        """Whether the file is there: one that was removed keeps nobody out."""
-        return self._descriptor is not None and not is_removed(self._descriptor)
+        """Whether the file is where others look for it: one that was removed, or moved away, keeps nobody out."""
+        return self._descriptor is not None and self._is_there(self._descriptor)
+
+    def _is_there(self, descriptor: int) -> bool:
+        try:
+            found = (self._root / _FOLDER / self._file_name).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # this process may not look any more: it has given up rights, say
+            return not is_removed(descriptor)
+        return os.path.samestat(found, os.fstat(descriptor))
 
     async def take(self) -> float:
         """See `thekeys_async.coordination.leader.LeaderRecord.take`."""
         with naming(self._root / _FOLDER / self._file_name):
-            if self._descriptor is None or is_removed(self._descriptor):
+            if self._descriptor is None or not self._is_there(self._descriptor):
                 self._close()
                 self._descriptor = self._open()
             if not try_lock(self._descriptor):
                 return _LOOK_AGAIN
             try:
-                return _LOOK_AGAIN if is_removed(self._descriptor) else self._take(self._descriptor)
+                return self._take(self._descriptor) if self._is_there(self._descriptor) else _LOOK_AGAIN
             finally:
                 unlock(self._descriptor)
 
@@ -97,7 +106,7 @@ class FileLeader:
             AwayError: Another one is just reading it, or it can't be written.
         """
         descriptor = self._descriptor
-        if descriptor is None or is_removed(descriptor):
+        if descriptor is None or not self._is_there(descriptor):
             return False
         try:
             if not try_lock(descriptor):

@@ -76,7 +76,7 @@ class Route:
         started = anyio.current_time()
         ends = math.inf if timeout is None else started + timeout
         send_by = math.inf if send_within is None else started + send_within
-        candidates = await self._best_first(request, ends)
+        candidates = await self._best_first(request, min(ends, send_by))
         failures: dict[Driver, TheKeysError] = {}
         for gateway, seconds, wait in _plan(candidates, failures, ends, send_by):
             own = attrs.evolve(request, code=request.code and gateway.share_code(self._identifier))

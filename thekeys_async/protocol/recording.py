@@ -6,6 +6,7 @@ replaced by others of the same length, always by the same ones, so that a reply 
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -36,8 +37,21 @@ _MOST = 10_000
 _LONGEST = 100
 
 
-def _tuples(pieces: Any) -> tuple[tuple[Any, ...], ...]:
-    return tuple(tuple(piece) for piece in pieces)
+def _pieces(pieces: Any) -> tuple[tuple[float, int], ...]:
+    """Read when each piece came, and how many bytes it had.
+
+    Raises:
+        ValueError: It is no list of such pairs.
+    """
+    found: list[tuple[float, int]] = []
+    given: list[Any] = pieces if isinstance(pieces, list) else [None]
+    for piece in given:
+        match piece:
+            case [int() | float() as seconds, int() as length] if 0 <= seconds < math.inf and length >= 0:
+                found.append((seconds, length))
+            case _:
+                raise ValueError("pieces are pairs of seconds and a number of bytes")
+    return tuple(found)
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +76,7 @@ class RecordedExchange(Plain):
         error: What the caller was told, if it failed: the name of the error.
     """
 
-    _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _tuples}
+    _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _pieces}
 
     at: datetime
     gateway: str
@@ -178,7 +192,7 @@ def read_recording(lines: Iterable[str]) -> Iterator[RecordedExchange]:
                 _check_version(values)
                 continue
             exchange = RecordedExchange.from_dict(values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"line {number} is not of a recording: {error}") from None
         yield exchange
 
