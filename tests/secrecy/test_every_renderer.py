@@ -198,8 +198,9 @@ async def test_calls_under_way_and_how_they_end(
         except TheKeysError as error:
             seen.update(shown(frames_of_error(error), error))
 
+    await fail(None)  # alone: with the others on a busy machine, it might not get so far as to sign
     async with anyio.create_task_group() as group:
-        for fault in [None, *set(Fault) - {Fault.REFUSE, Fault.DRIP}]:
+        for fault in set(Fault) - {Fault.REFUSE, Fault.DRIP}:
             group.start_soon(fail, fault)
         for _ in range(4):
             await anyio.sleep(0.1)
