@@ -297,7 +297,7 @@ class AsyncGateway:
 
 def driver_of(gateway: AsyncGateway) -> Driver:
     """Get what a gateway makes its calls through; fleets go there, too."""
-    return gateway._driver  # noqa: SLF001 - this module's own
+    return gateway._driver  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - this module's own
 
 
 def _recorder(

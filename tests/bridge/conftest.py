@@ -171,11 +171,11 @@ class Listener:
     def publish(self, topic: str, payload: str | bytes, *, retain: bool = False, qos: int = 1) -> None:
         self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(20)
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
         with self._changed:
             assert self._changed.wait_for(condition, seconds), dict(self.values)
 
-    def wait_for_value(self, topic: str, value: str | None, seconds: float = 20) -> None:
+    def wait_for_value(self, topic: str, value: str | None, seconds: float = 60) -> None:
         """Wait until a topic has a value; None is one that was emptied."""
         self.wait_for(lambda: (self.values.get(topic) or None) == value, seconds)
 

@@ -59,6 +59,9 @@ class HomeAssistant:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        self.kill()
         self._client.close()
 
     def end(self) -> None:

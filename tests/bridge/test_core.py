@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thekeys_async import (
@@ -32,6 +32,7 @@ DOOR = 45961123
 
 
 @given(_NAMES, _NAMES)
+@settings(deadline=None)
 def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
     for write in (escaped, slug):
         assert (write(one) == write(other)) == (one == other)
@@ -40,6 +41,7 @@ def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
 
 
 @given(_NAMES)
+@settings(deadline=None)
 def test_a_command_comes_back_to_the_gateway_that_it_is_for(name):
     topics = Topics()
     target = topics.target(topics.gateway(name, "press"))
@@ -122,6 +124,7 @@ def test_what_is_no_claim_changes_nothing(payload):
 
 
 @given(st.permutations(range(6)), st.booleans())
+@settings(deadline=None)
 def test_of_two_bridges_one_is_left_whatever_the_order(order, second_is_new):
     """Each event is a step of one of them; the broker hands the same claims, in the same order, to both."""
     one, two = Claim("a"), Claim("b")
@@ -168,6 +171,7 @@ def test_the_picture_is_no_queue_and_says_devices_last():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=30), st.data())
+@settings(deadline=None)
 def test_whoever_takes_all_news_knows_the_picture(news, data):
     picture, known = Picture(), {}
     for topic, value in news:
@@ -261,10 +265,44 @@ def test_doubt_ends_after_a_minute_and_the_state_stays_unknown():
     assert lock.said is Said.UNKNOWN
 
 
+def test_what_was_read_before_a_command_that_was_carried_out_is_not_said_after_one_that_was_not():
+    lock = _lock(DoorState.CLOSED)
+    lock.sent(Action.UNLOCK)
+    lock.replied(Action.UNLOCK, 10)
+    lock.sent(Action.LOCK)
+    lock.failed(12, may_have_executed=False)
+    assert lock.said is Said.UNKNOWN
+    assert lock.awaits_read
+    lock.was_read(DoorState.OPEN, 16)
+    assert lock.said is Said.UNLOCKED
+    assert not lock.awaits_read
+
+
+def test_a_doubt_outlives_a_command_that_was_not_carried_out():
+    lock = _lock(DoorState.CLOSED)
+    lock.sent(Action.UNLOCK)
+    lock.failed(10, may_have_executed=True)
+    lock.sent(Action.LOCK)
+    assert (lock.said, lock.in_doubt) == (Said.LOCKING, False)
+    lock.failed(12, may_have_executed=False)
+    assert (lock.said, lock.in_doubt) == (Said.UNKNOWN, True)
+    assert lock.passed(10 + IN_DOUBT)
+
+
+def test_a_command_that_never_left_changes_nothing_that_is_said():
+    house = _house()
+    _read(house, DoorState.CLOSED, 0)
+    house.command_sent(DOOR, Action.UNLOCK, 5)
+    house.command_replied(DOOR, Action.UNLOCK, 5)
+    house.command_failed(DOOR, 6, may_have_executed=False, was_sent=False)
+    assert _said(house, f"lock/{DOOR}/state") == "UNLOCKING"
+
+
 _STEPS = st.sampled_from(["sent", "replied", "not done", "unknown", "read", "passed"])
 
 
 @given(st.lists(st.tuples(_STEPS, st.sampled_from(list(DoorState)), st.floats(0, 40)), max_size=25))
+@settings(deadline=None)
 def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
     """LOCKED and UNLOCKED stand for the last read, and for none from before a command that may have moved the bolt."""
     lock, now, shown, action = LockState(), 0.0, None, Action.UNLOCK
@@ -276,6 +314,7 @@ def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
                 lock.sent(action)
             case "replied":
                 lock.replied(action, now)
+                shown = None
             case "not done":
                 lock.failed(now, may_have_executed=False)
             case "unknown":
@@ -376,6 +415,20 @@ def test_who_moved_the_bolt():
     assert house.locker_news(_update(log=105), _moment(40)) == [Event(DOOR, "moved", "other")]
     house.command_sent(DOOR, Action.LOCK, 50)
     assert house.locker_news(_update(log=106), _moment(500)) == [Event(DOOR, "moved", "other")]
+
+
+def test_a_command_that_was_not_carried_out_has_moved_nothing():
+    house = _house()
+    _read(house, DoorState.CLOSED, 0)
+    house.command_sent(DOOR, Action.UNLOCK, 20)
+    house.command_failed(DOOR, 21, may_have_executed=False)
+    assert house.locker_news(_update(log=101), _moment(30)) == [Event(DOOR, "moved", "other")]
+    house.command_sent(DOOR, Action.UNLOCK, 40)
+    house.command_failed(DOOR, 41, may_have_executed=True)
+    assert house.locker_news(_update(log=102), _moment(45)) == [Event(DOOR, "moved", "bridge")]
+    house.command_sent(DOOR, Action.LOCK, 50)
+    house.command_failed(DOOR, 51, may_have_executed=False, was_sent=False)  # another one, which never left
+    assert house.locker_news(_update(log=103), _moment(55)) == [Event(DOOR, "moved", "bridge")]
 
 
 def test_without_a_log_the_bolt_itself_tells():

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,15 @@ def _say(what: str, began: float) -> None:
     print(f"{time.monotonic() - began:6.1f} s  {what}", flush=True)  # noqa: T201 - the session's output goes into the note
 
 
-def test_the_whole_way(broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path) -> None:
+def _hass() -> str:
     command = os.environ.get("THEKEYS_HASS") or shutil.which("hass")
     if command is None:
         pytest.skip("no Home Assistant: nox -s home_assistant installs one")
+    return command
+
+
+def test_the_whole_way(broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path) -> None:
+    command = _hass()
     began = time.monotonic()
     broker.remember()
     broker.start()
@@ -50,7 +56,7 @@ def test_the_whole_way(broker: Mosquitto, listen: Callable[..., Listener], tmp_p
             write_config(file, gateway.address, broker.url, lockers={"Front door": DOOR})
             _removed(home, flags, began)
         finally:
-            home.kill()
+            home.close()
     assert CODE not in home.log()
     assert not [line for line in home.log().splitlines() if "ERROR" in line and "mqtt" in line.lower()]
 
@@ -143,3 +149,58 @@ def _removed(home: HomeAssistant, flags: tuple[str, ...], began: float) -> None:
         assert purge.wait() == 0
     home.wait_for_state(LOCK, None)
     _say("purged: nothing is left", began)
+
+
+def test_a_storm_of_kills(broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path) -> None:
+    """Bridge, broker and Home Assistant are killed in turn while it unlocks and locks."""
+    command, began = _hass(), time.monotonic()
+    broker.remember()
+    broker.start()
+    home = HomeAssistant(command, tmp_path / "hass", free_port(), broker.port)
+    with Simulation("--bolt=0") as gateway:
+        file = write_config(
+            tmp_path / "config.toml",
+            gateway.address,
+            broker.url,
+            lockers={"Front door": DOOR},
+            bridge="max_clock_skew = 0.1",
+        )
+        flags = ("bridge", "--config", str(file), "--state-dir", str(tmp_path / "state"))
+        bridge = Process(*flags)
+        stamps: set[float] = set()
+        refused: set[float] = set()
+        try:
+            home.start()
+            for number in range(int(os.environ.get("THEKEYS_STORM_ROUNDS", "3"))):
+                listener = listen()
+                listener.wait_for_value("thekeys/bridge/state", "online")
+                home.wait_for(lambda: home.states().get(LOCK) in {"locked", "unlocked"})
+                home.call("lock.unlock" if home.states()[LOCK] == "locked" else "lock.lock", LOCK)
+                listener.wait_for(partial(listener.said, f"thekeys/lock/{DOOR}/result"))
+                stamps |= {json.loads(text)["at"] for text in listener.said(f"thekeys/lock/{DOOR}/set") if text}
+                for told in map(json.loads, listener.said(f"thekeys/lock/{DOOR}/result")):
+                    if told["outcome"] in {"refused", "not done"} and told["reason"] != "duplicate":
+                        refused.add(told["at"])
+                listener.close()
+                match number % 3:
+                    case 0:
+                        bridge.kill()
+                        bridge = Process(*flags)
+                    case 1:
+                        broker.kill()
+                        broker.start()
+                    case _:
+                        home.kill()
+                        home.start()
+                _say(f"round {number + 1}: {len(stamps)} commands", began)
+            listener = listen()
+            listener.wait_for_value("thekeys/bridge/state", "online")
+            home.wait_for(lambda: home.states().get(LOCK) in {"locked", "unlocked"})
+            home.call("lock.lock", LOCK)
+            home.wait_for_state(LOCK, "locked")
+            turns = json.loads(listener.values[f"thekeys/lock/{DOOR}/attributes"])["last_log"] - 100
+            _say(f"{turns} turns of the bolt for {len(stamps - refused)} commands and a last one", began)
+            assert turns <= len(stamps - refused) + 1
+        finally:
+            bridge.kill()
+            home.close()

@@ -226,6 +226,17 @@ def test_the_same_is_joined_and_of_opposites_the_newest_waits():
     assert bridge.judge.next(verdict.order, bridge.now) is None
 
 
+def test_what_a_read_says_is_no_command_s_result():
+    bridge = Bridge()
+    first = bridge.hears(_stamped("UNLOCK", 1100.0))
+    joined = bridge.hears(_stamped("UNLOCK", 1100.1))
+    read = bridge.hears(b"read", PRESS)
+    assert read.decision is Decision.RUN
+    assert bridge.judge.newest_of(read.order) is read.order
+    assert bridge.judge.next(read.order, bridge.now) is None
+    assert bridge.judge.newest_of(first.order) is joined.order
+
+
 def test_who_joins_what_is_under_way_takes_back_the_opposite_that_waits():
     bridge = Bridge()
     first = bridge.hears(_stamped("LOCK", 1100.0))
@@ -281,6 +292,7 @@ def test_a_clock_that_is_set_back_makes_nothing_fresh_again():
 
 
 @given(st.binary(max_size=600))
+@settings(deadline=None)
 def test_no_bytes_break_it(payload):
     verdict = Bridge().hears(payload)
     assert verdict.decision is not Decision.RUN or payload == b"LOCK" or b'"at"' in payload

@@ -8,7 +8,7 @@ import anyio
 import pytest
 import trio.testing
 
-from thekeys_async import AsyncGateway, DoorState, GatewayUnreachableError, Pacing, RequestTimeoutError
+from thekeys_async import AsyncGateway, DoorState, GatewayUnreachableError, Pacing, RequestTimeoutError, TheKeysError
 from thekeys_async.gateway import driver_of
 
 pytestmark = pytest.mark.anyio
@@ -36,8 +36,9 @@ class _Box:
         return {"/locker_status": _CLOSED, "/lockers": _NONE_SEEN, "/status": _SCANS}.get(sent.path, _DONE)
 
 
-def _gateway(wire: Any, name: str) -> AsyncGateway:
-    gateway = AsyncGateway(f"{name}.test", share_codes={1: _CODE, 2: _CODE}, pacing=Pacing(0, 0), timeout=60)
+def _gateway(wire: Any, name: str, **options: Any) -> AsyncGateway:
+    codes = {1: _CODE, 2: _CODE}
+    gateway = AsyncGateway(f"{name}.test", share_codes=codes, pacing=Pacing(0, 0), timeout=60, **options)
     driver_of(gateway)._own_wire = wire
     return gateway
 
@@ -152,6 +153,106 @@ async def test_who_has_no_time_for_it_leaves_it_to_the_next(scripted_wire: Any) 
         assert wire.paths()[-1] == "/lockers"
         await gateway.lockers()
         assert wire.paths()[-1] == "/locker_status"
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        (b'{"status": "ko", "code": 32}', False),
+        (b'{"status": "ko", "code": 33}', False),
+        (b'{"status": "ko", "code": 38}', False),
+        (b"<html>", False),
+        (b'{"status": "ko", "code": 34}', True),
+        (b'{"status": "ko", "code": 37}', True),
+    ],
+)
+async def test_only_a_request_that_was_accepted_spends_it(scripted_wire: Any, answer: bytes, accepted: bool) -> None:
+    box = _Box()
+
+    async def one_locker_is_odd(sent: Any) -> bytes:
+        return answer if sent.path == "/open" else await box.answer(sent)
+
+    wire = scripted_wire(one_locker_is_odd)
+    async with _gateway(wire, f"odd-{answer.hex()[-12:]}", recover_clock=False) as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        box.hangs = False
+        with pytest.raises(TheKeysError):
+            await gateway.locker(2).open()
+        before = len(wire.sent)
+        await gateway.lockers()
+    assert wire.paths()[before:] == ["/lockers"] + ["/locker_status"] * (not accepted)
+
+
+async def test_a_locker_that_goes_on_hanging_does_not_hold_up_every_other_read(scripted_wire: Any) -> None:
+    async def without_bluetooth(sent: Any) -> bytes:
+        if sent.path == "/locker_status":
+            await anyio.sleep_forever()
+        return _NONE_SEEN
+
+    wire = scripted_wire(without_bluetooth)
+    async with _gateway(wire, "hung-locker") as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        before, began = wire.paths().count("/locker_status"), anyio.current_time()
+        lists = 0
+        while anyio.current_time() - began < 600:
+            await gateway.lockers()
+            lists += 1
+            await anyio.sleep(10)
+    assert 2 <= wire.paths().count("/locker_status") - before <= 6
+    assert lists > 50
+
+
+async def test_a_hash_that_is_refused_is_not_sent_with_every_read(scripted_wire: Any) -> None:
+    async def lost_then_refused(sent: Any) -> bytes:
+        if sent.path == "/locker_status" and len(wire.sent) < 3:
+            await anyio.sleep_forever()
+        return b'{"status": "ko", "code": 33}' if sent.path == "/locker_status" else _NONE_SEEN
+
+    wire = scripted_wire(lost_then_refused)
+    async with _gateway(wire, "wrong-code") as gateway:
+        with pytest.raises(RequestTimeoutError):
+            await gateway.locker(1).status(timeout=10)
+        before = len(wire.sent)
+        for _ in range(20):
+            await gateway.lockers()
+    assert wire.paths()[before:].count("/locker_status") <= 2
+
+
+async def test_nothing_is_sent_for_an_object_that_was_closed_meanwhile(scripted_wire: Any) -> None:
+    box = _Box()
+
+    async def slowly(sent: Any) -> bytes:
+        await anyio.sleep(1)
+        return await box.answer(sent)
+
+    wire = scripted_wire(slowly)
+    gateway = _gateway(wire, "left")
+    with anyio.move_on_after(2):
+        await gateway.locker(1).status()
+    box.hangs = False
+    async with anyio.create_task_group() as group:
+        group.start_soon(gateway.lockers)
+        await anyio.sleep(0.5)
+        await gateway.aclose()
+    assert wire.paths() == ["/locker_status", "/lockers"]
+
+
+async def test_the_status_of_old_firmware_keeps_its_budget(scripted_wire: Any) -> None:
+    async def old(sent: Any) -> bytes:
+        if sent.path == "/locker_status":
+            await anyio.sleep_forever()
+        await anyio.sleep(4)
+        return b'{"status": "ko", "code": 404}' if sent.path == "/status" else b"nothing that makes sense"
+
+    async with _gateway(scripted_wire(old), "old") as gateway:
+        with anyio.move_on_after(2):
+            await gateway.locker(1).status()
+        began = anyio.current_time()
+        with pytest.raises(TheKeysError):
+            await gateway.status(timeout=21)
+        assert anyio.current_time() - began <= 21
 
 
 async def test_the_looks_at_a_bolt_become_rare(scripted_wire: Any) -> None:

@@ -1,6 +1,8 @@
 """What an observer is told of waits, requests, calls and polls, over real sockets."""
 
+import asyncio
 import logging
+import time
 
 import anyio
 import pytest
@@ -147,3 +149,62 @@ async def test_an_observer_that_fails_moves_no_door_and_stops_none(caplog: pytes
                 assert (await gateway.locker(1).open()).attempts == 1
     assert len(caplog.records) == 4
     assert all("the observer failed" in record.getMessage() for record in caplog.records)
+
+
+async def test_an_order_does_not_leave_late_because_its_observer_is_slow() -> None:
+    seen: list[GatewayEvent] = []
+
+    def slow(event: GatewayEvent) -> None:
+        seen.append(event)
+        if isinstance(event, RequestSent):
+            time.sleep(0.4)
+
+    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, observer=slow) as gateway:
+        with pytest.raises(RequestTimeoutError) as caught:
+            await gateway.locker(1).open(send_within=0.3)
+        assert caught.value.may_have_executed is False
+        assert sim.requests == ()
+    ended = seen[-2]
+    assert isinstance(ended, RequestEnded)
+    assert (ended.sent, ended.retried, ended.outcome) == (False, False, Outcome.TIMED_OUT)
+
+
+async def test_a_call_that_was_cancelled_on_the_wire_has_been_sent_once() -> None:
+    seen: list[GatewayEvent] = []
+    async with _simulated() as sim, _gateway(sim, seen) as gateway:
+        sim.fail(Fault.HANG_AFTER)
+        with anyio.move_on_after(0.3):
+            await gateway.locker(1).open()
+    over = seen[-1]
+    assert isinstance(over, CallEnded)
+    assert (over.outcome, over.attempts) == (Outcome.CANCELLED, 1)
+
+
+class _Events(list[GatewayEvent]):
+    """An observer that is false while it has seen nothing."""
+
+    def __call__(self, event: GatewayEvent) -> None:
+        self.append(event)
+
+
+async def test_an_observer_may_be_an_empty_container() -> None:
+    seen, of_fleet = _Events(), _Events()
+    async with _simulated() as sim, AsyncGateway(sim.address, observer=seen) as gateway:
+        await gateway.lockers()
+        async with gateway.watch(interval=0.1) as updates:
+            async for _ in updates:
+                break
+    async with _simulated() as sim, Fleet({"hall": sim.address}, observer=of_fleet) as fleet:
+        await fleet.lockers()
+    assert {type(event) for event in seen} >= {RequestSent, CallEnded}
+    assert [type(event) for event in of_fleet] == [Waited, RequestSent, RequestEnded, CallEnded]
+
+
+async def test_a_cancellation_of_the_observers_own_is_none_of_the_call() -> None:
+    def looks_at_a_future(_: GatewayEvent) -> None:
+        raise asyncio.CancelledError
+
+    async with _simulated() as sim:
+        async with AsyncGateway(sim.address, share_codes={1: _CODE}, observer=looks_at_a_future) as gateway:
+            await gateway.locker(1).open()
+        assert sim.lockers[1].opened_count == 1

@@ -1,10 +1,13 @@
 """A recording: what a gateway did, without what tells whose it is."""
 
 import io
+import itertools
 import json
 import re
 import stat
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import httpx
@@ -22,7 +25,9 @@ from thekeys_async import (
     Timestamps,
     read_recording,
 )
+from thekeys_async.protocol import text
 from thekeys_async.protocol.recording import Anonymizer
+from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.protocol.text import mask
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
 
@@ -189,6 +194,27 @@ def test_a_line_that_is_none_is_named(line: str) -> None:
         list(read_recording(['{"recording": 1}', line]))
 
 
+_EXCHANGE = {
+    "at": "2026-01-01T00:00:00+00:00",
+    "gateway": "g",
+    "action": "lockers",
+    "method": "GET",
+    "path": "/",
+    "ended": "kept",
+}
+
+
+@pytest.mark.parametrize("pieces", [[["a", "b"]], [[1]], [[-1, 2]], [[1, -2]], {"a": 1}, 5, "ab", [[float("nan"), 1]]])
+def test_pieces_that_are_none_are_named(pieces: object) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_recording(['{"recording": 1}', json.dumps(_EXCHANGE | {"pieces": pieces})]))
+
+
+def test_a_line_that_is_nested_too_deeply_is_named() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_recording(['{"recording": 1}', "[" * 100_000]))
+
+
 _number = st.integers(min_value=10**5, max_value=10**12).map(str)
 
 
@@ -219,6 +245,75 @@ def test_masked_at_the_same_length(text: str, secret: str) -> None:
     assert len(mask(text, secret, same_length=True)) == len(text)
 
 
+_SAYS_IT = [
+    f"identifier%3D{_IDENTIFIER}%26ts%3D1795618063",
+    f"TK{_IDENTIFIER}A",
+    f'"locker{_IDENTIFIER}"',
+    "a4cf12deadbe",
+    "fe80::a6cf:12ff:fede:beef",
+    "2001:db8:0:0:1:2:3:4",
+]
+
+
+@pytest.mark.parametrize("telling", _SAYS_IT)
+def test_what_tells_whose_it_is_is_replaced_wherever_it_stands(telling: str) -> None:
+    headers = "\r\n".join(f"{name}: {telling}" for name in ("Server", "ETag", "Via", "X-Host", "Set-Cookie"))
+    fit = Anonymizer().reply(f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{telling} 14:43:06")
+    assert telling not in fit
+    assert str(_IDENTIFIER) not in fit
+    assert fit.endswith(" 14:43:06")
+    assert len(fit.splitlines()[-1]) == len(telling) + 9
+
+
+def test_a_short_identifier_is_replaced_where_it_is_said_again() -> None:
+    fit = Anonymizer().reply(
+        'HTTP/1.1 200 OK\r\n\r\n{"identifier": 4961, "battery": 4961, "cause": "Synchronizing 4961"}'
+    )
+    assert fit.count("4961") == 1
+    assert '"battery": 4961' in fit
+
+
+@given(st.data())
+def test_what_is_cut_by_a_chunk_is_replaced_as_if_it_were_whole(data: st.DataObject) -> None:
+    text = f'{{"identifier": {_IDENTIFIER}, "cause": "{_CODE}", "address": "192.168.0.26"}}'
+    cuts = sorted({0, len(text), *data.draw(st.lists(st.integers(1, len(text) - 1), max_size=8))})
+    chunks = [text[start:stop] for start, stop in itertools.pairwise(cuts)]
+    head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reply = head + "".join(f"{len(chunk):x}\r\n{chunk}\r\n" for chunk in chunks) + "0\r\n\r\n"
+    fit = Anonymizer().reply(reply, lambda part: mask(part, _CODE, same_length=True))
+    assert len(fit) == len(reply)
+    at, whole = len(head), ""
+    for chunk in chunks:
+        at += len(f"{len(chunk):x}\r\n")
+        whole += fit[at : at + len(chunk)]
+        at += len(chunk) + 2
+    stars = "*" * len(_CODE)
+    assert whole == f'{{"identifier": 10000000, "cause": "{stars}", "address": "000.000.0.00"}}'
+
+
+def test_a_number_without_end_ends_no_recording() -> None:
+    assert Anonymizer().reply("HTTP/1.1 200 OK\r\n\r\n" + "1" * 60_000).endswith("9" * 60_000)
+
+
+def test_hashes_of_long_ago_cost_no_more_than_those_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    look = text._mask_pieces
+
+    def counted(*given: Any, **options: Any) -> str:
+        looked.append(1)
+        return look(*given, **options)
+
+    recorder, code = Recorder(io.StringIO()), ShareCode(_CODE)
+    stamp = SimpleNamespace(value=1_795_618_063)
+    for _ in range(1000):
+        stamp.value += 1
+        recorder._remember(SimpleNamespace(request=SimpleNamespace(code=code), stamp=stamp))
+    monkeypatch.setattr(text, "_mask_pieces", counted)
+    assert recorder._hide(code.sign(stamp.value)) == "*" * 44
+    assert recorder._hide(code.sign(stamp.value - 200)) == "*" * 44
+    assert len(looked) <= 6
+
+
 class _Full(io.StringIO):
     """A disk that is full after the first line."""
 
@@ -236,6 +331,22 @@ async def test_a_disk_that_is_full_ends_the_recording_and_no_call(caplog: pytest
     assert [record.getMessage() for record in caplog.records] == [
         "the recording ends here: it can't be written (No space left on device)"
     ]
+
+
+class _Strange(io.StringIO):
+    """A file that fails as no file does, after the first line."""
+
+    def write(self, text: str) -> int:
+        if self.tell():
+            raise RuntimeError(text)
+        return super().write(text)
+
+
+async def test_whatever_a_file_raises_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    async with _simulated() as sim, _gateway(sim, Recorder(_Strange())) as gateway:
+        await gateway.locker(_IDENTIFIER).open()
+        assert sim.lockers[_IDENTIFIER].opened_count == 1
+    assert "RuntimeError" in caplog.text
 
 
 async def test_a_recorder_that_was_closed_too_soon_fails_no_call(tmp_path: Path) -> None:

@@ -98,6 +98,33 @@ async def test_the_best_of_several_gateways_keeps_to_it(scripted_wire: Any) -> N
     assert all(each.at - began < 6 for each in sent)
 
 
+@pytest.mark.parametrize("gateways", [1, 2])
+async def test_its_answer_may_come_after_its_age_through_a_fleet_too(scripted_wire: Any, gateways: int) -> None:
+    async def slowly(sent: Any) -> bytes:
+        if sent.path == "/lockers":
+            return b'{"status": "ok", "devices": []}'
+        await anyio.sleep(3)
+        return _DONE
+
+    wires = [scripted_wire(slowly) for _ in range(gateways)]
+    of = {f"g{number}": _gateway(wire, f"slow-{gateways}-{number}") for number, wire in enumerate(wires)}
+    async with Fleet(of, timeout=30) as fleet:
+        assert (await fleet.locker(1).open(send_within=2)).duration == pytest.approx(3)
+
+
+async def test_a_gateway_that_is_away_does_not_use_it_up(scripted_wire: Any) -> None:
+    async def away(_sent: Any) -> bytes:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def there(sent: Any) -> bytes:
+        return b'{"status": "ok", "devices": []}' if sent.path == "/lockers" else _DONE
+
+    of = {"away": _gateway(scripted_wire(away), "away"), "there": _gateway(scripted_wire(there), "there")}
+    async with Fleet(of, timeout=30) as fleet:
+        assert (await fleet.locker(1).open(send_within=2)).duration < 2
+
+
 @pytest.mark.parametrize("wrong", [0, -1, float("nan")])
 async def test_an_age_is_positive(scripted_wire: Any, wrong: float) -> None:
     async def never(_sent: Any) -> bytes:

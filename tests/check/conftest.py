@@ -58,9 +58,9 @@ async def _be_busy(gateway):
 
 CASES = {
     "well": Case(),
-    "dead": Case(begin=_die),
+    "dead": Case(begin=_die, check={"patience": 0.3}),
     "another web server": Case(),
-    "slow": Case(gateway={"light": 2 * SLOW}, check={"slow": SLOW, "patience": 2}),
+    "slow": Case(gateway={"light": 2 * SLOW}, check={"slow": SLOW}),
     "closes without saying so": Case(gateway={"silent_close": 0.001}),
     "wrong code": Case(code="another code"),
     "not shared": Case(locker={"share_code": None}),
@@ -69,7 +69,7 @@ CASES = {
     "weak signal": Case(locker={"rssi": -91}),
     "low battery": Case(locker={"battery_mv": 6433}),
     "old firmware": Case(gateway={"version": 16, "status_path": False}),
-    "hung synchronisation": Case(begin=_hang_synchronizing),
+    "hung synchronisation": Case(begin=_hang_synchronizing, check={"patience": 0.3}),
 }
 ODD_ROW = {"identifier": str(LOCKER), "rssi": "-70", "battery": 7044, "last_log": None, "colour": 1}
 
@@ -124,7 +124,7 @@ async def faulty(name, style):
 
 def plan_for(address, *, code=CODE, locker=LOCKER, **settings):
     """Make the plan of a check that does not rest."""
-    quick = {"pacing": Pacing(0, 0), "patience": 0.3, "linger": 0.03}
+    quick = {"pacing": Pacing(0, 0), "patience": 2.0, "linger": 0.03}
     return Plan(address=Address.parse(address), codes={locker: ShareCode(code)}, **quick | settings)
 
 

@@ -5,6 +5,7 @@ import sys
 
 import attrs
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from tests.check.conftest import CODE, LOCKER
@@ -22,7 +23,7 @@ def _quick(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(command, "PLAN", attrs.evolve(command.PLAN, pacing=Pacing(0, 0), patience=0.5, linger=0.01))
+    monkeypatch.setattr(command, "PLAN", attrs.evolve(command.PLAN, pacing=Pacing(0, 0), patience=2.0, linger=0.01))
     for pause in ("_SHORT_PAUSE", "_LONG_PAUSE"):
         monkeypatch.setattr(f"thekeys_async.locker.{pause}", 0.01)
 
@@ -237,6 +238,35 @@ def test_several_gateways_of_the_file_are_too_many(tmp_path):
     result = CliRunner().invoke(thekeys, ["check", "--config", str(file)], prog_name="thekeys")
     assert result.exit_code == 2
     assert "hall, annex" in result.stderr
+
+
+@pytest.mark.usefixtures("short_lead")
+def test_the_door_says_which_gateway(simulated_gateway, tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'[gateways.hall]\nhost = "{simulated_gateway.address}"\n[gateways.annex]\nhost = "192.168.0.27"\n'
+        f'[lockers.front-door]\nidentifier = {LOCKER}\ngateway = "hall"\ncode = "{CODE}"\n'
+    )
+    file.chmod(0o600)
+    flags = ["check", "--config", str(file), "--open-and-close", "Front-Door", "--yes"]
+    result = CliRunner().invoke(thekeys, flags, prog_name="thekeys")
+    assert result.exit_code == 0, result.output
+    assert "door front-door" in result.stdout
+    assert simulated_gateway.lockers[LOCKER].opened_count == 1
+
+
+@pytest.mark.parametrize(("line", "offered"), [("check ", "hall"), ("check --open-and-close ", "front-door")])
+def test_names_are_completed(tmp_path, line, offered):
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'[gateways.hall]\nhost = "192.168.0.26"\n'
+        f'[lockers.front-door]\nidentifier = {LOCKER}\ngateway = "hall"\ncode = "{CODE}"\n'
+    )
+    file.chmod(0o600)
+    words = ShellComplete(thekeys, {}, "thekeys", "_THEKEYS_COMPLETE")
+    with CliRunner(env={"THEKEYS_CONFIG": str(file)}).isolation():
+        completions = words.get_completions(line.split(), "")
+    assert offered in [each.value for each in completions]
 
 
 def test_help_loads_no_client(run_python):

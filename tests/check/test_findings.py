@@ -25,6 +25,7 @@ from thekeys_async import (
 from thekeys_async.cli.check.findings import Grade
 from thekeys_async.cli.check.observations import DoorRead, DoorTrial, Exchange, Lead, Observations, Resolved
 from thekeys_async.cli.check.reply_style import style
+from thekeys_async.cli.check.screen import Naming, as_json
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.protocol.models import DoorState
@@ -247,6 +248,30 @@ def test_the_code_of_the_door_comes_before_all_others():
     trial = DoorTrial(identifier=LOCKER, failed="open", error=OutcomeUnknownError("x"))
     judged = judge(door=trial, lockers=())
     assert judged.code is ExitCode.OUTCOME_UNKNOWN
+
+
+def test_anonymous_json_hides_what_stands_in_the_gateways_own_words():
+    changes = {
+        "status": GatewayStatus(65, f"Synchronizing {LOCKER}"),
+        "synchronizing_for": 20.0,
+        "still_synchronizing": True,
+    }
+    seen = attrs.evolve(WELL, **changes)
+    value = as_json(report(seen), seen, Naming("hall", {LOCKER: "front door"}, anonymous=True), "0.1.0")
+    text = str(value)
+    assert "Synchronizing 1, all of this check" in text
+    assert "7783 mV" in text
+    for telltale in (str(LOCKER), "192.168.0.26", "hall", "front door"):
+        assert telltale not in text
+
+
+def test_anonymous_json_hides_where_another_device_redirects_to():
+    raw = reply(b"", b"HTTP/1.1 302 Found\r\nLocation: http://192.168.7.1/a4:b1:c1:00:00:01\r\n")
+    seen = attrs.evolve(WELL, exchanges=(attrs.evolve(STATUS, reply=raw),), status=None, lockers=None)
+    text = str(as_json(report(seen), seen, Naming("hall", anonymous=True), "0.1.0"))
+    assert "192.168.7.1" not in text
+    assert "a4:b1" not in text
+    assert "HTTP 302" in text
 
 
 _JSON = st.recursive(

@@ -28,8 +28,10 @@ async def test_a_recording_replays_to_the_same_verdict(name, style, tmp_path):
             first, judged = await check(address, code=case.code, recorder=recorder, **case.check)
     lines = (tmp_path / "gateway.jsonl").read_text().splitlines()
     number = next((each.identifier for each in read_recording(lines) if each.identifier), LOCKER)
+    # When exactly a connection was closed is not known; on a busy machine it looks later than it was.
+    patient = {"linger": 0.4, "patience": 5} if first.habit and first.habit.found_closed else {}
     async with SimulatedGateway.from_recording(lines) as replayed:
-        again, verdict = await check(replayed.address, code=case.code, locker=number, **case.check)
+        again, verdict = await check(replayed.address, code=case.code, locker=number, **case.check | patient)
     assert (verdict.code, verdict.do) == (judged.code, judged.do)
     if first.lead and first.lead.refused:  # timestamps are whole seconds: that is how exact it can be
         assert again.lead
@@ -40,7 +42,8 @@ async def test_a_recording_replays_to_the_same_verdict(name, style, tmp_path):
 
 def shown(seen, locker):
     text = drawn(report(steadied(seen)), "gateway")
-    return text.replace(str(locker), "LOCKER")
+    # How many requests the search for the lead takes depends on where in a second it begins.
+    return re.sub(r"among [0-9]+", "among all", text.replace(str(locker), "LOCKER"))
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -208,6 +208,7 @@ def test_a_person_is_invited_listed_and_switched(shares, simulated_home):
     assert made == {
         "identifier": int(LOCKER),
         "locker": f"Porte {LOCKER}",
+        "with": None,
         "phone": "+33611111111",
         "person": "",
         "accepted": False,

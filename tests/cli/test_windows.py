@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from thekeys_async.cli.exits import ExitCode
+from thekeys_async.cli.errors import ExitCode
 from thekeys_async.coordination import file_directory
 
 

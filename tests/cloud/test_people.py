@@ -2,13 +2,23 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
+from zoneinfo import ZoneInfo
 
 import attrs
 import httpx
 import pytest
 
 from thekeys_async import DoorState
-from thekeys_async.cloud import Cloud, CloudError, CloudProtocolError, Locker, NotFoundError, ShareRejectedError
+from thekeys_async.cloud import (
+    Accessory,
+    Cloud,
+    CloudError,
+    CloudProtocolError,
+    Locker,
+    NotFoundError,
+    ShareRejectedError,
+)
 from thekeys_async.simulator import Fault
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +97,24 @@ async def test_an_answer_that_is_lost_may_have_shared(home, pair):
             await cloud.share_with(ADA, locker, name="Ada")
         assert caught.value.may_have_executed
         assert [row.phone for row in home.server.people] == [ADA], "and is not sent again"
+
+
+@pytest.mark.parametrize("on", ["update", "update_person", "delete"])
+async def test_no_change_is_sent_again_once_it_may_have_arrived(home, pair, on):
+    async with home.cloud() as cloud:
+        locker, gateway = await pair(cloud)
+        share = await cloud.create_share(locker, gateway, name="hall")
+        person = await cloud.share_with(ADA, locker, name="Ada")
+        calls = {
+            "update": lambda: cloud.switch_share(share, active=False),
+            "update_person": lambda: cloud.switch_share(person, active=False),
+            "delete": lambda: cloud.delete_share(share),
+        }
+        home.server.fail(Fault.RESET_AFTER, on=on)
+        with pytest.raises(CloudError) as caught:
+            await calls[on]()
+    assert caught.value.may_have_executed
+    assert home.calls(on) == 1
 
 
 @pytest.mark.parametrize("data", [{}, {"id": None}, {"id": "?"}, []])
@@ -187,3 +215,33 @@ async def _read(row) -> Locker:
     async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as client:
         (locker,) = await Cloud("+33612345678", "x", client=client).lockers()
     return locker
+
+
+async def test_a_new_share_is_asked_for_with_the_fields_that_working_clients_send():
+    seen = []
+
+    def reply(request):
+        seen.append((request.method, request.url.raw_path.decode(), parse_qs(request.content.decode(), True)))
+        return httpx.Response(200, json={"token": "t", "status": 200, "data": {"id": 5, "code": "c0de"}})
+
+    gateway = Accessory(9, "TK GW/1", "hall", 1)
+    locker = Locker(3, 45961123, "front", None, None, (gateway,), ZoneInfo("Europe/Paris"))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as client:
+        cloud = Cloud("+33612345678", "x", client=client)
+        await cloud.create_share(locker, gateway, name="hall")
+        await cloud.share_with(ADA, locker, name="Ada")
+    _, share, person = seen
+    assert share == (
+        "POST",
+        "/fr/api/v2/partage/create/3/accessoire/TK%20GW%2F1",
+        {
+            "partage_accessoire[nom]": ["hall"],
+            "partage_accessoire[description]": [""],
+            "partage_accessoire[actif]": ["1"],
+        },
+    )
+    assert person == (
+        "POST",
+        "/fr/api/v2/partage/create/3/%2B33611111111",
+        {"partage[nom]": ["Ada"], "partage[description]": [""], "partage[actif]": ["1"]},
+    )

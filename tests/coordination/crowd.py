@@ -25,7 +25,7 @@ from thekeys_async import AsyncGateway, Pacing, TheKeysError, Timestamps
 from thekeys_async.coordination import FileCoordinator, RedisCoordinator
 from thekeys_async.simulator import RequestRecord, SimulatedGateway, SimulatedLocker
 
-CODE = "a code"
+CODE = "a code that is long enough"
 
 
 def main() -> None:

@@ -162,7 +162,7 @@ OTHER_ANSWERS = [
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thekeys_async.coordination.redis.SLOW", 0.1)
+    monkeypatch.setattr("thekeys_async.coordination.redis_claim.SLOW", 0.1)
 
 
 @attrs.define

@@ -4,7 +4,9 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -164,16 +166,18 @@ sys.exit(max(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(4)))
 """
 
 
-def _let_everybody_pass(path: Path) -> None:
-    for folder in (path, *path.parents[:-1]):
-        folder.chmod(_mode(folder) | 0o055)
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that others may enter: pytest shuts its own again and again."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @_ROOT
-async def test_the_first_use_by_several_users_at_once(tmp_path: Path) -> None:
-    _let_everybody_pass(tmp_path)
+async def test_the_first_use_by_several_users_at_once(open_to_all: Path) -> None:
     for index in range(5):
-        shared = tmp_path / f"shared{index}"
+        shared = open_to_all / f"shared{index}"
         shared.mkdir()
         os.chown(shared, 0, 4321)
         shared.chmod(0o2770)
@@ -202,7 +206,7 @@ async def test_a_slow_disk_costs_no_more_than_the_budget_and_names_the_file(tmp_
     async with FileCoordinator(tmp_path) as coordinator:
         disk = _SlowDisk(monkeypatch)
         with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
-            await coordinator.acquire(KEY, _claim(seconds=0.05))
+            await coordinator.acquire(KEY, _claim(seconds=0.25))
         assert disk.begun.is_set()
         disk.finish()
         lease = await coordinator.acquire(KEY, _claim(seconds=5))

@@ -226,6 +226,19 @@ async def test_a_file_that_is_removed_keeps_nobody_out_and_says_so(tmp_path: Pat
             lease.check()
 
 
+async def test_a_folder_that_is_moved_away_keeps_nobody_out_and_says_so(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with FileCoordinator(state) as one, FileCoordinator(state) as two, one.lead("a", lease=3.0) as lease:
+        lease.check()
+        state.rename(tmp_path / "state.old")
+        async with two.lead("a", lease=60.0) as other:
+            other.check()
+            with pytest.raises(LeaseLostError):
+                lease.check()
+        with anyio.fail_after(3):
+            await lease.wait_lost()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -296,6 +309,23 @@ async def test_redis_that_lost_its_memory_does_not_let_two_lead(start_redis: Cal
     ):
         server.stop()
         await anyio.to_thread.run_sync(server.start)
+        with anyio.move_on_after(2.5):
+            async with two.lead("a", lease=2.0):
+                pytest.fail("two lead")
+        lease.check()
+
+
+async def test_a_redis_that_was_flushed_does_not_let_two_lead(start_redis: Callable[..., Any]) -> None:
+    server = start_redis()
+    async with (
+        RedisCoordinator(server.url) as one,
+        RedisCoordinator(server.url) as two,
+        await anyio.connect_tcp("127.0.0.1", server.port) as client,
+        one.lead("a", lease=2.0) as lease,
+    ):
+        await anyio.sleep(2.1)  # Redis is up for longer than a lease
+        await client.send(b"FLUSHALL\r\n")
+        assert await client.receive() == b"+OK\r\n"
         with anyio.move_on_after(2.5):
             async with two.lead("a", lease=2.0):
                 pytest.fail("two lead")

@@ -1,8 +1,11 @@
 """Many gateways at once: asking them all, adding and removing, opening and closing."""
 
+import asyncio
+
 import anyio
 import httpx
 import pytest
+import sniffio
 
 from thekeys_async import (
     AsyncGateway,
@@ -68,6 +71,27 @@ async def test_each_runs_any_function_and_keeps_what_it_raises(sims) -> None:
         result = await fleet.each(ask)
     assert result.values == {"annex": "ANNEX"}
     assert [type(error) for error in result.errors.values()] == [LookupError]
+
+
+async def test_a_function_that_meets_a_cancellation_of_its_own_fails_alone() -> None:
+    if sniffio.current_async_library() == "trio":
+        pytest.skip("a cancellation leaves its scope with asyncio alone")
+
+    async def ask(gateway: AsyncGateway) -> str:
+        if gateway.name == "b":
+            task = asyncio.ensure_future(asyncio.sleep(60))
+            task.cancel()
+            await task
+        return gateway.name
+
+    async with Fleet(dict.fromkeys("abcd", "192.0.2.1")) as fleet:
+        for at_once in (1, 4):
+            result = await fleet.each(ask, max_concurrency=at_once)
+            assert list(result.values) == ["a", "c", "d"]
+            assert list(result.errors) == ["b"]
+        with anyio.move_on_after(0.05) as scope:
+            await fleet.each(lambda _: anyio.sleep_forever(), max_concurrency=1)
+        assert scope.cancelled_caught
 
 
 @pytest.mark.parametrize("where", ["fleet", "call"])

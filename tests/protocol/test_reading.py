@@ -211,3 +211,11 @@ def test_a_reply_in_very_many_pieces_is_left_to_h11_which_takes_no_longer_for_th
     assert reader._unusual is None
     assert [reader.feed(piece) for piece in pieces[60:]][-1] == Reply(200, b"{}")
     assert reader._unusual
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\n", _OK[:-1]])
+def test_a_connection_whose_reply_has_not_ended_is_not_reusable(begun: bytes) -> None:
+    reader = ReplyReader()
+    if begun:
+        assert reader.feed(begun) is None
+    assert reader.reusable is False

@@ -180,3 +180,17 @@ for piece in ("x", "X", "x1", "%", " ", "=", "-", "a ", "{base64.b64encode(b"0" 
     fit_to_show(text + "1")
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("code", "echoed"),
+    [
+        ("a/b+cdef", "a%2fb%2bcdef"),
+        ("a/b+cdef", r"a\/b+cdef"),
+        ('ab"cdefg', r"ab\"cdefg"),
+        ("abcd efg", "abcd+efg"),
+        ("abcd&efg", "abcd&amp;efg"),
+    ],
+)
+def test_an_escaped_code_is_masked_too(code: str, echoed: str) -> None:
+    assert mask(f"no share {echoed} here", code) == "no share *** here"

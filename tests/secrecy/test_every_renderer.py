@@ -28,7 +28,7 @@ from thekeys_async import AsyncGateway, Fleet, GatewayTransport, Pacing, TheKeys
 from thekeys_async.cli.commands import thekeys
 from thekeys_async.cli.errors import Failure
 from thekeys_async.cloud import Cloud, CloudError
-from thekeys_async.cloud.http import Wire
+from thekeys_async.cloud.http import WebConnection
 from thekeys_async.coordination import Claim, RedisCoordinator, TurnTimeoutError, Wish
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
@@ -198,8 +198,9 @@ async def test_calls_under_way_and_how_they_end(
         except TheKeysError as error:
             seen.update(shown(frames_of_error(error), error))
 
+    await fail(None)  # alone: with the others on a busy machine, it might not get so far as to sign
     async with anyio.create_task_group() as group:
-        for fault in [None, *set(Fault) - {Fault.REFUSE, Fault.DRIP}]:
+        for fault in set(Fault) - {Fault.REFUSE, Fault.DRIP}:
             group.start_soon(fail, fault)
         for _ in range(4):
             await anyio.sleep(0.1)
@@ -320,7 +321,7 @@ def test_the_command(action: tuple[str, ...], tmp_path: Path, monkeypatch: pytes
         looked.append(1)
         if len(looked) < 12:
             seen.update(shown([*frames_here(), *frames_of_tasks()]))
-        if len(looked) > 12 or action[0] == "simulate":
+        if action[0] == "simulate" or (action[0] == "watch" and len(looked) > 12):
             raise KeyboardInterrupt
 
     config = tmp_path / "config.toml"
@@ -358,7 +359,7 @@ PLACES: dict[str, Callable[..., Any]] = {
     "thekeys_async.turns.queue.Turns.enter": Turns.enter,
     "thekeys_async.cli.errors.Failure.__init__": Failure.__init__,
     "click.UsageError.__init__": click.UsageError.__init__,
-    "thekeys_async.cloud.http.Wire.exchange": Wire.exchange,
+    "thekeys_async.cloud.http.WebConnection.exchange": WebConnection.exchange,
     "thekeys_async.simulator.gateway.SimulatedGateway.__aenter__": SimulatedGateway.__aenter__,
 }
 

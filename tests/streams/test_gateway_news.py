@@ -1,13 +1,15 @@
 """What a watcher hears of a gateway itself: its first answer, its firmware, a synchronisation that hangs; and reads
 that are asked for. In virtual time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import anyio
 import pytest
 
 from thekeys_async import DoorState, GatewayUpdate, LockerUpdate
+from thekeys_async.streams import poller
 from thekeys_async.streams.gateways import GatewayTracker
+from thekeys_async.turns import shared
 from thekeys_async.turns.shared import Phase
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,49 @@ def test_a_synchronisation_of_ten_minutes_is_news_once() -> None:
     assert over.phase == "Scanning..."
     assert answered("Synchronizing gw", 50, 50)
     assert answered("Synchronizing gw", 50, 60)  # another one that hangs
+
+
+class _ClockThatWasSet(datetime):
+    """The wall clock, set forward by an hour."""
+
+    @classmethod
+    def now(cls, zone: tzinfo | None = None) -> datetime:
+        return datetime.now(zone) + timedelta(hours=1)
+
+
+async def test_a_clock_that_is_set_makes_no_synchronisation_hang(canned, monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = canned(phase="Synchronizing gw")
+    sim.see(1)
+    async with sim.client() as gateway, gateway.watch(status_interval=20.0) as updates:
+        _, begun = await _take(updates, 60)
+        assert begun.phase == "Synchronizing gw"
+        for module in (poller, shared):
+            monkeypatch.setattr(module, "datetime", _ClockThatWasSet)
+        assert await _take(updates, 480) == []
+        (hangs,) = await _take(updates, 120)
+        assert hangs.at - hangs.phase_since == pytest.approx(timedelta(minutes=10), abs=timedelta(seconds=30))
+
+
+async def test_who_leaves_in_the_middle_of_a_status_leaves_it_to_another(canned) -> None:
+    sim = canned(latency=1.0)
+    async with sim.client() as gateway:
+        first, second = anyio.Event(), anyio.Event()
+
+        async def watch_for_a_moment() -> None:
+            async with gateway.watch(status_interval=3600.0):
+                first.set()
+                await anyio.sleep(1.5)
+
+        async def watch() -> None:
+            await first.wait()
+            async with gateway.watch(status_interval=3600.0) as updates:
+                assert [update.version for update in await _take(updates, 60)] == [65]
+                second.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch_for_a_moment)
+            tasks.start_soon(watch)
+    assert second.is_set()
 
 
 async def test_a_door_is_read_at_once_for_all_who_follow_it(canned) -> None:

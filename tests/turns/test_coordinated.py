@@ -11,7 +11,7 @@ import trio.testing
 from thekeys_async import CoordinationError
 from thekeys_async.coordination import Claim, LeaseLostError, Pause, TurnTimeoutError
 from thekeys_async.turns.coordinated import CoordinatedTurn
-from thekeys_async.turns.queue import Dismissed, OutOfTime, Turns, Waiter
+from thekeys_async.turns.queue import Dismissed, OutOfTime, Pacing, Turns, Waiter
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 
 pytestmark = pytest.mark.anyio
@@ -365,3 +365,44 @@ async def test_a_rest_from_before_the_event_loop_is_kept() -> None:
     turns.release(anyio.current_time(), rest=0.0, failed=False, command=True)
     waiter = turns.enter(anyio.current_time(), command=True, signed=False)
     assert await turns.acquire(waiter, anyio.current_time(), math.inf) == process.started + 2.0
+
+
+async def test_who_has_no_lead_to_wait_for_goes_at_once() -> None:
+    process = Process(max_lead=10.0)
+    waiter = process.enter(signed=True)
+    waiter.catch_up = True
+    await process.acquire(waiter)
+    assert process.now == 0.0
+
+
+def test_the_rest_of_a_gateway_if_nothing_else_is_said() -> None:
+    assert Pacing() == Pacing(light=0.5, bluetooth=1.0)
+    assert (Pacing().rest(bluetooth=False), Pacing().rest(bluetooth=True)) == (0.5, 1.0)
+
+
+async def test_who_is_no_longer_the_first_of_its_process_stops_waiting_outside() -> None:
+    process = Process()
+    process.coordinator.others_have_it = True
+    reached: dict[str, bool] = {}
+
+    async def wait(name: str) -> None:
+        reached[name] = await process.turn.acquire(
+            name, command=True, signed=False, since=-float(ord(name)), until=math.inf
+        )
+
+    async with anyio.create_task_group() as group:
+        for name in "abc":
+            group.start_soon(wait, name)
+        await trio.testing.wait_all_tasks_blocked()
+        process.turn.keep(["b"])
+        await trio.testing.wait_all_tasks_blocked()
+        assert reached == {"a": False, "c": False}
+        process.coordinator.give()
+    assert reached["b"]
+
+
+async def test_a_clock_that_was_days_ahead_binds_no_turn() -> None:
+    process = Process()
+    await process.acquire(process.enter())
+    process.ledger.last = WALL + 10 * 86_400
+    assert process.turn.stamp(signed=True).value == WALL

@@ -360,3 +360,8 @@ def test_the_clock_goes_on_by_itself_however_long_it_stands() -> None:
     assert allocator.now() == NOW + 250.0
     clock.elapsed += 1.0
     assert allocator.now() == NOW + 251.0
+
+
+def test_a_lead_does_not_shrink_while_the_clock_is_behind_the_refusal() -> None:
+    _, allocator = _led(Ledger(lead=3.0, lead_refused_at=NOW + 100.0))
+    assert allocator.lead == 3.0

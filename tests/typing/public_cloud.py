@@ -72,3 +72,9 @@ def errors(error: CloudError) -> None:
     assert_type(error.may_have_executed, bool)
     if isinstance(error, ShareRejectedError):
         assert_type(error.messages, tuple[str, ...])
+
+
+def recorded(lines: list[str]) -> None:
+    assert_type(SimulatedGateway.from_recording("gateway.jsonl"), SimulatedGateway)
+    assert_type(SimulatedGateway.from_recording(lines, gateway="gateway-1", share_codes={1: "x"}), SimulatedGateway)
+    assert_type(SimulatedGateway().state.automatic_synchronization, bool)

@@ -152,7 +152,7 @@ class Broker:
         )
         client.connect_timeout = CONNECTING / 2
         if self._address.tls:
-            client.tls_set_context(self._address.context())
+            client.tls_set_context(self._address.context())  # pyright: ignore[reportUnknownMemberType]
         if self._address.username is not None:
             secret = self._address.password
             client.username_pw_set(self._address.username, None if secret is None else secret.reveal())

@@ -4,7 +4,7 @@ import ipaddress
 import ssl
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
 
@@ -40,17 +40,13 @@ class BrokerAddress:
         Raises:
             ValueError: It is no such URL; the text is not repeated, as it may hold a password.
         """
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-            usual = _PORTS[parts.scheme]
-        except (ValueError, KeyError):
-            host = port = usual = None
-        if not host or usual is None or port == 0 or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        address = _address(url)
+        if address is None:
             raise ValueError("a broker is mqtt://HOST or mqtts://HOST, with :PORT where it is not the usual one")
+        parts, host, port = address
         username = None if parts.username is None else unquote(parts.username)
         password = None if parts.password is None else Secret(unquote(parts.password))
-        return cls(host, port or usual, parts.scheme == "mqtts", username, password)
+        return cls(host, port, parts.scheme == "mqtts", username, password)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -75,6 +71,17 @@ class BrokerAddress:
         context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
         context.sslsocket_class = _ClosingSocket
         return context
+
+
+def _address(url: str) -> tuple[SplitResult, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        host, port, usual = parts.hostname, parts.port, _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if not host or usual is None or port == 0 or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        return None
+    return parts, host, port or usual
 
 
 class _ClosingSocket(ssl.SSLSocket):

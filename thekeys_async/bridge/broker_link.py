@@ -138,7 +138,7 @@ class Link:
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
         """Read and write, in tasks of the owner's, until the connection is lost."""
         self._tasks = tasks
-        self.client.on_socket_register_write = lambda *_: self._writable.set()
+        self.client.on_socket_register_write = self._has_to_write
         self._writable.set()
         for work in (self._read, self._write, self._keep_alive, self._say_news):
             tasks.start_soon(work)
@@ -235,6 +235,9 @@ class Link:
             self._picture.repeat(topic)
             self.lose("nothing can be written")
         return True
+
+    def _has_to_write(self, _client: Client, _data: object, _socket: object) -> None:
+        self._writable.set()
 
     def _check(self, code: MQTTErrorCode) -> None:
         if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:

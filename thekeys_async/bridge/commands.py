@@ -98,10 +98,10 @@ class Commands:
         sending = self._under_way.get((sent.gateway, sent.identifier))
         if sending is None or _NAMES.get(sending.order.request.action) != sent.action:
             return
-        sending.sent = True
+        is_first, sending.sent = not sending.sent, True
         sending.scope.deadline = math.inf
         self._metrics.command_sent()
-        if sent.identifier is not None:
+        if is_first and sent.identifier is not None:
             self._house.command_sent(sent.identifier, sending.order.request.action, clocks.now().boot)
 
     def looked(self, identifier: int) -> None:
@@ -152,12 +152,12 @@ class Commands:
             if self._ends is not None:
                 self._ends.set()
                 self._ends = None
-            self._ended(order, outcome)
+            self._ended(sending, outcome)
             self._metrics.command_ended(order.request.action, outcome, anyio.current_time() - began)
             self._house.result(self._judge.newest_of(order), outcome, reason, clocks.now().wall)
 
-    def _ended(self, order: Order, outcome: Outcome) -> None:
-        action, identifier = order.request.action, order.target.identifier
+    def _ended(self, sending: "_Sending", outcome: Outcome) -> None:
+        action, identifier = sending.order.request.action, sending.order.target.identifier
         if identifier is None or action.is_read:
             return
         now = clocks.now()
@@ -165,7 +165,8 @@ class Commands:
             self._house.command_replied(identifier, action, now.boot)
             self._tasks.start_soon(self._look_until_known, identifier, _LOOKS_AFTER)
         else:
-            self._house.command_failed(identifier, now.boot, may_have_executed=outcome == "unknown")
+            unknown = outcome == "unknown"
+            self._house.command_failed(identifier, now.boot, may_have_executed=unknown, was_sent=sending.sent)
             if outcome == "unknown":
                 self._tasks.start_soon(self._look_until_known, identifier, _LOOKS_IN_DOUBT)
 

@@ -102,6 +102,10 @@ class LockView:
         """Note that a command of ours may have turned the bolt."""
         self._own_moves, self._own_until = self._own_moves + 1, now + OWN_MOVE
 
+    def not_moved_by_us(self) -> None:
+        """Note that the newest command of ours has not turned the bolt."""
+        self._own_moves = max(0, self._own_moves - 1)
+
     def thin_out_signal(self, now: float) -> None:
         """Take the newest signal over if it is time for that, or it has moved far."""
         newest = None if self.reading is None else self.reading.rssi
@@ -254,10 +258,21 @@ class House:
         self.locks[identifier].state.replied(action, now)
         self._say_lock(self.locks[identifier])
 
-    def command_failed(self, identifier: int, now: float, *, may_have_executed: bool) -> None:
-        """A command failed."""
-        self.locks[identifier].state.failed(now, may_have_executed=may_have_executed)
-        self._say_lock(self.locks[identifier])
+    def command_failed(self, identifier: int, now: float, *, may_have_executed: bool, was_sent: bool = True) -> None:
+        """A command failed.
+
+        Args:
+            identifier: The locker.
+            now: When.
+            may_have_executed: Whether the bolt may have moved all the same.
+            was_sent: Whether any byte of it has left.
+        """
+        lock = self.locks[identifier]
+        if was_sent or may_have_executed:
+            lock.state.failed(now, may_have_executed=may_have_executed)
+        if was_sent and not may_have_executed:
+            lock.not_moved_by_us()
+        self._say_lock(lock)
 
     def passed(self, now: float) -> None:
         """Time has passed; to be called every second or so."""

@@ -56,7 +56,9 @@ class LockState:
     _replied_at: float | None = attrs.field(default=None, init=False)
     _doubt_until: float | None = attrs.field(default=None, init=False)
     _doubted_at: float = attrs.field(default=0.0, init=False)
+    _doubt_before: float | None = attrs.field(default=None, init=False)
     _forgotten: bool = attrs.field(default=False, init=False)
+    _moved_since_read: bool = attrs.field(default=False, init=False)
 
     @property
     def said(self) -> Said:
@@ -78,14 +80,14 @@ class LockState:
     @property
     def awaits_read(self) -> bool:
         """Whether a read of the bolt would tell more than is known."""
-        return self._replied_at is not None or self.in_doubt
+        return self._replied_at is not None or self.in_doubt or self._forgotten
 
     def sent(self, action: Action) -> None:
         """The bytes of a command leave."""
         if action in _GOAL:
             self._before = self.read
             self._moving, self._replied_at = action, None
-        self._doubt_until = None
+        self._doubt_before, self._doubt_until = self._doubt_until, None
 
     def replied(self, action: Action, now: float) -> None:
         """The gateway says that the command was carried out; the bolt moves some seconds later."""
@@ -93,13 +95,20 @@ class LockState:
             self._moving, self._replied_at = action, now
         else:
             self._moving, self._replied_at, self._forgotten = None, None, True
-        self._doubt_until = None
+        self._moved_since_read = True
+        self._doubt_until = self._doubt_before = None
 
     def failed(self, now: float, *, may_have_executed: bool) -> None:
-        """The command failed: the bolt is where it was, or nobody knows where it is."""
+        """A command that was sent has failed: the bolt is where it was, or nobody knows where it is."""
         self._moving = self._replied_at = None
         if may_have_executed:
             self._doubt_until, self._doubted_at, self._forgotten = now + IN_DOUBT, now, True
+            self._doubt_before = None
+            return
+        # What was not known before is not known now; and the one before may have moved the bolt since it was read.
+        if self._doubt_until is None:
+            self._doubt_until, self._doubt_before = self._doubt_before, None
+        self._forgotten = self._forgotten or self._moved_since_read
 
     def was_read(self, state: DoorState, answered_at: float) -> bool:
         """The bolt was read.
@@ -117,12 +126,14 @@ class LockState:
             return False
         self.read, self.read_at, self._forgotten, self._doubt_until = state, answered_at, False, None
         if self._moving is None or self._replied_at is None or answered_at < self._replied_at:
+            self._moved_since_read = self._moved_since_read and self._moving is not None
             return False
         arrived = state is _GOAL[self._moving]
         jammed = state is DoorState.JAMMED and self._before is not DoorState.JAMMED
         late = answered_at - self._replied_at >= SETTLES
         if arrived or jammed or late:
             self._moving = self._replied_at = None
+            self._moved_since_read = False
         return late and not arrived
 
     def passed(self, now: float) -> bool:

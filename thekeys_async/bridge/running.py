@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import anyio
-import anyio.abc
 
 from thekeys_async.bridge.application import Bridge
 from thekeys_async.bridge.house import House

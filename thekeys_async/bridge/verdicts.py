@@ -177,7 +177,8 @@ class Judge:
 
     def newest_of(self, order: Order) -> Order:
         """Get the newest order that the one under way serves as well: it is that one whose result is told."""
-        return self._of(order.target).newest_joined or order
+        orders = self._of(order.target)
+        return orders.newest_joined if orders.newest_joined and orders.under_way is order else order
 
     def _deadline(self, request: Request, now: Moment) -> float:
         if request.at is not None:

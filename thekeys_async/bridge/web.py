@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import import_module
 from importlib.resources import files
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -117,12 +118,8 @@ class Web:
         config.include_server_header = False
         config.graceful_timeout = 1.0
         config.h11_max_incomplete_size = 16 * 1024
-        # Typed for each event loop apart; they take the same.
-        serve: Any
-        if sniffio.current_async_library() == "trio":
-            from hypercorn.trio import serve  # noqa: PLC0415 - each loads its event loop
-        else:
-            from hypercorn.asyncio import serve  # noqa: PLC0415
+        # Each loads its event loop, and they take the same.
+        serve: Any = import_module(f"hypercorn.{sniffio.current_async_library()}").serve
         config.bind = [f"fd://{self._listen()}"]
         self._over = anyio.Event()
 
@@ -213,7 +210,9 @@ class Web:
 
 def _static(name: str, kind: str) -> _Endpoint:
     async def answer(_request: Request) -> Response:
-        return Response(files(__package__).joinpath("static", name).read_bytes(), headers={"Content-Type": kind})
+        return Response(
+            files("thekeys_async.bridge").joinpath("static", name).read_bytes(), headers={"Content-Type": kind}
+        )
 
     return answer
 

@@ -45,6 +45,7 @@ class CallAttempt(Attempt):
     error: TheKeysError | None = None
     hung: bool = False
     refused: bool = False
+    announced: bool = False
     step: Step = Step.FAIL
 
     @property
@@ -67,14 +68,19 @@ class CallAttempt(Attempt):
         timestamp = self.stamp.value if self.stamp else None
         signed = self.request.sign(timestamp)
         if self.observer:
+            self.announced = True
             self.observer.sent(self.number, timestamp)
+            if self.budget.is_too_late:  # it took its time
+                raise OutOfTime
         return signed
 
     def tell_end(self, *, retried: bool) -> None:
         """Tell the observer what came of it; if it came to nothing before it was begun, nothing is told."""
         raised = sys.exception()
-        if not self.observer or (self.error is None and not self.sent):
+        if not self.observer or (self.error is None and not self.sent and not self.announced):
             return
+        if isinstance(raised, OutOfTime):
+            raised = why_not_sent(self.request.endpoint, self.budget, self.shared)
         seconds = self.ended - self.began
         self.observer.ended(
             self.number, raised or self.error, sent=self.sent, retried=retried and not raised, seconds=seconds

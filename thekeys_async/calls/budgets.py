@@ -7,6 +7,7 @@ from typing import Final
 import anyio
 import attrs
 
+from thekeys_async.coordination.base import boot_time
 from thekeys_async.protocol.endpoints import Endpoint
 
 _TO_HEAR_THE_ANSWER = 8.0
@@ -17,8 +18,7 @@ _LONGEST_SYNCHRONIZATION = 300.0
 
 def seconds_slept() -> float:
     """Tell how long this machine has slept since it was started; 0 where the system does not say (all but Linux)."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return 0.0 if clock is None else time.clock_gettime(clock) - time.monotonic()
+    return boot_time() - time.monotonic()
 
 
 class Default:

@@ -19,6 +19,10 @@ from thekeys_async.protocol.errors import (
     GatewayBusyError,
     GatewayClosedError,
     InvalidHmacError,
+    InvalidKeyError,
+    LockerFaultError,
+    LockerIncompatibleError,
+    LockerNotDetectedError,
     RequestTimeoutError,
     TheKeysError,
 )
@@ -37,6 +41,8 @@ _CAUGHT = (
     "%s %s was sent and not answered: whoever caught it on its way can use it, also to open the door, until the "
     "gateway has accepted a newer signed request; one follows when it answers again"
 )
+# The gateway has accepted the request, and asked the locker; all other refusals come before that.
+_SAID_BY_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 ParseReply = Callable[[Endpoint, Reply], _T]
@@ -195,13 +201,13 @@ class Call(Generic[_T]):
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
                 raise OutOfTime
             await self._exchange(tried, self._parse_reply)
-            self._attempts += tried.sent
             self._learn(tried)
             if tried.error:
                 tried.step = await self._decide(tried, tried.error, budget)
             elif coalesce and tried.reply:
                 self._shared.turns.answer_waiting(coalesce, tried.reply, arrivals)
         finally:
+            self._attempts += tried.sent
             failed = tried.step in _PASSING
             tried.ended = anyio.current_time()
             self._note_unanswered(tried)
@@ -242,8 +248,8 @@ class Call(Generic[_T]):
         if not tried.stamp or not tried.sent:
             return
         if tried.reply is not None:
-            if not isinstance(tried.error, InvalidHmacError | GatewayBusyError):
-                self._shared.unanswered = None
+            if tried.error is None or isinstance(tried.error, _SAID_BY_A_LOCKER):
+                self._shared.spent()
         elif not self._endpoint.command:
             self._shared.unanswered = self._request
 

@@ -82,11 +82,11 @@ class Driver:
     key: str
     observer: Observer | None
     recorder: "Recorder | None"
-    _settings: SharedSettings
-    _timeout: float | None
-    _codes: Mapping[int, ShareCode] = attrs.field(repr=False)
-    _own_wire: Wire | None
-    _recover_clock: bool
+    _settings: SharedSettings = attrs.field(alias="settings")
+    _timeout: float | None = attrs.field(alias="timeout")
+    _codes: Mapping[int, ShareCode] = attrs.field(alias="codes", repr=False)
+    _own_wire: Wire | None = attrs.field(alias="own_wire")
+    _recover_clock: bool = attrs.field(alias="recover_clock")
     _calls: OpenCalls = attrs.field(factory=OpenCalls, init=False)
     _shared: SharedGateway | None = attrs.field(default=None, init=False)
 
@@ -183,11 +183,11 @@ class Driver:
 
     async def status(self, timeout: float | None, *, wait_if_busy: bool = True) -> GatewayStatus:
         """Ask for the gateway's status, on old firmware at the old place, and remember it for all objects of it."""
-        shared = self.shared()
+        shared, began = self.shared(), anyio.current_time()
         first = await self.ask(_STATUS, _status_if_known, timeout, coalesce=True, wait_if_busy=wait_if_busy)
         status = first.value
         if status is None:
-            left = None if timeout is None else timeout - first.duration
+            left = None if timeout is None else timeout - (anyio.current_time() - began)
             if left is not None and left <= 0:
                 raise RequestTimeoutError(f"status: no answer within {timeout:g} s")
             second = await self.ask(
@@ -201,10 +201,12 @@ class Driver:
         """Make worthless what may have been caught of a signed read that got no answer: send a newer one.
 
         The gateway has just answered another read. This one goes before all other reads; whoever has too little time
-        left for it leaves it to the next.
+        left for it leaves it to the next. One that fails is tried again less and less often.
         """
         request = shared.unanswered
-        if request is None or shared.spending or left < _TO_SPEND:
+        if request is None or self.closed or shared.spending or left < _TO_SPEND:
+            return
+        if anyio.current_time() < shared.spend_at:
             return
         shared.spending = True
         try:
@@ -214,9 +216,13 @@ class Driver:
             _log.debug("%s: a signed read that got no answer is still not spent: %s", self.name, error)
         finally:
             shared.spending = False
+            if shared.unanswered:
+                shared.spend_later(anyio.current_time())
 
     def _call(self, shared: SharedGateway, request: Request, parse_reply: ParseReply[_T]) -> Call[_T]:
-        observer = self.observer and CallObserver(self.observer, self.name, request.endpoint.name, request.identifier)
+        observer = None
+        if self.observer is not None:
+            observer = CallObserver(self.observer, self.name, request.endpoint.name, request.identifier)
         return Call(
             shared,
             self._own_wire or shared.wire(self.address),
@@ -225,7 +231,7 @@ class Driver:
             open_calls=self._calls,
             recover_clock=self._recover_clock,
             observer=observer,
-            recorder=functools.partial(self.recorder.take_down, self.name) if self.recorder else None,
+            recorder=functools.partial(self.recorder.take_down, self.name) if self.recorder is not None else None,
         )
 
 

@@ -70,6 +70,9 @@ class Waited:
 class RequestSent:
     """The bytes of a request leave now: what follows in the same step is the send.
 
+    An observer that keeps a command until it is too late for it keeps it for good: `RequestEnded` says that nothing
+    was sent.
+
     Attributes:
         gateway: The gateway's name.
         action: What is asked.
@@ -191,7 +194,9 @@ def tell(observer: Observer, event: GatewayEvent) -> None:
     """Tell an observer; a door does not depend on what it makes of that."""
     try:
         observer(event)
-    except Exception:  # noqa: BLE001 - whatever it is, it is not the door's
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it is, it is not the door's; nor is it a cancellation of the call
         _log.exception("%s: the observer failed at %s", event.gateway, type(event).__name__)
 
 

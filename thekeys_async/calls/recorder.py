@@ -4,20 +4,20 @@ import logging
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 import anyio
 
 from thekeys_async.protocol.recording import Anonymizer, RecordedExchange, header, line
-from thekeys_async.protocol.secrets import Secret, ShareCode
-from thekeys_async.protocol.text import mask
+from thekeys_async.protocol.text import Masker
 
 if TYPE_CHECKING:
     from thekeys_async.calls.attempt import CallAttempt
+    from thekeys_async.protocol.secrets import ShareCode
     from thekeys_async.transport.wire import Heard
 
 _log = logging.getLogger("thekeys_async")
-_MOST_SECRETS = 200
+_MOST_HASHES = 200
 
 
 class Recorder:
@@ -35,10 +35,12 @@ class Recorder:
     """
 
     def __init__(self, file: str | os.PathLike[str] | TextIO) -> None:
-        self._own = None if hasattr(file, "write") else _new(Path(os.fspath(file)))
-        self._file: TextIO = self._own or file  # type: ignore[assignment]
+        self._own = _new(Path(file)) if isinstance(file, str | os.PathLike) else None
+        self._file: TextIO = self._own or cast("TextIO", file)
         self._anonymizer = Anonymizer()
-        self._secrets: dict[Secret, None] = {}
+        self._codes: dict[ShareCode, None] = {}
+        self._codes_masker, self._hashes, self._older_hashes = Masker(), Masker(), Masker()
+        self._signed = 0
         self._ended = False
         self._file.write(header() + "\n")
 
@@ -66,10 +68,9 @@ class Recorder:
             return
         try:
             self._write(gateway, tried, heard)
-        except (OSError, ValueError) as error:  # ValueError: it is closed
+        except Exception as error:  # noqa: BLE001 - the file may be anybody's; whatever it raises is not the door's
             self._ended = True
-            why = error.strerror if isinstance(error, OSError) else None
-            _log.warning("the recording ends here: it can't be written (%s)", why or "its file is closed")
+            _log.warning("the recording ends here: it can't be written (%s)", _reason(error))
 
     def _write(self, gateway: str, tried: "CallAttempt", heard: "Heard") -> None:
         self._remember(tried)
@@ -100,18 +101,28 @@ class Recorder:
         code = tried.request.code
         if code is None:
             return
-        self._secrets[code] = None
+        if code not in self._codes:
+            self._codes[code] = None
+            self._codes_masker.add(code.reveal())
         if tried.stamp:
-            self._secrets[Secret(code.sign(tried.stamp.value))] = None
-        hashes = [secret for secret in self._secrets if not isinstance(secret, ShareCode)]
-        for secret in hashes[:-_MOST_SECRETS]:
-            del self._secrets[secret]
+            self._signed += 1
+            if self._signed % _MOST_HASHES == 0:
+                self._hashes, self._older_hashes = Masker(), self._hashes
+            self._hashes.add(code.sign(tried.stamp.value))
 
     def _fit(self, reply: bytes) -> str:
-        text = reply.decode("latin-1")
-        for secret in self._secrets:
-            text = mask(text, secret.reveal(), same_length=True)
-        return self._anonymizer.reply(text)
+        return self._anonymizer.reply(reply.decode("latin-1"), self._hide)
+
+    def _hide(self, text: str) -> str:
+        for masker in (self._codes_masker, self._hashes, self._older_hashes):
+            text = masker.mask(text)
+        return text
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "its file is closed" if isinstance(error, ValueError) else type(error).__name__
 
 
 def _lead(tried: "CallAttempt") -> float | None:

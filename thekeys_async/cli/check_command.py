@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from thekeys_async.cli import completion
-from thekeys_async.cli.options import Settings, gateway_options, target_argument
+from thekeys_async.cli.options import Settings, check_options, target_argument
 
 
 @click.command()
 @target_argument("GATEWAY", completion.gateways)
-@gateway_options
+@check_options
 @click.option(
     "--open-and-close",
     "door",

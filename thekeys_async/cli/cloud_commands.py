@@ -166,7 +166,7 @@ def create_share(
 def revoke_share(
     context: click.Context, /, username: str | None, country: str | None, cloud_url: str | None, number: int
 ) -> None:
-    """Delete a share, by its number in 'thekeys shares list'."""
+    """Delete a share, by its number in 'thekeys shares list'; one with a person can only be switched off."""
     from thekeys_async.cli import shares as work  # noqa: PLC0415 - rich
     from thekeys_async.cli.account import log_in  # noqa: PLC0415 - httpx
 

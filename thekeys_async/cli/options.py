@@ -204,6 +204,9 @@ _DISCOVER_TIMEOUT = _shared(
     metavar="SECONDS",
     help="Time for each request to a gateway that is known, and for each question to the cloud. Default 5, and 30.",
 )
+_CHECK_TIMEOUT = _shared(
+    "--timeout", type=seconds, metavar="SECONDS", help="End the reads sooner than after 60 s, which is the default."
+)
 _CONFIG = _shared(
     "--config", metavar="FILE", help="The file with names for gateways and lockers. Or THEKEYS_CONFIG; see the docs."
 )
@@ -246,6 +249,11 @@ def gateway_options(function: _F) -> _F:
 def watch_options(function: _F) -> _F:
     """Give `watch` the flags that say which gateways and lockers, and for how long."""
     return _HOSTS(_LOCKER(_CODE(_WATCH_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
+
+
+def check_options(function: _F) -> _F:
+    """Give `check` the flags that say which gateway and locker, and for how long."""
+    return _HOST(_LOCKER(_CODE(_CHECK_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
 
 
 def coordination_options(function: _F) -> _F:

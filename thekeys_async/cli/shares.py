@@ -230,7 +230,12 @@ def _in_zone(moment: Moment | None, locker: Locker) -> Moment | None:
 
 def _as_json(locker: Locker, share: AnyShare, *, show_codes: bool) -> dict[str, object]:
     if isinstance(share, PersonShare):
-        whom: dict[str, object] = {"phone": share.phone, "person": share.person, "accepted": share.accepted}
+        whom: dict[str, object] = {
+            "with": None,
+            "phone": share.phone,
+            "person": share.person,
+            "accepted": share.accepted,
+        }
         code: dict[str, object] = {}
     else:
         whom = {"with": share.accessory and share.accessory.identifier}

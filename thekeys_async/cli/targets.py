@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
@@ -37,7 +38,7 @@ class Watched:
 
     host: str
     name: str | None = None
-    _codes: Mapping[int, Secret] = attrs.field(factory=dict[int, str], converter=_hidden)
+    _codes: Mapping[int, Secret] = attrs.field(alias="codes", factory=dict[int, Any], converter=_hidden)
 
     @property
     def codes(self) -> dict[int, str]:
@@ -171,6 +172,17 @@ def locker_number(settings: Settings, name: str) -> int | None:
     lockers = _configuration(settings)[1].lockers
     known = found(lockers, name)
     return None if known is None else lockers[known].identifier
+
+
+def gateway_of_locker(settings: Settings, name: str) -> str | None:
+    """Find what the file calls the gateway of a locker that it names; None if it names none so.
+
+    Raises:
+        Failure: The file can't be used.
+    """
+    lockers = _configuration(settings)[1].lockers
+    known = found(lockers, name)
+    return None if known is None else lockers[known].gateway
 
 
 def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:

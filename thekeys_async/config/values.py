@@ -56,7 +56,7 @@ class LockerConfig:
 
     identifier: int
     gateway: str
-    _code: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
+    _code: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, alias="code")
     bridge: bool = True
     area: str | None = None
 
@@ -85,9 +85,9 @@ class BridgeConfig:
         standby: Whether the bridge waits until no other one of its prefix leads, and takes over from it.
     """
 
-    _broker: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
+    _broker: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, alias="broker")
     username: str | None = None
-    _password: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
+    _password: Secret | None = attrs.field(default=None, repr=False, converter=_hidden, alias="password")
     password_file: Path | None = None
     ca_file: Path | None = None
     prefix: str = "thekeys"

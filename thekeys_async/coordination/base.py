@@ -1,4 +1,4 @@
-"""What turns and timestamps mean when several processes share them: one small protocol, and its values.
+"""The protocol of a coordinator, and its values: turns and timestamps that several processes share.
 
 A coordinator hands out the turn of a gateway to one caller at a time, whichever process asks, commands before reads,
 and with it a timestamp that is newer than all before. What the gateway needs between two requests (its rest, its
@@ -54,7 +54,7 @@ class TurnTimeoutError(Exception):
 
 @attrs.frozen
 class Wish:
-    """What kind of timestamp is wanted.
+    """The kind of timestamp that is wanted.
 
     Attributes:
         clock: Tells the time, in seconds since 1970. It never goes back; asked again at each attempt.
@@ -73,7 +73,7 @@ class Wish:
 
 @attrs.define(eq=False)
 class Trouble:
-    """What keeps the shared state from being used, as far as is known while somebody waits for it.
+    """A reason why the shared state can't be used, as far as is known while somebody waits for it.
 
     Only the first caller of each kind asks a coordinator; those who queue behind it in its process, and run out of
     time first, say what it has met.
@@ -84,7 +84,7 @@ class Trouble:
 
     @property
     def text(self) -> str | None:
-        """What is wrong, as a sentence for a `CoordinationError`; None if nothing is, or not for long enough."""
+        """The reason, as a sentence for a `CoordinationError`; None if there is none, or not for long enough."""
         return self._text if anyio.current_time() >= self._counts_at else None
 
     def note(self, text: str, *, after: float = 0.0) -> None:
@@ -104,7 +104,7 @@ class Trouble:
 
 @attrs.frozen
 class Claim:
-    """What a caller wants of a gateway.
+    """A caller's claim to the turn of a gateway.
 
     Attributes:
         command: Whether it goes before reads.
@@ -125,7 +125,7 @@ class Claim:
 
 @attrs.frozen
 class Pause:
-    """What the gateway needs after a turn.
+    """The pause that the gateway needs after a turn.
 
     Attributes:
         quiet: Seconds in which nobody may ask it.
@@ -144,7 +144,7 @@ class Lease(Protocol):
 
     @property
     def failures(self) -> int:
-        """How often in a row the gateway was busy or could not be reached before this turn."""
+        """The number of times in a row that the gateway was busy or could not be reached before this turn."""
         ...
 
     def check(self) -> None:
@@ -198,7 +198,7 @@ class Coordinator(Protocol):
 
 @attrs.frozen
 class Freshness:
-    """When a timestamp was handed out, by two clocks: either may have stood still while the process did not run."""
+    """The age of a timestamp, by two clocks: either may have stood still while the process did not run."""
 
     boot: float = attrs.field(factory=lambda: boot_time())  # noqa: PLW0108 - defined below
     wall: float = attrs.field(factory=lambda: time.time())  # noqa: PLW0108 - looked up late, as `check` does

@@ -82,7 +82,7 @@ class FileCoordinator:
     async def acquire(self, key: str, claim: Claim) -> "FileLease":
         """See `thekeys_async.coordination.base.Coordinator.acquire`."""
         self._check_entered()
-        claimant = _Claimant(GatewayFolder(self._path, key), claim)
+        claimant = _FileClaimant(GatewayFolder(self._path, key), claim)
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
             with naming(claimant.folder.path):
@@ -124,7 +124,7 @@ class FileCoordinator:
         else:
             claim.trouble.clear()
 
-    async def _store(self, claimant: "_Claimant", claim: Claim) -> None:
+    async def _store(self, claimant: "_FileClaimant", claim: Claim) -> None:
         """Force the timestamp to the disk, which may take longer than a caller waits.
 
         Who is cancelled, or has no time left, leaves at once. What was begun ends in the background, and keeps the
@@ -147,7 +147,7 @@ class FileCoordinator:
             raise TurnTimeoutError
 
 
-class _Claimant:
+class _FileClaimant:
     """One caller on the way to the turn. Each step is short and does not wait."""
 
     def __init__(self, folder: GatewayFolder, claim: Claim) -> None:

@@ -1,4 +1,4 @@
-"""Who leads among the processes of one machine, as a file: `<path>/.leaders/<name>`.
+"""The record of who leads among the processes of one machine, as a file: `<path>/.leaders/<name>`.
 
 The file is locked only while somebody reads or writes it. So a leader that was stopped does not keep the others out:
 what it wrote says until when it leads, by a clock that all processes of the machine share.
@@ -25,7 +25,7 @@ _LOOK_AGAIN = 0.01
 
 @attrs.frozen
 class _Leader:
-    """What the file says: who leads, since when it has last been heard of, and for how long that counts."""
+    """The text of the file: who leads, when it was last heard of, and for how long that counts."""
 
     token: str = ""
     at: float = 0.0
@@ -40,7 +40,7 @@ class FileLeader:
     """One candidate's view of the file; see `thekeys_async.coordination.leader.LeaderRecord`."""
 
     def __init__(self, root: Path, file_name: str, lease: float) -> None:
-        self._root = root
+        self._root = root.absolute()
         self._file_name = file_name
         self._lease = lease
         self._token = secrets.token_hex(16)
@@ -48,19 +48,28 @@ class FileLeader:
 
     @property
     def intact(self) -> bool:
-        """Whether the file is there: one that was removed keeps nobody out."""
-        return self._descriptor is not None and not is_removed(self._descriptor)
+        """Whether the file is where others look for it: one that was removed, or moved away, keeps nobody out."""
+        return self._descriptor is not None and self._is_there(self._descriptor)
+
+    def _is_there(self, descriptor: int) -> bool:
+        try:
+            found = (self._root / _FOLDER / self._file_name).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # this process may not look any more: it has given up rights, say
+            return not is_removed(descriptor)
+        return os.path.samestat(found, os.fstat(descriptor))
 
     async def take(self) -> float:
         """See `thekeys_async.coordination.leader.LeaderRecord.take`."""
         with naming(self._root / _FOLDER / self._file_name):
-            if self._descriptor is None or is_removed(self._descriptor):
+            if self._descriptor is None or not self._is_there(self._descriptor):
                 self._close()
                 self._descriptor = self._open()
             if not try_lock(self._descriptor):
                 return _LOOK_AGAIN
             try:
-                return _LOOK_AGAIN if is_removed(self._descriptor) else self._take(self._descriptor)
+                return self._take(self._descriptor) if self._is_there(self._descriptor) else _LOOK_AGAIN
             finally:
                 unlock(self._descriptor)
 
@@ -97,7 +106,7 @@ class FileLeader:
             AwayError: Another one is just reading it, or it can't be written.
         """
         descriptor = self._descriptor
-        if descriptor is None or is_removed(descriptor):
+        if descriptor is None or not self._is_there(descriptor):
             return False
         try:
             if not try_lock(descriptor):

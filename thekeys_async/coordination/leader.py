@@ -32,7 +32,7 @@ class AwayError(Exception):
 
 
 class LeaderRecord(Protocol):
-    """Where it is written down who leads, as one candidate sees it."""
+    """The record of who leads, as one candidate sees it."""
 
     async def take(self) -> float:
         """Become the leader if nobody is; return 0 then, else the seconds until nobody may be.

@@ -1,4 +1,4 @@
-"""Who leads among the programs that share a Redis: a hash of its own, `<prefix>:{<name>}:leader`."""
+"""The record of who leads among the programs that share a Redis, as a hash: `<prefix>:{<name>}:leader`."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""What Redis does for a `RedisCoordinator`, in scripts: each runs as a whole, or not at all.
+"""The scripts that Redis runs for a `RedisCoordinator`: each as a whole, or not at all.
 
 Three are for the turns of gateways; the same three keys go to all of them:
 
@@ -147,14 +147,11 @@ local known = redis.call('HMGET', KEYS[1], 'token', 'until', 'lease')
 local token, lease = ARGV[1], tonumber(ARGV[2])
 local over = math.min(tonumber(known[2] or 0), now + tonumber(known[3] or 0))
 if not known[1] then
-    -- Perhaps Redis has lost its memory, and there is a leader that has not renewed its lease since.
-    local server = redis.pcall('INFO', 'server')
-    local up = type(server) == 'string' and tonumber(string.match(server, 'uptime_in_seconds:(%d+)') or 0) or 0
-    if up * 1000 <= lease then
-        local patience = math.min(lease, math.ceil(lease / 3) + 500)
-        redis.call('HSET', KEYS[1], 'token', '', 'until', string.format('%.0f', now + patience), 'lease', patience)
-        return {0, patience}
-    end
+    -- Nobody has ever led; or Redis has lost its memory (a restart, FLUSHALL, eviction, a replica that was behind), and
+    -- there is a leader that has not renewed its lease since.
+    local patience = math.min(lease, math.ceil(lease / 3) + 500)
+    redis.call('HSET', KEYS[1], 'token', '', 'until', string.format('%.0f', now + patience), 'lease', patience)
+    return {0, patience}
 elseif known[1] ~= token and now < over then
     return {0, over - now}
 end

@@ -1,4 +1,4 @@
-"""Who is next among the waiters of all processes, and from when on. Pure; Redis has the same rules in its script."""
+"""The order of the waiters of all processes, and from when on they may go. Redis has the same rules in its script."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class Place:
 
 @attrs.frozen
 class Record:
-    """What is remembered of a gateway between two turns; times are seconds of the time that all share.
+    """The state of a gateway between two turns; times are seconds of the time that all share.
 
     Attributes:
         at: When this was written.

@@ -1,5 +1,6 @@
 """Asking many gateways: what came of it, how many at once, and for how long."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -49,6 +50,10 @@ async def ask_all(
                 values[name] = await function(gateway)
             except Exception as error:  # noqa: BLE001 - handed to the caller, by name
                 errors[name] = error
+            except anyio.get_cancelled_exc_class():
+                if anyio.current_effective_deadline() == -math.inf:
+                    raise
+                errors[name] = RuntimeError("what was called was cancelled, and not by whoever called it")
 
     async with anyio.create_task_group() as tasks:
         for _ in range(min(at_once, len(gateways))):

@@ -76,9 +76,9 @@ class Route:
         started = anyio.current_time()
         ends = math.inf if timeout is None else started + timeout
         send_by = math.inf if send_within is None else started + send_within
-        candidates = await self._best_first(request, ends)
+        candidates = await self._best_first(request, min(ends, send_by))
         failures: dict[Driver, TheKeysError] = {}
-        for gateway, seconds, wait in _plan(candidates, failures, min(ends, send_by)):
+        for gateway, seconds, wait in _plan(candidates, failures, ends, send_by):
             own = attrs.evolve(request, code=request.code and gateway.share_code(self._identifier))
             try:
                 left = None if send_within is None else send_by - anyio.current_time()
@@ -139,22 +139,27 @@ async def _look(gateway: Driver, seconds: float) -> None:
 
 
 def _plan(
-    candidates: list[Driver], failures: Mapping[Driver, TheKeysError], ends: float
+    candidates: list[Driver], failures: Mapping[Driver, TheKeysError], ends: float, send_by: float
 ) -> Iterator[tuple[Driver, float | None, bool]]:
     """Say whom to ask, for how many seconds at most, and whether to wait for one that is busy or away.
 
     One that is alone gets all the time. Of several, each is tried once, and the best of those that were only busy or
-    away gets what is left.
+    away gets what is left. After `send_by` nobody is asked; until then, each has the time to answer.
     """
     several = len(candidates) > 1
     for others, gateway in zip(range(len(candidates), 0, -1), candidates, strict=True):
-        left = ends - anyio.current_time()
+        left = _left(ends, send_by)
         if left > 0:
             yield gateway, _seconds(min(left, max(_TO_TRY, left / others))), not several
     again = next((gateway for gateway, error in failures.items() if _is_passing(error)), None)
-    left = ends - anyio.current_time()
+    left = _left(ends, send_by)
     if several and again and left > 0:
         yield again, _seconds(left), True
+
+
+def _left(ends: float, send_by: float) -> float:
+    now = anyio.current_time()
+    return ends - now if now < send_by else 0.0
 
 
 def _is_passing(error: TheKeysError) -> bool:

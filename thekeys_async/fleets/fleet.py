@@ -345,6 +345,6 @@ class Fleet(Mapping[str, AsyncGateway]):
             gateway = AsyncGateway(gateway, timeout=self._timeout, coordinator=self._coordinator)
         gateway.name = name
         driver = driver_of(gateway)
-        driver.observer = driver.observer or self._observer
-        driver.recorder = driver.recorder or self._recorder
+        driver.observer = self._observer if driver.observer is None else driver.observer
+        driver.recorder = self._recorder if driver.recorder is None else driver.recorder
         return gateway

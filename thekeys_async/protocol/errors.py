@@ -56,6 +56,8 @@ class TheKeysError(Exception):
         error = kind.__new__(kind)
         error.args = (str(values["message"]),)
         vars(error).update({name: values[name] for name in (*_ATTRIBUTES, "phase") if name in values})
+        if "messages" in values:
+            vars(error)["messages"] = tuple(map(str, values["messages"]))
         return error
 
 

@@ -44,7 +44,7 @@ class UnusualReader:
 
     @property
     def head(self) -> Head:
-        """What the reply says before its body; to be asked for when the reply is there."""
+        """The head of the reply; to be asked for when the reply is there."""
         if self._response is None:
             raise IncompleteError
         said = self._response
@@ -174,4 +174,5 @@ def _says_nothing(field: list[bytes], *, lengths: int, codings: int) -> bool:
             return codings == 1 and value.lower() == b"identity"
         case b"content-length":
             return lengths == 1 and _NO_LENGTH.fullmatch(value) is not None
-    return False
+        case _:
+            return False

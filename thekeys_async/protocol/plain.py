@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from types import NoneType
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Self, cast, get_args
 
 import attrs
 
@@ -78,11 +78,11 @@ def plain(value: object) -> Any:
         case datetime():
             made = value.isoformat()
         case Mapping():
-            made = {str(key): plain(item) for key, item in value.items()}
+            made = {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
         case AbstractSet():
-            made = sorted(plain(item) for item in value)
+            made = sorted(plain(item) for item in cast("AbstractSet[object]", value))
         case list() | tuple():
-            made = [plain(item) for item in value]
+            made = [plain(item) for item in cast("tuple[object, ...]", value)]
         case BaseException():
             made = {"error": type(value).__name__, "message": str(value)}
         case _:

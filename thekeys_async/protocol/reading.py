@@ -87,7 +87,7 @@ class ReplyReader:
 
     @property
     def head(self) -> Head:
-        """What the reply says before its body; to be asked for when the reply is there."""
+        """The head of the reply; to be asked for when the reply is there."""
         if self._unusual:
             return self._unusual.head
         if self._plain is None:

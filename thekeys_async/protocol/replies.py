@@ -40,7 +40,7 @@ _NO_SUCH_REQUEST = frozenset({400, 404, 405, 501})
 
 
 class HttpError(Exception):
-    """What came is not HTTP, or larger than allowed."""
+    """The reply is not HTTP, or larger than allowed."""
 
 
 class IncompleteError(Exception):
@@ -49,7 +49,7 @@ class IncompleteError(Exception):
 
 @attrs.frozen
 class Head:
-    """What a reply says before its body.
+    """The head of a reply.
 
     Attributes:
         status: 200 and so on.
@@ -91,7 +91,7 @@ class Reply:
 
 @attrs.frozen
 class Scanned:
-    """What a gateway's scan sees.
+    """The lockers that a gateway's scan sees.
 
     Attributes:
         readings: Its lockers.
@@ -104,7 +104,7 @@ class Scanned:
 
 @attrs.frozen
 class _Said:
-    """What a reply's fields say, wherever they stand."""
+    """The meaning of a reply's fields, wherever it stands."""
 
     ok: bool
     ko: bool
@@ -177,7 +177,7 @@ def _is_words(value: object) -> bool:
 
 
 def _refused(endpoint: Endpoint, reply: Reply, said: _Said) -> TheKeysError | None:
-    """What stands against success in this reply, if anything does."""
+    """Find what stands against success in this reply, if anything does."""
     if said.disputed or (said.ok and said.number is not None):
         return unusable(endpoint, "the answer contradicts itself", code=said.number, cause=said.cause)
     if said.number is not None:

@@ -36,7 +36,7 @@ class SignedRequest:
 
 @attrs.frozen
 class Request:
-    """What is asked of a gateway, as yet without a timestamp.
+    """A request to a gateway, as yet without a timestamp.
 
     Attributes:
         endpoint: What is asked.

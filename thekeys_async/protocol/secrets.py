@@ -111,7 +111,7 @@ def is_guessable(code: ShareCode) -> bool:
 
 @attrs.frozen
 class Signed:
-    """What a signed request held, so that nothing of it is shown when the gateway echoes it."""
+    """The secrets of a signed request, so that none is shown when the gateway echoes it."""
 
     code: ShareCode
     timestamp: int

@@ -4,8 +4,11 @@ Everything here is linear in the length of the text: a reply is up to 64 KiB, an
 still while one of them is understood.
 """
 
+import json
 import re
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from html import escape
 from urllib.parse import quote
 
 _LONGEST = 200
@@ -14,6 +17,7 @@ _TELLTALE = re.compile(r"[0-9+/%_]")
 # Letters of base64, also in the form for URLs and percent-encoded. A word has one run or several; each of a length
 # that a hash or a share code may have is left out if anything in the word says that it is not a plain one.
 _RUN = re.compile(r"[A-Za-z0-9+/%_-]{12,}=*")
+_ESCAPED = re.compile(r"%[0-9A-F]{2}")
 _SHORTEST_PIECE = 8
 _HIDDEN = "***"
 
@@ -53,15 +57,53 @@ def mask(text: str, secret: str, *, same_length: bool = False) -> str:
 
     Returns:
         The text without any piece of at least 8 characters of the secret (all of a shorter secret): as it is, with
-        spaces for ``+``, in the URL-safe alphabet, or percent-encoded.
+        spaces for ``+``, in the URL-safe alphabet, percent-encoded, or escaped as in JSON or HTML.
     """
-    urlsafe = secret.replace("+", "-").replace("/", "_")
-    forms = (secret, secret.replace("+", " "), urlsafe, quote(secret, safe=""))
-    shortest = min(_SHORTEST_PIECE, len(secret))
-    pieces = {form[i : i + shortest] for form in forms for i in range(len(form) - shortest + 1)}
+    pieces, shortest = _pieces(secret)
     if not any(piece in text for piece in pieces):
         return text
     return _mask_pieces(text, pieces, shortest, same_length=same_length)
+
+
+def _pieces(secret: str) -> tuple[set[str], int]:
+    """Cut all forms of a secret into pieces of one length."""
+    urlsafe = secret.replace("+", "-").replace("/", "_")
+    percent = quote(secret, safe="")
+    in_json = json.dumps(secret)[1:-1]
+    forms = {secret, secret.replace("+", " "), secret.replace(" ", "+"), urlsafe, escape(secret)}
+    forms |= {percent, _ESCAPED.sub(_lower, percent), in_json, in_json.replace("/", "\\/")}
+    shortest = min(_SHORTEST_PIECE, len(secret))
+    return {form[i : i + shortest] for form in forms for i in range(len(form) - shortest + 1)}, shortest
+
+
+class Masker:
+    """Leaves many known secrets out of texts, at the cost of one; stars of the same length stand in their place.
+
+    Its attributes are functions: who reads them (rich does) finds no secret.
+    """
+
+    __slots__ = ("add", "mask")
+
+    add: Callable[[str], None]
+    mask: Callable[[str], str]
+
+    def __init__(self) -> None:
+        known: dict[int, set[str]] = {}
+
+        def add(secret: str) -> None:
+            pieces, length = _pieces(secret)
+            known.setdefault(length, set()).update(pieces)
+
+        def mask(text: str) -> str:
+            for length, pieces in known.items():
+                text = _mask_pieces(text, pieces, length, same_length=True)
+            return text
+
+        self.add, self.mask = add, mask
+
+
+def _lower(found: "re.Match[str]") -> str:
+    return found[0].lower()
 
 
 def _mask_pieces(text: str, pieces: AbstractSet[str], length: int, *, same_length: bool) -> str:

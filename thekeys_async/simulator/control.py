@@ -21,7 +21,7 @@ _MOST_SECONDS = 86_400.0
 
 @attrs.frozen
 class ControlAnswer:
-    """What a control line is answered with.
+    """The answer to a control line.
 
     Attributes:
         done: Whether it was understood and carried out.

@@ -88,6 +88,7 @@ class SimulatedGateway(FaultInjection):
             clock_set=clock_set,
             max_future=max_future,
             tells_last_log=last_log,
+            phase=habits.phase if habits else SCANNING,
         )
         self.on_synchronize: list[Callable[[int | None], None]] = []
         self.host = host
@@ -100,7 +101,6 @@ class SimulatedGateway(FaultInjection):
         self._service = Service(
             self.state, self.settings, self._log, self._incidents, random=random, effects=effects, habits=habits
         )
-        self.state.phase = habits.phase if habits else SCANNING
         self._dead = habits is not None and habits.dead
         self._phase = 0
         self._refusals = 0
@@ -134,17 +134,7 @@ class SimulatedGateway(FaultInjection):
             ValueError: It is no recording, or has nothing of that gateway.
         """
         habits = read_habits(recording, gateway)
-        told = {
-            "light": habits.seconds(bluetooth=False),
-            "bluetooth": habits.seconds(bluetooth=True),
-            "version": habits.version,
-            "silent_close": habits.silent_close,
-            "max_future": habits.max_future,
-        }
-        known = {name: value for name, value in told.items() if value is not None}
-        ways = {"style": habits.style, "clock_set": habits.clock_set, "keep_alive": habits.keep_alive}
-        fitting: dict[str, Any] = {**ways, **known, **settings}
-        return cls(habits.lockers(share_codes), habits=habits, **fitting)
+        return cls(habits.lockers(share_codes), habits=habits, **{**habits.settings(), **settings})
 
     async def __aenter__(self) -> Self:
         """Serve.
@@ -195,7 +185,7 @@ class SimulatedGateway(FaultInjection):
 
     @property
     def phase(self) -> str:
-        """What it is doing by itself, as `/status` tells it."""
+        """Its phase, as `/status` tells it."""
         return self.state.phase
 
     @property
@@ -205,7 +195,7 @@ class SimulatedGateway(FaultInjection):
 
     @property
     def overlaps(self) -> int:
-        """How many requests arrived while another was being worked on."""
+        """The number of requests that arrived while another was being worked on."""
         return self._log.overlaps
 
     def work_share(self) -> float:

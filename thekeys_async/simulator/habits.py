@@ -7,8 +7,9 @@ as the recorded one was, with what is true today.
 import re
 import statistics
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, cast
+
+import attrs
 
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.recording import RecordedExchange
@@ -25,14 +26,13 @@ _READINGS = {"rssi": "rssi", "battery_mv": "battery", "last_log": "last_log"}
 
 
 class Habits:
-    """What a recording tells of one gateway.
+    """The habits of one gateway, as a recording tells them.
 
     Args:
         exchanges: Those with this gateway, in their order.
 
     Attributes:
         dead: Whether nothing could be sent to it at all.
-        silent_close: After how many seconds it closed kept connections without saying so; None if it did not.
         max_future: How many seconds a timestamp could be ahead; None if none was refused for that.
         clock_set: Whether it knew the time at first.
         version: Of its firmware; None if it did not say.
@@ -43,9 +43,8 @@ class Habits:
 
     def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
         recorded = list(exchanges)
-        pairs = [(exchange, found) for exchange in recorded if (found := played(exchange))]
+        pairs = _pairs(recorded)
         self.dead = bool(recorded) and not pairs
-        self.silent_close = _silent_close(recorded)
         self.max_future = _max_future(pairs)
         self.clock_set = all(found.code != CLOCK_NOT_SET for _, found in pairs)
         self.keep_alive = not pairs or any(found.ended != _CLOSED_AS_SAID for _, found in pairs)
@@ -90,6 +89,17 @@ class Habits:
             setattr(locker, name, value)
         return locker
 
+    def settings(self) -> dict[str, Any]:
+        """Return what is known of the gateway as keyword arguments of `SimulatedGateway`."""
+        told = {
+            "light": self.seconds(bluetooth=False),
+            "bluetooth": self.seconds(bluetooth=True),
+            "version": self.version,
+            "max_future": self.max_future,
+        }
+        ways = {"style": self.style, "clock_set": self.clock_set, "keep_alive": self.keep_alive}
+        return {**ways, **{name: value for name, value in told.items() if value is not None}}
+
     def seconds(self, *, bluetooth: bool) -> float | None:
         """Return how long such requests usually took; None if none was recorded."""
         taken = [found.seconds for found in self._all if found.endpoint.bluetooth is bluetooth and found.pieces]
@@ -121,7 +131,8 @@ class Habits:
                 return found.written(self._status(fields, state))
             case "locker_status" if locker is not None:
                 return found.written(self._locker_status(fields, locker))
-        return found.written(fields)
+            case _:
+                return found.written(fields)
 
     def refusal(self, endpoint: Endpoint, code: int) -> Played | None:
         """Find a recorded reply with this number, so that today's refusal has its words."""
@@ -141,16 +152,17 @@ class Habits:
         return readings
 
     def _lockers(self, fields: Mapping[str, Any], state: GatewayState) -> Mapping[str, Any]:
-        devices: list[object] = []
+        devices: list[Any] = []
         told: set[int] = set()
-        for row in fields.get("devices", []) if isinstance(fields.get("devices"), list) else []:
-            identifier = number(row.get("identifier")) if isinstance(row, dict) else None
+        for row in _devices(fields):
+            known: dict[str, Any] = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+            identifier = number(known.get("identifier"))
             locker = state.lockers.get(identifier) if identifier is not None else None
             if locker is None:
-                devices.append(row)  # an odd row
+                devices.append(known or row)  # an odd row
             elif locker.in_range:
                 told.add(locker.identifier)
-                devices.append(self._today(row, locker))
+                devices.append(self._today(known, locker))
         pattern = next(iter(_rows(fields)), None) or {"identifier": 0, "rssi": 0, "battery": 0, "last_log": 0}
         devices += [
             pattern
@@ -195,9 +207,13 @@ class Habits:
 
 
 def _rows(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [cast("dict[str, Any]", row) for row in _devices(fields) if isinstance(row, dict)]
+    return [row for row in rows if number(row.get("identifier")) is not None]
+
+
+def _devices(fields: Mapping[str, Any]) -> list[object]:
     devices = fields.get("devices")
-    rows = devices if isinstance(devices, list) else []
-    return [row for row in rows if isinstance(row, dict) and number(row.get("identifier")) is not None]
+    return cast("list[object]", devices) if isinstance(devices, list) else []
 
 
 def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, object]:
@@ -206,19 +222,16 @@ def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, o
     }
 
 
-def _silent_close(recorded: list[RecordedExchange]) -> float | None:
-    """Find out how long a connection was kept: longer than the longest that held, shorter than any that did not."""
-    held, closed = [0.0], list[float]()
-    for before, after in pairwise(recorded):
-        last = before.pieces[-1][0] if before.pieces else 0.0
-        idle = (after.at - before.at).total_seconds() - last - (before.connected_after or 0.0)
-        if after.found_closed:
-            closed.append(max(0.0, idle))
-        elif after.connection == "kept":
-            held.append(max(0.0, idle))
-    if not closed:
-        return None
-    return min(closed) / 2 if max(held) >= min(closed) else (max(held) + min(closed)) / 2
+def _pairs(recorded: list[RecordedExchange]) -> list[tuple[RecordedExchange, Played]]:
+    """Read the exchanges; one whose connection was found closed when it was to be used again closes it for good."""
+    pairs: list[tuple[RecordedExchange, Played]] = []
+    for exchange in recorded:
+        if exchange.found_closed and pairs:
+            before, found = pairs[-1]
+            pairs[-1] = before, attrs.evolve(found, closes=True)
+        if (found_now := played(exchange)) is not None:
+            pairs.append((exchange, found_now))
+    return pairs
 
 
 def _max_future(pairs: list[tuple[RecordedExchange, Played]]) -> float | None:

@@ -23,7 +23,7 @@ _Held = TypeVar("_Held", bound=_Simulation)
 
 
 class Handle(Generic[_Held]):
-    """What a simulation offers, for any thread but its own: no await, the same names and arguments.
+    """A simulation for any thread but its own: no await, the same names and arguments.
 
     Attributes are read where the caller is; methods run on the simulation's thread, and are waited for.
 
@@ -73,7 +73,7 @@ class Handle(Generic[_Held]):
 
 
 class GatewayHandle(Handle[SimulatedGateway]):
-    """What `SimulatedGateway` offers, for any thread but its own: no await, the same names and arguments.
+    """A `SimulatedGateway` for any thread but its own: no await, the same names and arguments.
 
     Args:
         gateway: Entered, in the event loop of the portal.
@@ -99,7 +99,7 @@ class GatewayHandle(Handle[SimulatedGateway]):
 
 
 class CloudHandle(Handle[SimulatedCloud]):
-    """What `SimulatedCloud` offers, for any thread but its own: no await, the same names and arguments.
+    """A `SimulatedCloud` for any thread but its own: no await, the same names and arguments.
 
     Args:
         cloud: Entered, in the event loop of the portal.

@@ -15,7 +15,7 @@ _READ_COSTS = 1
 
 
 class Bolt(StrEnum):
-    """Where the bolt is, as the locker knows it; equal to its plain text."""
+    """The place of the bolt, as the locker knows it; equal to its plain text."""
 
     OPEN = "open"
     CLOSED = "closed"

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -57,6 +57,7 @@ class Played:
         ended: How the exchange ended, in the recording's words.
         fields: The JSON object in the body; None is anything else.
         code: The number that it says, 0 for success; None if it says nothing of the kind.
+        closes: Whether the connection was closed afterwards, though the reply did not say so.
     """
 
     endpoint: Endpoint
@@ -67,6 +68,7 @@ class Played:
     ended: str
     fields: Mapping[str, Any] | None
     code: int | None
+    closes: bool = False
 
     @property
     def went_well(self) -> bool:
@@ -75,7 +77,7 @@ class Played:
 
     @property
     def seconds(self) -> float:
-        """How long the first piece of the reply took."""
+        """The time until the first piece of the reply came."""
         return self.pieces[0][0] if self.pieces else 0.0
 
     def written(self, fields: Mapping[str, Any]) -> bytes:
@@ -120,10 +122,10 @@ def _unchunked(body: str) -> str:
 
 def _object(body: str) -> Mapping[str, Any] | None:
     try:
-        value = json.loads(body)
+        value: Any = json.loads(body)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
 def _code(endpoint: Endpoint, fields: Mapping[str, Any] | None) -> int | None:

@@ -45,5 +45,5 @@ def as_recorded(found: Played, data: bytes | None = None) -> Response:
     delivery = Delivery.PIECES
     if not raw:
         delivery = Delivery.NEVER if found.ended == "given up" else Delivery.RESET
-    close = found.ended in _CLOSES or found.ended.startswith("broken")
+    close = found.closes or found.ended in _CLOSES or found.ended.startswith("broken")
     return Response(delivery=delivery, close=close, raw=raw, pieces=found.pieces)

@@ -42,7 +42,7 @@ _BY_REQUEST = {(row.method, row.path): row for row in ENDPOINTS} | {
 
 @attrs.define
 class Settings:
-    """How a gateway behaves; may be changed while it runs. Times are in seconds.
+    """The delays and ways of a gateway; may be changed while it runs. Times are in seconds.
 
     Attributes:
         light: The work that a light request is.
@@ -73,7 +73,7 @@ class Settings:
 
 @attrs.frozen
 class Effects:
-    """What a request does beyond the gateway's memory.
+    """The effects of a request beyond the gateway's memory.
 
     Attributes:
         turn: Turns the bolt of a locker.

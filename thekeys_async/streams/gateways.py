@@ -22,13 +22,13 @@ class _Told:
     Attributes:
         answers: Whether the gateway answers.
         synchronizing: Whether it synchronises.
-        hangs: Since when a synchronisation goes on that was told to hang.
+        hangs: When a synchronisation began that was told to hang, in the event loop's time.
         version: Its firmware.
     """
 
     answers: bool = False
     synchronizing: bool = False
-    hangs: datetime | None = None
+    hangs: float | None = None
     version: int | None = None
 
 
@@ -51,7 +51,7 @@ class GatewayTracker:
             first_is_news: Whether it is news that it answers for the first time.
         """
         synchronizing = phase is not None and phase.synchronizing
-        hangs = phase.since if phase and phase.synchronizing and at - phase.since >= HANGS_AFTER else None
+        hangs = phase.began if phase and phase.synchronizing and at - phase.since >= HANGS_AFTER else None
 
         now = _Told(answers=True, synchronizing=synchronizing, hangs=hangs, version=version)
         told = self._told

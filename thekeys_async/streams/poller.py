@@ -191,7 +191,7 @@ class Poller:
         else:
             self._back(gateway)
             self._listed({reading.identifier: reading for reading in readings})
-        if gateway.observer:
+        if gateway.observer is not None:
             poll = PollEnded(gateway=gateway.name, outcome=outcome_of(failure), error=failure, at=datetime.now(UTC))
             tell(gateway.observer, poll)
         if failure is None or isinstance(failure, GatewayBusyError):
@@ -220,13 +220,13 @@ class Poller:
         now = anyio.current_time()
         if not asked_for or now - self._status_asked_at < min(asked_for):
             return
-        self._status_asked_at = now
         try:
             await gateway.status(_BUDGET, wait_if_busy=False)
         except GatewayClosedError:
             raise
         except TheKeysError as error:
             _log.debug("%s: its status is not known: %s", gateway.name, error)
+        self._status_asked_at = now  # not where this watcher leaves meanwhile: the next one asks in its place
 
     def _hangs_perhaps(self) -> bool:
         """Whether it was last heard to synchronise: somebody waits to hear that this is over."""

@@ -89,7 +89,7 @@ class Connection:
 
 
 def reason(error: OSError) -> str:
-    """Why a connection broke, in the system's words."""
+    """Say why a connection broke, in the system's words."""
     return error.strerror or type(error).__name__
 
 
@@ -109,7 +109,7 @@ async def _look_up(host: bytes, port: int) -> list[_Place]:
 
 
 def _literal(host: bytes, port: int) -> list[_Place]:
-    """Where an IP address is; empty for a name. Not remembered: the number of an IPv6 zone may change."""
+    """Find the place of an IP address; none for a name. Not remembered: the number of an IPv6 zone may change."""
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
         return _places(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))

@@ -112,7 +112,8 @@ def own_wire(transport: GatewayTransport, address: Address) -> Wire:
         ValueError: It leads to another address.
     """
     # Of this module's own class; public methods of it would be everybody's.
-    wire, turn, check = transport._wire_to(address), transport._turn, transport._check_open  # noqa: SLF001
+    wire = transport._wire_to(address)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    turn, check = transport._turn, transport._check_open  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     if wire is None:
         raise ValueError("the transport leads to another address than the gateway's")
     return _InTurn(wire, turn, check)

@@ -50,7 +50,7 @@ def _address(netloc: bytes) -> Address:
 
 @attrs.frozen
 class Limits:
-    """How many seconds the parts of an exchange may take, from httpx's ``timeout`` extension; None for no limit.
+    """The seconds that the parts of an exchange may take, from httpx's ``timeout`` extension; None for no limit.
 
     Attributes:
         connect: Until there is a connection; 5 s where the extension does not name it.

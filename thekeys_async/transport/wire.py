@@ -39,7 +39,7 @@ class UnusableAnswerError(ExchangeError):
 
 @attrs.define
 class Heard:
-    """What happened on the connection during one exchange, times in the event loop's.
+    """The events on the connection during one exchange, times in the event loop's.
 
     Attributes:
         kept: Whether the connection was one that the gateway had kept open.
@@ -60,7 +60,7 @@ class Heard:
 
 @attrs.define
 class Attempt:
-    """What has become of one request so far.
+    """The state of one request so far.
 
     Attributes:
         sent: Whether any byte of it may have reached the gateway.

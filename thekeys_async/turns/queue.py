@@ -14,13 +14,12 @@ import anyio
 import attrs
 from attrs.validators import ge, instance_of, lt
 
-from thekeys_async.coordination.base import Pause, TurnTimeoutError
+from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, Pause, TurnTimeoutError
 from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.timestamps import Allocator
 
-_COMMANDS_IN_A_ROW = 8
 _FIRST_BACKOFF = 0.25
 _LONGEST_BACKOFF = 5.0
 
@@ -256,7 +255,7 @@ class Turns:
         if late and self._allocator.wait(careful=True) <= 0:
             command, read = (_older(command, late), read) if late.command else (command, _older(read, late))
         if command and read:
-            return command if self._streak < _COMMANDS_IN_A_ROW else read
+            return command if self._streak < COMMANDS_IN_A_ROW else read
         return command or read
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:

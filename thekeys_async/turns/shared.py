@@ -7,7 +7,7 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import anyio.lowlevel
@@ -27,6 +27,9 @@ from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 _shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")
 _ledgers: dict[str, Ledger] = {}
 _ledgers_lock = threading.Lock()
+_CLOCK_WAS_SET = timedelta(seconds=1)
+_FIRST_SPEND_PAUSE = 30.0
+_LONGEST_SPEND_PAUSE = 300.0
 
 
 @attrs.frozen
@@ -58,12 +61,14 @@ class Phase:
     Attributes:
         text: In its own words.
         synchronizing: Whether it synchronises itself or a locker.
-        since: When it was first heard to say so; all of a synchronisation is one phase.
+        since: When it was first heard to say so, by the clock of now; all of a synchronisation is one phase.
+        began: The same in the event loop's time.
     """
 
     text: str
     synchronizing: bool
     since: datetime
+    began: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -79,7 +84,6 @@ class SharedGateway:
         coordinated: Its turn among several processes, if they share it.
         users: How many objects and calls use it now.
         clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
-        phase: What the gateway last said that it was doing, and since when it says so.
         version: Its firmware, as it last said.
         trouble: Why it could not be asked just now, until it answers again.
         scan: Which lockers it last saw.
@@ -89,6 +93,8 @@ class SharedGateway:
         unanswered: The last signed read that was sent and got no answer, until the gateway has accepted a newer
             signed request: so long, whoever caught it on its way can use its hash, also to open the door.
         spending: Whether such a newer request is under way.
+        spend_at: When the next one may be tried, in the event loop's time.
+        spend_failures: How many of them have failed in a row.
         pollers: By address, what polls it for its watchers, while there are any; streams know of what kind.
     """
 
@@ -100,7 +106,7 @@ class SharedGateway:
     coordinated: CoordinatedTurn | None = None
     users: int = 0
     clock_set_at: float = -math.inf
-    phase: Phase | None = None
+    _phase: Phase | None = None
     version: int | None = None
     trouble: TheKeysError | None = None
     scan: Scan | None = None
@@ -109,6 +115,8 @@ class SharedGateway:
     accepted: int = 0
     unanswered: Request | None = None
     spending: bool = False
+    spend_at: float = -math.inf
+    spend_failures: int = 0
     pollers: dict[str, object] = attrs.field(factory=dict[str, object])
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
     _used: Wire | None = None
@@ -156,9 +164,20 @@ class SharedGateway:
         if before:
             both = before.synchronizing and status.synchronizing
             goes_on = both or before.text == status.phase
-        since = before.since if before and goes_on else datetime.now(UTC)
-        self.phase = Phase(status.phase, status.synchronizing, since)
+        since, began = datetime.now(UTC), anyio.current_time()
+        if before and goes_on:
+            since, began = before.since, before.began
+        self._phase = Phase(status.phase, status.synchronizing, since, began)
         self.version = status.version
+
+    @property
+    def phase(self) -> Phase | None:
+        """What the gateway last said that it was doing; a clock that is set makes no synchronisation hang."""
+        if self._phase and self._phase.synchronizing:
+            since = datetime.now(UTC) - timedelta(seconds=anyio.current_time() - self._phase.began)
+            if abs(since - self._phase.since) > _CLOCK_WAS_SET:
+                self._phase = attrs.evolve(self._phase, since=since)
+        return self._phase
 
     @property
     def phase_text(self) -> str | None:
@@ -169,6 +188,15 @@ class SharedGateway:
         """Remember that a command has been sent; None if it was for the gateway itself."""
         if identifier is not None:
             self.commands[identifier] = self.commands.get(identifier, 0) + 1
+
+    def spend_later(self, now: float) -> None:
+        """Wait longer than the last time before the unanswered read is spent: a locker that hangs costs 15 s each."""
+        self.spend_at = now + min(_LONGEST_SPEND_PAUSE, _FIRST_SPEND_PAUSE * 2 ** min(self.spend_failures, 16))
+        self.spend_failures += 1
+
+    def spent(self) -> None:
+        """Forget the unanswered read: the gateway has accepted a newer signed request."""
+        self.unanswered, self.spend_at, self.spend_failures = None, -math.inf, 0
 
     def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool, refused: bool = False) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.

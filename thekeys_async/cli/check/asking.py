@@ -1,6 +1,5 @@
 """Asks a gateway what a check wants to know: by reads alone, in its turn, at most so many and for so long."""
 
-import logging
 import os
 import socket
 import time
@@ -16,7 +15,8 @@ from thekeys_async.calls.driver import Driver
 from thekeys_async.calls.recorder import Recorder
 from thekeys_async.cli.check.door import try_door
 from thekeys_async.cli.check.listening import Listener, LookingWire, OutOfRequests
-from thekeys_async.cli.check.observations import DoorRead, Lead, Observations, Resolved
+from thekeys_async.cli.check.observations import DoorRead, Observations, Resolved
+from thekeys_async.cli.check.timestamps import earlier, lead_of
 from thekeys_async.coordination import Coordinator
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.address import Address
@@ -37,9 +37,6 @@ from thekeys_async.turns.timestamps import Timestamps
 _LIGHT_REQUESTS = 10
 _TO_RESOLVE = 5.0
 _BLUETOOTH = 15.0
-_EARLIER = (-10.0, -60.0, -600.0, -3600.0)
-"""Offsets that are tried where the gateway refuses this computer's time, or so it seems."""
-
 _NEAR = 5.0
 _FOR_THE_REST = 18
 """Requests that are kept for what is asked after the doors."""
@@ -250,49 +247,21 @@ class _Check:
         )
 
     async def _times(self) -> None:
-        """Find out which timestamps are accepted, with the first door that tells.
-
-        They are such as no command would take, of which the log need not warn.
-        """
+        """Find out which timestamps are accepted, with the first door that tells."""
         reads: tuple[DoorRead, ...] = self.seen.get("reads", ())
-        valid = next((read for read in reads if read.status), None)
-        refused = next((read for read in reads if isinstance(read.error, InvalidHmacError)), None)
-        with _without_warnings():
-            if valid:
-                await self._lead(valid.identifier)
-            elif refused:
-                await self._earlier(refused.identifier)
+        valid = next((read.identifier for read in reads if read.status), None)
+        refused = next((read.identifier for read in reads if isinstance(read.error, InvalidHmacError)), None)
+        if valid is not None:
+            self.seen["lead"] = await lead_of(partial(self._read_at, valid), self._plan.max_lead)
+        elif refused is not None:
+            read = await earlier(partial(self._read_at, refused))
+            if read:
+                self.seen["reads"] = (read, *(each for each in reads if each.identifier != refused))
 
-    async def _lead(self, identifier: int) -> None:
-        """Find how far ahead a timestamp may be: the farthest allowed first, which nearly all take."""
-        accepted, refused = 0.0, None
-        tried = self._plan.max_lead
-        while tried >= 1:
-            with self._driver(Timestamps(offset=tried, max_lead=0)) as driver:
-                read = await self._read(driver, identifier)
-            if read.status:
-                accepted = tried
-            elif isinstance(read.error, InvalidHmacError):
-                refused = tried
-            else:
-                return
-            self.seen["lead"] = Lead(accepted=accepted, refused=refused)
-            if refused is None:
-                return
-            middle = (accepted + refused) // 2
-            tried = middle if middle > accepted else 0
-
-    async def _earlier(self, identifier: int) -> None:
-        """See whether a time before this computer's is accepted; such a timestamp binds nobody for long."""
-        for offset in _EARLIER:
-            with self._driver(Timestamps(offset=offset, max_lead=0)) as driver:
-                read = await self._read(driver, identifier, offset)
-            if read.status:
-                others = (each for each in self.seen["reads"] if each.identifier != identifier)
-                self.seen["reads"] = (read, *others)
-                return
-            if not isinstance(read.error, InvalidHmacError):
-                return
+    async def _read_at(self, identifier: int, offset: float) -> DoorRead:
+        """Read a door with a timestamp that is so many seconds ahead of the clock, or behind."""
+        with self._driver(Timestamps(offset=offset, max_lead=0)) as driver:
+            return await self._read(driver, identifier, offset)
 
     async def _habits(self, driver: Driver) -> None:
         """See what becomes of a connection that is left alone after a reply."""
@@ -338,17 +307,3 @@ class _Check:
         status, _ = await self._status(driver)
         self.seen["synchronizing_for"] = anyio.current_time() - since
         self.seen["still_synchronizing"] = status is not None and status.synchronizing
-
-
-@contextmanager
-def _without_warnings() -> Generator[None, None, None]:
-    log = logging.getLogger("thekeys_async")
-    log.addFilter(_is_no_warning)
-    try:
-        yield
-    finally:
-        log.removeFilter(_is_no_warning)
-
-
-def _is_no_warning(record: logging.LogRecord) -> bool:
-    return record.levelno != logging.WARNING

@@ -138,7 +138,7 @@ def _share(read: DoorRead) -> Finding:
 
 def _words(error: errors.TheKeysError) -> str:
     number = "" if error.code is None else f" ({error.code})"
-    words = {
+    known: Mapping[type[errors.TheKeysError], str] = {
         errors.NotSharedError: "not shared with this gateway",
         errors.InvalidHmacError: "the hash is refused",
         errors.InvalidKeyError: "the locker refuses the key",
@@ -147,7 +147,8 @@ def _words(error: errors.TheKeysError) -> str:
         errors.LockerNotDetectedError: "the gateway does not detect it",
         errors.LockerFaultError: "no Bluetooth connection",
         errors.GatewayBusyError: "the gateway stayed busy",
-    }.get(type(error), printable(str(error)).rstrip(". "))
+    }
+    words = known.get(type(error), printable(str(error)).rstrip(". "))
     return f"{words}{number}"
 
 

@@ -165,7 +165,7 @@ def _odd_numbers(fields: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _type(value: object) -> str:
-    kinds = {str: "text", bool: "true or false", float: "a fraction", type(None): "null"}
+    kinds: dict[type, str] = {str: "text", bool: "true or false", float: "a fraction", type(None): "null"}
     return kinds.get(type(value), "a list or an object")
 
 

@@ -17,7 +17,7 @@ from thekeys_async.cli.errors import Effect, ExitCode
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.save_wire import wire_recorder
-from thekeys_async.cli.targets import Watched, gateways_watched, locker_number
+from thekeys_async.cli.targets import Watched, gateway_of_locker, gateways_watched, locker_number
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.protocol.text import printable
@@ -52,7 +52,7 @@ def run_check(settings: Settings, wish: Wish) -> None:
         click.exceptions.Exit: It is not all well; with the code of the verdict.
         Failure: It could not be asked.
     """
-    watched, names = _gateway(settings)
+    watched, names = _gateway(settings, wish.door)
     door = None if wish.door is None else _door(settings, wish.door, watched)
     coordinator, effect = chosen_coordinator(settings), Effect.NONE if door is None else Effect.DOOR
     if door is not None and not wish.yes:
@@ -84,14 +84,17 @@ def run_check(settings: Settings, wish: Wish) -> None:
         raise click.exceptions.Exit(judged.code)
 
 
-def _gateway(settings: Settings) -> tuple[Watched, Mapping[int, str]]:
-    """Find the one gateway that is meant, and the share codes for its lockers."""
-    names = [] if settings.target is None else [settings.target]
+def _gateway(settings: Settings, door: str | None) -> tuple[Watched, Mapping[int, str]]:
+    """Find the one gateway that is meant, that of the door if none is named, and the share codes for its lockers."""
+    named = settings.target
+    if named is None and settings.chosen_host is None and door is not None:
+        named = gateway_of_locker(settings, door)
+    names = [] if named is None else [named]
     chosen, lockers = gateways_watched(settings, names)
     if len(chosen) > 1:
         listed = printable(", ".join(each.name or each.host for each in chosen))
         raise click.UsageError(f"Say which gateway, by name or with --host; there are: {listed}.")
-    return chosen[0], lockers
+    return next(iter(chosen)), lockers
 
 
 def _address(watched: Watched) -> Address:

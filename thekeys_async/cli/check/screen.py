@@ -1,5 +1,6 @@
 """A report as a table for people and as JSON for programs."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -18,7 +19,11 @@ _STYLES: Mapping[Grade, str] = {
     Grade.FAILED: "bold red",
     Grade.NOT_ASKED: "dim",
 }
-_MOST_COMMON_WIDTH = 100
+# Lockers where they are named as such, and any number as long as theirs; IP and MAC addresses.
+_TELLTALE = re.compile(
+    r"\b(?:locker|share|door|[Ss]ynchronizing) (?P<named>\d{1,18})\b|(?<![\d.])(?P<long>\d{6,18})(?![\d.])"
+    r"|\b(?P<address>(?:\d{1,3}\.){3}\d{1,3}|(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2})\b"
+)
 
 
 @attrs.frozen
@@ -137,6 +142,10 @@ class _Hidden:
             return text
         for place in self._places:
             text = text.replace(place, "gateway")
-        for identifier, number in self._lockers.items():
-            text = text.replace(str(identifier), str(number))
-        return text
+        return _TELLTALE.sub(self._replace, text)
+
+    def _replace(self, found: "re.Match[str]") -> str:
+        if found["address"]:
+            return "***"
+        number = found["named"] or found["long"]
+        return found[0][: -len(number)] + str(self._lockers.get(int(number), "?"))

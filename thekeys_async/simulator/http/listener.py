@@ -152,7 +152,7 @@ class Listener:
 
 
 class Port:
-    """Where a server listens, and where nobody else does while it is away.
+    """The place at which a server listens, and nobody else does while it is away.
 
     Args:
         host: The address to listen at.

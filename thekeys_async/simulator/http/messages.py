@@ -58,7 +58,7 @@ def _fields(text: str) -> dict[str, str]:
 
 
 class Delivery(Enum):
-    """How the bytes of a reply go out."""
+    """The ways in which the bytes of a reply go out."""
 
     WHOLE = "whole"
     HALF = "half"  # half of the body, then the connection is closed
@@ -69,7 +69,7 @@ class Delivery(Enum):
 
 
 class Ending(Enum):
-    """What became of a reply."""
+    """The end of a reply."""
 
     SENT = "sent"
     GONE = "gone"  # the client had hung up before it was out

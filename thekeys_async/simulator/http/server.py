@@ -91,7 +91,7 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """Where it listens, or will listen again."""
+        """The port at which it listens, or will listen again."""
         return self._port.number
 
     async def on(self) -> None:
