@@ -46,6 +46,26 @@ def test_a_table_is_never_wider_than_the_terminal(rows, width):
         assert max(map(len, printed(table, width).splitlines())) <= width
 
 
+@given(st.lists(st.tuples(words, words, words), min_size=1, max_size=4), st.integers(5, 150))
+def test_no_word_is_cut_where_there_is_room_for_each(rows, width):
+    fields = (Field("One"), Field("Two"), Field("Three"))
+    shown = printed(fitted(fields, rows, Console(file=io.StringIO(), width=width)), width)
+    assert "…" not in shown
+    assert {word for row in rows for cell in row for word in cell.split()} <= set(shown.replace("│", " ").split())
+
+
+def test_dates_and_phone_numbers_are_not_cut_at_80_columns():
+    fields = (
+        Field("Number", right=True, whole=True),
+        *map(Field, ("Locker", "Through", "Name", "From", "Until", "State")),
+    )
+    row = ("3704", "Porte 45961123", "+33611111111", "thekeys", "2030-08-01", "2030-08-08", "asked for")
+    shown = printed(fitted(fields, [row], Console(file=io.StringIO(), width=80)), 80)
+    assert "…" not in shown
+    assert all(word in shown for word in row[2:6])
+    assert max(map(len, shown.splitlines())) == 80
+
+
 def test_columns_that_matter_less_go_first():
     fields = (Field("A", whole=True), Field("B", leaves=1, whole=True), Field("C", leaves=2, whole=True))
     row = ("a" * 10, "b" * 10, "c" * 10)

@@ -47,7 +47,10 @@ def fitted(fields: Sequence[Field], rows: Iterable[Sequence[Cell]], console: Con
     cells, shown = list(rows), list(range(len(fields)))
     while True:
         table = _table(fields, cells, shown, style)
-        if console.measure(table, options=console.options.update(max_width=UNLIMITED)).minimum <= console.width:
+        needed = console.measure(table, options=console.options.update(max_width=UNLIMITED))
+        if needed.minimum <= console.width:
+            if needed.maximum > console.width:
+                _spread(table, [fields[number] for number in shown], console.width - needed.minimum)
             return table
         leaving = max(shown, key=lambda number: fields[number].leaves)
         if not fields[leaving].leaves:
@@ -67,6 +70,20 @@ def _table(
     for row in rows:
         table.add_row(*(row[number] for number in shown))
     return table
+
+
+def _spread(table: Table, fields: Sequence[Field], spare: int) -> None:
+    """Give each column that wraps its longest word, which rich would cut, and what is left to the narrowest."""
+    wrapping = [column for column, field in zip(table.columns, fields, strict=True) if not field.whole]
+    lines = [[str(column.header), *map(str, column.cells)] for column in wrapping]
+    widths = [max(cell_len(word) for line in each for word in line.split() or [""]) for each in lines]
+    most = [max(map(cell_len, each)) for each in lines]
+    for _ in range(spare):
+        growing = [number for number, width in enumerate(widths) if width < most[number]]
+        if growing:
+            widths[min(growing, key=widths.__getitem__)] += 1
+    for column, width in zip(wrapping, widths, strict=True):
+        column.width = width
 
 
 def _listed(fields: Sequence[Field], rows: Iterable[Sequence[Cell]], shown: Sequence[int]) -> Text:
