@@ -134,6 +134,11 @@ def test_what_is_shown_without_save_is_a_file_that_works(run, simulated_gateway,
     assert tomllib.loads(snippet)["gateways"]["gateway-" + simulated_gateway.address.translate({46: 45, 58: 45})]
 
 
+def test_the_next_command_can_be_typed_where_a_name_has_a_space(run, simulated_gateway, configured):
+    configured(**{'"front hall"': simulated_gateway.address})
+    assert "Then: thekeys search 'front hall'\n" in run("discover", "--timeout", "1").stdout
+
+
 def test_the_usual_name_is_asked(run, simulated_gateway, monkeypatch):
     monkeypatch.setattr(discover, "DEFAULT_HOST", simulated_gateway.address)
     result = run("discover", "--json")

@@ -1,6 +1,7 @@
 """`thekeys discover`: which gateways there are, without an account."""
 
 import ipaddress
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -306,9 +307,10 @@ def _lockers(answer: Probed) -> str:
 
 def _next_steps(path: Path, new: Mapping[str, Candidate], there: Sequence[Probed], *, saved: bool) -> list[str]:
     shown = printable(str(path))
-    first = next(iter(new), None) or there[0].candidate.name
+    first = next(iter(new), None) or there[0].candidate.name or ""
     if new and not saved:
         snippet = with_gateways(None, _tables(new), header=False).reveal().strip()
         return [f"\nTo give them names, repeat it with --save, or write into {shown}:\n", snippet]
     words = f"Written to {shown}." if new else f"All of them are in {shown}."
-    return [words, f"Then: thekeys search {first}", "Share codes come from 'thekeys setup', or from the vendor's app."]
+    then = f"Then: thekeys search {printable(shlex.quote(first))}"
+    return [words, then, "Share codes come from 'thekeys setup', or from the vendor's app."]
