@@ -106,9 +106,7 @@ async def test_every_caller_says_that_the_disk_is_too_slow(tmp_path: Path, monke
             # Signed ones alone: another needs no timestamp, and has its answer if its turn comes first.
             said = await _all_say(gateway, 1.2, signed=True)
             # In the second round the turn is still kept by what the disk has not finished.
-            said += await _all_say(
-                gateway, 0.6, signed=True
-            )  # the turn is still kept by what the disk has not finished
+            said += await _all_say(gateway, 0.6, signed=True)
             disk.set()
             with anyio.fail_after(5):
                 await gateway.lockers()
