@@ -142,7 +142,7 @@ def houses(simulated_gateway_factory, tmp_path):
 
 def test_search(run, houses):
     for width in (40, 80, 120):
-        result = run("search", "--config", str(houses), "--timeout", "1.5", COLUMNS=str(width))
+        result = run("search", "--config", str(houses), "--timeout", "3", COLUMNS=str(width))
         assert result.exit_code == 3
         tables = [line for line in result.stdout.splitlines() if line.startswith("house-") and ":" not in line]
         assert len(tables) == 40
