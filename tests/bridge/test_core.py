@@ -20,12 +20,13 @@ from thekeys_async import (
 from thekeys_async.bridge.claims import HOLD, Claim
 from thekeys_async.bridge.discovery import BridgedLocker, is_ours
 from thekeys_async.bridge.heartbeat import Moment
-from thekeys_async.bridge.house import Event, House
+from thekeys_async.bridge.house import House
 from thekeys_async.bridge.lock_state import IN_DOUBT, SETTLES, LockState, Said
 from thekeys_async.bridge.messages import Action, Request
 from thekeys_async.bridge.orders import Order
 from thekeys_async.bridge.picture import Picture
 from thekeys_async.bridge.topics import Target, Topics, escaped, slug
+from thekeys_async.bridge.views import Event
 
 _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 DOOR = 45961123

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 import time
 import tomllib
@@ -87,6 +88,16 @@ def test_the_next_steps_name_each_gateway_with_its_lockers(run, setup, simulated
             assert run(*command.split()[1:]).exit_code == 0
     for name in ("porte-2", "porte-3", NAME):
         assert run("open", name).exit_code == 0
+
+
+def test_the_next_steps_name_a_file_that_was_given(run, setup, tmp_path):
+    path = tmp_path / "my keys.toml"
+    shown = setup("--config", str(path)).stdout
+    steps = [line.strip() for line in shown.splitlines() if line.startswith("  thekeys")]
+    steps += [line.removeprefix("Then: ") for line in shown.splitlines() if line.startswith("Then: ")]
+    assert len(steps) == 2
+    for command in (command for step in steps for command in step.split(" && ")):
+        assert run(*shlex.split(command)[1:]).exit_code == 0
 
 
 def test_a_refusal_right_after_it_asks_first_whether_all_is_synchronised(run, setup, simulated_home, file):

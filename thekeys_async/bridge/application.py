@@ -13,10 +13,11 @@ from thekeys_async.bridge import clocks
 from thekeys_async.bridge.commands import Commands, Leadership
 from thekeys_async.bridge.errors import SupersededError
 from thekeys_async.bridge.heartbeat import HEARTBEAT
-from thekeys_async.bridge.house import Event, House
+from thekeys_async.bridge.house import House
 from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import Plan
 from thekeys_async.bridge.session import VERSION, BrokerSession
+from thekeys_async.bridge.views import Event
 from thekeys_async.calls.observing import GatewayEvent, Outcome, PollEnded, RequestSent
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.fleet import Fleet

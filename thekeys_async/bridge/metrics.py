@@ -13,9 +13,10 @@ from prometheus_client.registry import Collector
 
 from thekeys_async.bridge.discovery import OUTCOMES
 from thekeys_async.bridge.heartbeat import Heartbeat
-from thekeys_async.bridge.house import Event, House
+from thekeys_async.bridge.house import House
 from thekeys_async.bridge.messages import Action
 from thekeys_async.bridge.verdicts import Refusal
+from thekeys_async.bridge.views import Event
 from thekeys_async.calls.observing import Outcome
 from thekeys_async.protocol.models import DoorState
 

@@ -6,8 +6,9 @@ from typing import Final
 
 import attrs
 
-from thekeys_async.bridge.house import GatewayView, House, LockView
+from thekeys_async.bridge.house import House
 from thekeys_async.bridge.lock_state import Said
+from thekeys_async.bridge.views import GatewayView, LockView
 from thekeys_async.protocol.models import battery_percent
 from thekeys_async.protocol.text import printable
 

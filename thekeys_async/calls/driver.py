@@ -167,13 +167,10 @@ class Driver:
         """List the lockers that the gateway sees, and remember what came of it for all objects of this gateway."""
         shared = self.shared()
         try:
-            call = self._call(shared, _LOCKERS, replies.lockers)
-            answer = await call.run(timeout, coalesce=True, wait_if_busy=wait_if_busy)
+            answer = await self.ask(_LOCKERS, replies.lockers, timeout, coalesce=True, wait_if_busy=wait_if_busy)
         except (GatewayUnreachableError, ProtocolError):
             shared.scan = Scan(anyio.current_time(), None)
             raise
-        if shared.unanswered:
-            await self._spend(shared, math.inf if timeout is None else timeout - answer.duration)
         scanned = answer.value
         if scanned.left_out and not shared.warned_of_odd_devices:
             shared.warned_of_odd_devices = True

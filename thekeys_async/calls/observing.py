@@ -46,28 +46,41 @@ class Outcome(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class Waited:
-    """A request has its turn.
+class _OfACall:
+    """What every event of a call tells.
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked, as the command of the vendor calls it: ``open``, ``locker_status``, ``lockers``.
+        action: What is asked, as the vendor's command calls it: ``open``, ``locker_status``, ``lockers``.
         identifier: The locker it is about, if it is about one.
-        attempt: How often it was sent before, and once more.
-        seconds: How long it has waited since the call began, or since the attempt before.
         at: When, with a time zone.
     """
 
     gateway: str
     action: str
     identifier: int | None = None
-    attempt: int
-    seconds: float
     at: datetime
 
 
 @attrs.frozen(kw_only=True)
-class RequestSent:
+class Waited(_OfACall):
+    """A request has its turn.
+
+    Attributes:
+        gateway: The gateway's name.
+        action: What is asked, as the vendor's command calls it: ``open``, ``locker_status``, ``lockers``.
+        identifier: The locker it is about, if it is about one.
+        attempt: Which attempt of the call it is, from 1.
+        seconds: How long it has waited since the call began, or since the attempt before.
+        at: When, with a time zone.
+    """
+
+    attempt: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class RequestSent(_OfACall):
     """The bytes of a request leave now: what follows in the same step is the send.
 
     An observer that keeps a command until it is too late for it keeps it for good: `RequestEnded` says that nothing
@@ -77,21 +90,17 @@ class RequestSent:
         gateway: The gateway's name.
         action: What is asked.
         identifier: The locker it is about, if it is about one.
-        attempt: The how manieth sending of this call it is, from 1.
+        attempt: Which attempt of the call it is, from 1.
         timestamp: What it is signed with, in seconds since 1970; None for an unsigned request.
         at: When, with a time zone.
     """
 
-    gateway: str
-    action: str
-    identifier: int | None = None
     attempt: int
     timestamp: int | None = None
-    at: datetime
 
 
 @attrs.frozen(kw_only=True)
-class RequestEnded:
+class RequestEnded(_OfACall):
     """A request was answered, or has failed.
 
     Attributes:
@@ -107,20 +116,16 @@ class RequestEnded:
         at: When, with a time zone.
     """
 
-    gateway: str
-    action: str
-    identifier: int | None = None
     attempt: int
     outcome: Outcome
     error: TheKeysError | None = None
     sent: bool
     retried: bool
     seconds: float
-    at: datetime
 
 
 @attrs.frozen(kw_only=True)
-class CallEnded:
+class CallEnded(_OfACall):
     """A call is over, with all its attempts.
 
     Attributes:
@@ -134,14 +139,10 @@ class CallEnded:
         at: When, with a time zone.
     """
 
-    gateway: str
-    action: str
-    identifier: int | None = None
     outcome: Outcome
     error: TheKeysError | None = None
     attempts: int
     seconds: float
-    at: datetime
 
 
 @attrs.frozen(kw_only=True)

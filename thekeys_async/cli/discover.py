@@ -126,7 +126,7 @@ def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
         elif answers:
             output.print_rich(_table(answers, new))
             if there:
-                output.print_rich(*_next_steps(path, new, there, saved=wanted.save))
+                output.print_rich(*_next_steps(settings.program, path, new, there, saved=wanted.save))
     if not there:
         advice = "" if wanted.networks else " Say with --network which addresses to ask, for example 192.168.0.0/24."
         sentence = f"{settings.typed}: nothing answered like a gateway; no door moved.{advice}"
@@ -305,12 +305,14 @@ def _lockers(answer: Probed) -> str:
     return " ".join(str(each.identifier) for each in answer.lockers) or "sees none"
 
 
-def _next_steps(path: Path, new: Mapping[str, Candidate], there: Sequence[Probed], *, saved: bool) -> list[str]:
+def _next_steps(
+    program: str, path: Path, new: Mapping[str, Candidate], there: Sequence[Probed], *, saved: bool
+) -> list[str]:
     shown = printable(str(path))
     first = next(iter(new), None) or there[0].candidate.name or ""
     if new and not saved:
         snippet = with_gateways(None, _tables(new), header=False).reveal().strip()
         return [f"\nTo give them names, repeat it with --save, or write into {shown}:\n", snippet]
     words = f"Written to {shown}." if new else f"All of them are in {shown}."
-    then = f"Then: thekeys search {printable(shlex.quote(first))}"
+    then = f"Then: {printable(program)} search {printable(shlex.quote(first))}"
     return [words, then, "Share codes come from 'thekeys setup', or from the vendor's app."]

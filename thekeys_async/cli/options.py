@@ -3,6 +3,7 @@
 import ipaddress
 import math
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -89,6 +90,11 @@ class Settings:
         """The configuration file that `--config` or THEKEYS_CONFIG names, or None."""
         given = self.config or os.environ.get("THEKEYS_CONFIG")
         return Path(given) if given else None
+
+    @property
+    def program(self) -> str:
+        """How a next step begins, so that it finds the same configuration file: `thekeys`, and `--config` if given."""
+        return f"thekeys --config {shlex.quote(self.config)}" if self.config else "thekeys"
 
     @property
     def given_code(self) -> str | None:

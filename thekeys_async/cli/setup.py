@@ -136,14 +136,14 @@ def _report(
         output.print_rich(
             "A new share works once its gateway and locker have been synchronised. That happens by itself, with "
             "'thekeys setup --synchronize', or gateway by gateway:",
-            *_synchronizations(entries),
+            *_synchronizations(settings.program, entries),
         )
-    output.print_rich(f"Then: thekeys open {printable(shlex.quote(entries[0].locker))}")
+    output.print_rich(f"Then: {printable(settings.program)} open {printable(shlex.quote(entries[0].locker))}")
     for other in left_out:
         click.echo(f"Left out: {printable(other.name)} ({other.identifier}): {other.reason}.", err=True)
 
 
-def _synchronizations(entries: Sequence[Named]) -> list[str]:
+def _synchronizations(program: str, entries: Sequence[Named]) -> list[str]:
     """Write for each gateway the line that synchronises it and its lockers."""
     lockers: dict[str, list[str]] = {}
     for each in entries:
@@ -152,8 +152,8 @@ def _synchronizations(entries: Sequence[Named]) -> list[str]:
         "  "
         + " && ".join(
             [
-                f"thekeys synchronize {printable(shlex.quote(gateway))}",
-                *(f"thekeys synchronize_locker {printable(shlex.quote(name))}" for name in names),
+                f"{printable(program)} synchronize {printable(shlex.quote(gateway))}",
+                *(f"{printable(program)} synchronize_locker {printable(shlex.quote(name))}" for name in names),
             ]
         )
         for gateway, names in lockers.items()

@@ -252,11 +252,11 @@ class Fleet(Mapping[str, AsyncGateway]):
         """Run an async function on every gateway, concurrently. What fails on one of them is its own affair.
 
         The result comes with the last answer: a dead gateway holds up no other, but costs all the time that the
-        function gives it, and with ``max_concurrency`` keeps a place for so long.
+        function gives it, and keeps one of the places for so long.
 
         Args:
             function: Called with each `AsyncGateway`.
-            max_concurrency: How many at once; as many as the fleet was given if not given here.
+            max_concurrency: How many at once; what the fleet was given, or 100, if not given here.
         """
         at_once = checked_count(max_concurrency) or self._max_concurrency
         return await ask_all(dict(self), function, at_once)

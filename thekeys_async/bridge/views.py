@@ -1,0 +1,144 @@
+"""What is known of one locker and of one gateway, and what has happened to a bolt. Pure."""
+
+import math
+from typing import Final, Literal
+
+import attrs
+
+from thekeys_async.bridge.discovery import BridgedLocker
+from thekeys_async.bridge.lock_state import LockState, Said
+from thekeys_async.protocol.errors import (
+    InvalidHmacError,
+    InvalidKeyError,
+    LockerIncompatibleError,
+    NotSharedError,
+    TheKeysError,
+)
+from thekeys_async.protocol.models import DoorState, LockerReading, LockerStatus
+
+RSSI_EVERY: Final = 60.0
+"""Seconds between two publications of a signal that has moved by less than `RSSI_STEP`."""
+
+RSSI_STEP: Final = 3
+
+OWN_MOVE: Final = 60.0
+"""Seconds after a command within which a growing log may be its doing."""
+
+_FOR_GOOD: Final = (InvalidHmacError, InvalidKeyError, LockerIncompatibleError, NotSharedError)
+
+_KNOWN: Final = {Said.LOCKED: DoorState.CLOSED, Said.UNLOCKED: DoorState.OPEN, Said.JAMMED: DoorState.JAMMED}
+
+By = Literal["bridge", "other"]
+
+
+@attrs.frozen
+class Event:
+    """Something that happened to a bolt.
+
+    Attributes:
+        identifier: The locker.
+        what: ``moved`` or ``did not move``.
+        by: Whose doing it was.
+        count: How often, where several came at once.
+    """
+
+    identifier: int
+    what: Literal["moved", "did not move"]
+    by: By
+    count: int = 1
+
+
+@attrs.define
+class LockView:
+    """What is known of one locker. Nothing of it is secret.
+
+    Attributes:
+        locker: Which it is.
+        state: Its bolt and its commands.
+        reading: What its gateway's scan said last.
+        status: What it said of itself last.
+        error: Why its bolt could not be read the last time.
+        lost: Whether its gateway's scan no longer sees it.
+        read_at: When its bolt was last read, in seconds since 1970.
+        rssi: The signal that was published last.
+    """
+
+    locker: BridgedLocker
+    state: LockState = attrs.field(factory=LockState)
+    reading: LockerReading | None = None
+    status: LockerStatus | None = None
+    error: TheKeysError | None = None
+    lost: bool = False
+    read_at: float | None = None
+    rssi: int | None = None
+    _rssi_at: float = attrs.field(default=-math.inf, init=False)
+    _log: int | None = attrs.field(default=None, init=False)
+    _own_moves: int = attrs.field(default=0, init=False)
+    _own_until: float = attrs.field(default=-math.inf, init=False)
+
+    @property
+    def available(self) -> bool:
+        """Whether what is said of it holds."""
+        return not (self.lost or self.state.in_doubt or isinstance(self.error, _FOR_GOOD))
+
+    @property
+    def known(self) -> DoorState:
+        """Where the bolt is, never more than is known: not while a command moves it or is in doubt."""
+        return _KNOWN.get(self.state.said, DoorState.UNKNOWN)
+
+    def moved_by_us(self, now: float) -> None:
+        """Note that a command of ours may have turned the bolt."""
+        self._own_moves, self._own_until = self._own_moves + 1, now + OWN_MOVE
+
+    def not_moved_by_us(self) -> None:
+        """Note that the newest command of ours has not turned the bolt."""
+        self._own_moves = max(0, self._own_moves - 1)
+
+    def thin_out_signal(self, now: float) -> None:
+        """Take the newest signal over if it is time for that, or it has moved far."""
+        newest = None if self.reading is None else self.reading.rssi
+        if newest == self.rssi:
+            return
+        far = newest is None or self.rssi is None or abs(newest - self.rssi) >= RSSI_STEP
+        if far or now - self._rssi_at >= RSSI_EVERY:
+            self.rssi, self._rssi_at = newest, now
+
+    def moves(self, log: int | None, now: float) -> dict[By, int]:
+        """Count the moves that a log tells, and whose they were."""
+        before, self._log = self._log, log if log is not None else self._log
+        if log is None or before is None or log <= before:
+            return {}
+        return self._whose(log - before, now)
+
+    def state_changed(self, now: float) -> dict[By, int]:
+        """Say whose move it was that changed the bolt's state, where no log tells."""
+        return {} if self._log is not None else self._whose(1, now)
+
+    def _whose(self, count: int, now: float) -> dict[By, int]:
+        if now > self._own_until:
+            self._own_moves = 0
+        ours = min(count, self._own_moves)
+        self._own_moves -= ours
+        found: dict[By, int] = {"bridge": ours, "other": count - ours}
+        return {by: number for by, number in found.items() if number}
+
+
+@attrs.define
+class GatewayView:
+    """What is known of one gateway.
+
+    Attributes:
+        name: Which it is.
+        reachable: Whether it answers; None before anything is known.
+        error: Why not.
+        phase: What it is doing, in its own words.
+        version: Its firmware.
+        answered_at: When it was last known to answer.
+    """
+
+    name: str
+    reachable: bool | None = None
+    error: TheKeysError | None = None
+    phase: str | None = None
+    version: int | None = None
+    answered_at: float | None = None
