@@ -221,7 +221,7 @@ async def test_a_slow_disk_is_not_the_gateways_fault(tmp_path: Path, monkeypatch
         async with AsyncGateway(sim.address, **options) as gateway:
             disk = _SlowDisk(monkeypatch)
             with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
-                await gateway.locker(1).open(timeout=0.2)
+                await gateway.locker(1).open(timeout=1.0)
             disk.finish()
             assert not sim.requests
             shared = driver_of(gateway).shared()
