@@ -1,10 +1,15 @@
 """What importing the package loads, and what it does not."""
 
+import py_compile
+import shutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
+
+import thekeys_async
 
 
 @pytest.mark.parametrize(
@@ -34,14 +39,13 @@ def test_all_is_there_when_it_is_asked_for(package):
     module = import_module(f"thekeys_async{package}")
     for name in module.__all__:
         assert getattr(module, name) is not None
+    assert set(module.__all__) <= set(dir(module))
     with pytest.raises(AttributeError, match="nonsense"):
         _ = module.nonsense
 
 
 def test_the_transport_is_there_when_it_is_asked_for():
     import httpx  # noqa: PLC0415 - for this test alone
-
-    import thekeys_async  # noqa: PLC0415 - its __getattr__ is what is tested
 
     assert issubclass(thekeys_async.GatewayTransport, httpx.AsyncBaseTransport)
     with pytest.raises(AttributeError, match="nonsense"):
@@ -79,3 +83,21 @@ listener.close()
 def test_a_poll_imports_nothing_and_needs_neither_h11_nor_httpx():
     result = subprocess.run([sys.executable, "-c", _POLLS], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.split() == ["new:", "False", "False"]
+
+
+_WITHOUT_SOURCES = """
+import thekeys_async
+from thekeys_async import AsyncGateway, Fleet, cloud, coordination, simulator
+print(thekeys_async.__file__, cloud.Cloud.__name__, coordination.FileCoordinator.__name__, simulator.Fault.__name__)
+"""
+
+
+def test_a_program_that_was_frozen_without_our_sources_finds_every_name(tmp_path):
+    package = Path(thekeys_async.__file__).parent
+    shutil.copytree(package, tmp_path / "thekeys_async", ignore=shutil.ignore_patterns("__pycache__"))
+    for source in [*tmp_path.rglob("__init__.py"), *tmp_path.rglob("_lazy.py")]:
+        py_compile.compile(str(source), str(source.with_suffix(".pyc")), doraise=True)
+        source.unlink()
+    command = [sys.executable, "-c", _WITHOUT_SOURCES]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.split() == [f"{tmp_path}/thekeys_async/__init__.pyc", "Cloud", "FileCoordinator", "Fault"]

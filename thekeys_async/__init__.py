@@ -5,185 +5,84 @@
 
 from typing import TYPE_CHECKING
 
-from thekeys_async._lazy import loader
+from thekeys_async._lazy import SOURCELESS, public_names
 from thekeys_async.protocol.errors import (
-    CoordinationError,
-    FirmwareUnavailableError,
-    GatewayBusyError,
-    GatewayClockError,
-    GatewayClosedError,
-    GatewayRefusedError,
-    GatewayUnreachableError,
-    InvalidFirmwareError,
-    InvalidHmacError,
-    InvalidKeyError,
-    InvalidSynchronizationDataError,
-    LockerFaultError,
-    LockerIncompatibleError,
-    LockerNotDetectedError,
-    MissingParameterError,
-    MissingShareCodeError,
-    NotSharedError,
-    OutcomeUnknownError,
-    ProtocolError,
-    RequestTimeoutError,
-    TheKeysError,
+    CoordinationError as CoordinationError,
+    FirmwareUnavailableError as FirmwareUnavailableError,
+    GatewayBusyError as GatewayBusyError,
+    GatewayClockError as GatewayClockError,
+    GatewayClosedError as GatewayClosedError,
+    GatewayRefusedError as GatewayRefusedError,
+    GatewayUnreachableError as GatewayUnreachableError,
+    InvalidFirmwareError as InvalidFirmwareError,
+    InvalidHmacError as InvalidHmacError,
+    InvalidKeyError as InvalidKeyError,
+    InvalidSynchronizationDataError as InvalidSynchronizationDataError,
+    LockerFaultError as LockerFaultError,
+    LockerIncompatibleError as LockerIncompatibleError,
+    LockerNotDetectedError as LockerNotDetectedError,
+    MissingParameterError as MissingParameterError,
+    MissingShareCodeError as MissingShareCodeError,
+    NotSharedError as NotSharedError,
+    OutcomeUnknownError as OutcomeUnknownError,
+    ProtocolError as ProtocolError,
+    RequestTimeoutError as RequestTimeoutError,
+    TheKeysError as TheKeysError,
 )
 from thekeys_async.protocol.models import (
-    CommandResult,
-    DoorState,
-    GatewayStatus,
-    LockerReading,
-    LockerStatus,
-    battery_percent,
+    CommandResult as CommandResult,
+    DoorState as DoorState,
+    GatewayStatus as GatewayStatus,
+    LockerReading as LockerReading,
+    LockerStatus as LockerStatus,
+    battery_percent as battery_percent,
 )
 
-if TYPE_CHECKING:
-    from thekeys_async.calls.budgets import DEFAULT, Default
+if TYPE_CHECKING or SOURCELESS:
+    from thekeys_async.calls.budgets import DEFAULT as DEFAULT, Default as Default
     from thekeys_async.calls.observing import (
-        CallEnded,
-        GatewayEvent,
-        Observer,
-        Outcome,
-        PollEnded,
-        RequestEnded,
-        RequestSent,
-        Waited,
+        CallEnded as CallEnded,
+        GatewayEvent as GatewayEvent,
+        Observer as Observer,
+        Outcome as Outcome,
+        PollEnded as PollEnded,
+        RequestEnded as RequestEnded,
+        RequestSent as RequestSent,
+        Waited as Waited,
     )
-    from thekeys_async.calls.recorder import Recorder
+    from thekeys_async.calls.recorder import Recorder as Recorder
     from thekeys_async.cloud.errors import (
-        AuthenticationError,
-        CloudError,
-        CloudProtocolError,
-        CloudUnreachableError,
-        NotFoundError,
-        ShareRejectedError,
+        AuthenticationError as AuthenticationError,
+        CloudError as CloudError,
+        CloudProtocolError as CloudProtocolError,
+        CloudUnreachableError as CloudUnreachableError,
+        NotFoundError as NotFoundError,
+        ShareRejectedError as ShareRejectedError,
     )
-    from thekeys_async.config.errors import ConfigurationError
-    from thekeys_async.config.file import load_config
-    from thekeys_async.config.values import BridgeConfig, CommandPolicy, Config, GatewayConfig, LockerConfig
-    from thekeys_async.fleets.asking import FleetResult
-    from thekeys_async.fleets.fleet import Fleet
-    from thekeys_async.gateway import AsyncGateway
-    from thekeys_async.locker import AsyncLocker
-    from thekeys_async.protocol.recording import RecordedExchange, read_recording
-    from thekeys_async.streams.updates import GatewayUpdate, LockerUpdate, Update, UpdateKind
-    from thekeys_async.streams.watcher import Updates, Watcher
-    from thekeys_async.transport.gateway_transport import GatewayTransport
-    from thekeys_async.turns.queue import Pacing
-    from thekeys_async.turns.timestamps import Timestamps
+    from thekeys_async.config.errors import ConfigurationError as ConfigurationError
+    from thekeys_async.config.file import load_config as load_config
+    from thekeys_async.config.values import (
+        BridgeConfig as BridgeConfig,
+        CommandPolicy as CommandPolicy,
+        Config as Config,
+        GatewayConfig as GatewayConfig,
+        LockerConfig as LockerConfig,
+    )
+    from thekeys_async.fleets.asking import FleetResult as FleetResult
+    from thekeys_async.fleets.fleet import Fleet as Fleet
+    from thekeys_async.gateway import AsyncGateway as AsyncGateway
+    from thekeys_async.locker import AsyncLocker as AsyncLocker
+    from thekeys_async.protocol.recording import RecordedExchange as RecordedExchange, read_recording as read_recording
+    from thekeys_async.streams.updates import (
+        GatewayUpdate as GatewayUpdate,
+        LockerUpdate as LockerUpdate,
+        Update as Update,
+        UpdateKind as UpdateKind,
+    )
+    from thekeys_async.streams.watcher import Updates as Updates, Watcher as Watcher
+    from thekeys_async.transport.gateway_transport import GatewayTransport as GatewayTransport
+    from thekeys_async.turns.queue import Pacing as Pacing
+    from thekeys_async.turns.timestamps import Timestamps as Timestamps
 
-__all__ = [
-    "DEFAULT",
-    "AsyncGateway",
-    "AsyncLocker",
-    "AuthenticationError",
-    "BridgeConfig",
-    "CallEnded",
-    "CloudError",
-    "CloudProtocolError",
-    "CloudUnreachableError",
-    "CommandPolicy",
-    "CommandResult",
-    "Config",
-    "ConfigurationError",
-    "CoordinationError",
-    "Default",
-    "DoorState",
-    "FirmwareUnavailableError",
-    "Fleet",
-    "FleetResult",
-    "GatewayBusyError",
-    "GatewayClockError",
-    "GatewayClosedError",
-    "GatewayConfig",
-    "GatewayEvent",
-    "GatewayRefusedError",
-    "GatewayStatus",
-    "GatewayTransport",
-    "GatewayUnreachableError",
-    "GatewayUpdate",
-    "InvalidFirmwareError",
-    "InvalidHmacError",
-    "InvalidKeyError",
-    "InvalidSynchronizationDataError",
-    "LockerConfig",
-    "LockerFaultError",
-    "LockerIncompatibleError",
-    "LockerNotDetectedError",
-    "LockerReading",
-    "LockerStatus",
-    "LockerUpdate",
-    "MissingParameterError",
-    "MissingShareCodeError",
-    "NotFoundError",
-    "NotSharedError",
-    "Observer",
-    "Outcome",
-    "OutcomeUnknownError",
-    "Pacing",
-    "PollEnded",
-    "ProtocolError",
-    "RecordedExchange",
-    "Recorder",
-    "RequestEnded",
-    "RequestSent",
-    "RequestTimeoutError",
-    "ShareRejectedError",
-    "TheKeysError",
-    "Timestamps",
-    "Update",
-    "UpdateKind",
-    "Updates",
-    "Waited",
-    "Watcher",
-    "battery_percent",
-    "load_config",
-    "read_recording",
-]
-
-# Values and errors are here at once; the rest is loaded when it is first asked for.
-_HOMES = {
-    "DEFAULT": "calls.budgets",
-    "AsyncGateway": "gateway",
-    "AsyncLocker": "locker",
-    "AuthenticationError": "cloud.errors",
-    "BridgeConfig": "config.values",
-    "CloudError": "cloud.errors",
-    "CloudProtocolError": "cloud.errors",
-    "CloudUnreachableError": "cloud.errors",
-    "CommandPolicy": "config.values",
-    "Config": "config.values",
-    "ConfigurationError": "config.errors",
-    "CallEnded": "calls.observing",
-    "GatewayEvent": "calls.observing",
-    "Observer": "calls.observing",
-    "Outcome": "calls.observing",
-    "PollEnded": "calls.observing",
-    "RecordedExchange": "protocol.recording",
-    "Recorder": "calls.recorder",
-    "RequestEnded": "calls.observing",
-    "RequestSent": "calls.observing",
-    "Waited": "calls.observing",
-    "Default": "calls.budgets",
-    "Fleet": "fleets.fleet",
-    "FleetResult": "fleets.asking",
-    "GatewayConfig": "config.values",
-    "GatewayTransport": "transport.gateway_transport",
-    "GatewayUpdate": "streams.updates",
-    "LockerConfig": "config.values",
-    "LockerUpdate": "streams.updates",
-    "NotFoundError": "cloud.errors",
-    "Pacing": "turns.queue",
-    "ShareRejectedError": "cloud.errors",
-    "Timestamps": "turns.timestamps",
-    "Update": "streams.updates",
-    "UpdateKind": "streams.updates",
-    "Updates": "streams.watcher",
-    "Watcher": "streams.watcher",
-    "read_recording": "protocol.recording",
-    "load_config": "config.file",
-}
-
-if not TYPE_CHECKING:  # type checkers would take every name for one that exists
-    __getattr__ = loader(__name__, _HOMES)
+if not (TYPE_CHECKING or SOURCELESS):  # type checkers would take every name for one that exists
+    __all__, __getattr__, __dir__ = public_names(__name__)

@@ -5,8 +5,7 @@ from collections import deque
 
 import attrs
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from thekeys_async.bridge.heartbeat import FRESH, Heartbeat, Moment

@@ -8,8 +8,7 @@ from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from thekeys_async.cloud import CloudError
 from thekeys_async.simulator import Fault

@@ -7,8 +7,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from thekeys_async.cloud import Accessory, Clock, Cloud, CloudError, Locker, PersonShare, Share, discover
 from thekeys_async.cloud.fields import zone_named

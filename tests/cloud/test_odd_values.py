@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 import anyio
 import httpx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from thekeys_async.cloud import Accessory, Cloud, CloudProtocolError, Locker
 

@@ -10,8 +10,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from thekeys_async import AsyncGateway, GatewayUpdate, Pacing
 from thekeys_async.cloud import (

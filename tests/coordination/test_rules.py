@@ -5,8 +5,7 @@ from unittest.mock import ANY
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from thekeys_async.coordination import Claim, Pause, Wish
 from thekeys_async.coordination.base import FAR_AHEAD, LONGEST_SLEEP, look_again_after

@@ -10,8 +10,7 @@ from contextlib import suppress
 
 import h11
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.protocol.odd_replies import BODY, ODD, Odd
 from thekeys_async import OutcomeUnknownError

@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import MAX_BODY, MAX_HEAD, Head, HttpError, IncompleteError, Reply

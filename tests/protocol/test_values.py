@@ -9,8 +9,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from rich.pretty import pretty_repr
 
 from thekeys_async import GatewayBusyError, InvalidKeyError, OutcomeUnknownError, TheKeysError, battery_percent

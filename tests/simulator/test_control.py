@@ -2,8 +2,7 @@
 
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker

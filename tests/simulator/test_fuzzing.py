@@ -4,8 +4,7 @@ import json
 from contextlib import suppress
 
 import anyio
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from thekeys_async.simulator import Bolt, SimulatedGateway, SimulatedLocker
 

@@ -4,8 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from thekeys_async import DoorState, GatewayUpdate, LockerReading, LockerStatus, NotSharedError, UpdateKind
 from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions

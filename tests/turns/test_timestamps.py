@@ -5,8 +5,7 @@ import math
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps, TooFarAheadError
 

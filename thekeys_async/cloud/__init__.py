@@ -6,73 +6,36 @@ hands out the errors, and loads no library that only the cloud needs.
 
 from typing import TYPE_CHECKING
 
-from thekeys_async._lazy import loader
+from thekeys_async._lazy import SOURCELESS, public_names
 from thekeys_async.cloud.errors import (
-    AuthenticationError,
-    CloudError,
-    CloudProtocolError,
-    CloudUnreachableError,
-    NotFoundError,
-    ShareRejectedError,
+    AuthenticationError as AuthenticationError,
+    CloudError as CloudError,
+    CloudProtocolError as CloudProtocolError,
+    CloudUnreachableError as CloudUnreachableError,
+    NotFoundError as NotFoundError,
+    ShareRejectedError as ShareRejectedError,
 )
 
-if TYPE_CHECKING:
-    from thekeys_async.cloud.calls import Clock
-    from thekeys_async.cloud.client import Cloud
-    from thekeys_async.cloud.discovery import Discovered, Wired, discover, ensure_shares
-    from thekeys_async.cloud.drafts import KEEP
+if TYPE_CHECKING or SOURCELESS:
+    from thekeys_async.cloud.calls import Clock as Clock
+    from thekeys_async.cloud.client import Cloud as Cloud
+    from thekeys_async.cloud.discovery import (
+        Discovered as Discovered,
+        Wired as Wired,
+        discover as discover,
+        ensure_shares as ensure_shares,
+    )
+    from thekeys_async.cloud.drafts import KEEP as KEEP
     from thekeys_async.cloud.models import (
-        Accessory,
-        Account,
-        Gateway,
-        Locker,
-        LockerEvent,
-        Moment,
-        PersonShare,
-        Share,
+        Accessory as Accessory,
+        Account as Account,
+        Gateway as Gateway,
+        Locker as Locker,
+        LockerEvent as LockerEvent,
+        Moment as Moment,
+        PersonShare as PersonShare,
+        Share as Share,
     )
 
-__all__ = [
-    "KEEP",
-    "Accessory",
-    "Account",
-    "AuthenticationError",
-    "Clock",
-    "Cloud",
-    "CloudError",
-    "CloudProtocolError",
-    "CloudUnreachableError",
-    "Discovered",
-    "Gateway",
-    "Locker",
-    "LockerEvent",
-    "Moment",
-    "NotFoundError",
-    "PersonShare",
-    "Share",
-    "ShareRejectedError",
-    "Wired",
-    "discover",
-    "ensure_shares",
-]
-
-_HOMES = {
-    "KEEP": "drafts",
-    "Accessory": "models",
-    "Account": "models",
-    "Clock": "calls",
-    "Cloud": "client",
-    "Discovered": "discovery",
-    "Gateway": "models",
-    "Locker": "models",
-    "LockerEvent": "models",
-    "Moment": "models",
-    "PersonShare": "models",
-    "Share": "models",
-    "Wired": "discovery",
-    "discover": "discovery",
-    "ensure_shares": "discovery",
-}
-
-if not TYPE_CHECKING:  # type checkers would take every name for one that exists
-    __getattr__ = loader(__name__, _HOMES)
+if not (TYPE_CHECKING or SOURCELESS):  # type checkers would take every name for one that exists
+    __all__, __getattr__, __dir__ = public_names(__name__)

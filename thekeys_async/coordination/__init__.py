@@ -6,42 +6,22 @@ What a coordinator is, for who writes another one: `Coordinator`.
 
 from typing import TYPE_CHECKING
 
-from thekeys_async._lazy import loader
+from thekeys_async._lazy import SOURCELESS, public_names
 from thekeys_async.coordination.base import (
-    Claim,
-    Coordinator,
-    Lease,
-    LeaseLostError,
-    Pause,
-    Trouble,
-    TurnTimeoutError,
-    Wish,
+    Claim as Claim,
+    Coordinator as Coordinator,
+    Lease as Lease,
+    LeaseLostError as LeaseLostError,
+    Pause as Pause,
+    Trouble as Trouble,
+    TurnTimeoutError as TurnTimeoutError,
+    Wish as Wish,
 )
 
-if TYPE_CHECKING:
-    from thekeys_async.coordination.file import FileCoordinator
-    from thekeys_async.coordination.leader import LeaderLease
-    from thekeys_async.coordination.redis import RedisCoordinator
+if TYPE_CHECKING or SOURCELESS:
+    from thekeys_async.coordination.file import FileCoordinator as FileCoordinator
+    from thekeys_async.coordination.leader import LeaderLease as LeaderLease
+    from thekeys_async.coordination.redis import RedisCoordinator as RedisCoordinator
 
-__all__ = [
-    "Claim",
-    "Coordinator",
-    "FileCoordinator",
-    "LeaderLease",
-    "Lease",
-    "LeaseLostError",
-    "Pause",
-    "RedisCoordinator",
-    "Trouble",
-    "TurnTimeoutError",
-    "Wish",
-]
-
-_HOMES = {
-    "FileCoordinator": "file",
-    "LeaderLease": "leader",
-    "RedisCoordinator": "redis",
-}
-
-if not TYPE_CHECKING:  # type checkers would take every name for one that exists
-    __getattr__ = loader(__name__, _HOMES)
+if not (TYPE_CHECKING or SOURCELESS):  # type checkers would take every name for one that exists
+    __all__, __getattr__, __dir__ = public_names(__name__)

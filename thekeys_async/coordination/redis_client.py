@@ -13,8 +13,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from coredis import ConnectionPool, Redis
 from coredis.connection import BaseConnection
 from coredis.credentials import AbstractCredentialProvider, UserPass
-from coredis.exceptions import ClusterDownError, NoScriptError, ReadOnlyError, RedisError, TryAgainError
-from coredis.exceptions import ConnectionError as NotConnectedError
+from coredis.exceptions import (
+    ClusterDownError,
+    ConnectionError as NotConnectedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from coredis.retry import NoRetryPolicy
 
 from thekeys_async.protocol.secrets import Secret

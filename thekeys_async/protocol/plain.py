@@ -1,8 +1,7 @@
 """Values as plain types, for JSON, and back."""
 
 import enum
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping, Set as AbstractSet
 from datetime import datetime
 from types import NoneType
 from typing import Any, ClassVar, Self, cast, get_args

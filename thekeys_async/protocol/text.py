@@ -6,8 +6,7 @@ still while one of them is understood.
 
 import json
 import re
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Set as AbstractSet
 from html import escape
 from urllib.parse import quote
 
