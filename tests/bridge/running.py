@@ -10,6 +10,7 @@ import anyio
 import attrs
 from anyio import to_thread
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.bridge.plan import Plan, make_plan
 from thekeys_async.bridge.running import Process
@@ -18,21 +19,19 @@ from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 from .conftest import Listener, Mosquitto
 
-DOOR = 45961123
 GARAGE = 7
-CODE = "Zmo1sps2OVyCFtl1"
 
 
 def simulated(**options: Any) -> SimulatedGateway:
     """A gateway that loses no time."""
-    lockers = options.pop("lockers", [SimulatedLocker(DOOR, share_code=CODE), SimulatedLocker(GARAGE)])
+    lockers = options.pop("lockers", [SimulatedLocker(LOCKER, share_code=CODE), SimulatedLocker(GARAGE)])
     return SimulatedGateway(lockers, **{"light": 0.0, "bluetooth": 0.0, **options})
 
 
 def config(broker: Mosquitto, gateway: SimulatedGateway, **bridge: Any) -> Config:
     """A file with a front door, and a garage that has no share code."""
     lockers = {
-        "Front door": LockerConfig(DOOR, "hall", CODE, area="Hall"),
+        "Front door": LockerConfig(LOCKER, "hall", CODE, area="Hall"),
         "Garage": LockerConfig(GARAGE, "hall"),
     }
     table = {"broker": broker.url, "http": None, "interval": 0.2, "max_clock_skew": 0.01, **bridge}
@@ -72,7 +71,7 @@ class Running:
 
     async def until_result(self, outcome: str, count: int = 1) -> dict[str, Any]:
         """Wait for the front door's result, the n-th with this outcome."""
-        topic = f"thekeys/lock/{DOOR}/result"
+        topic = f"thekeys/lock/{LOCKER}/result"
 
         def found() -> list[dict[str, Any]]:
             told = [json.loads(text) for text in self.listener.said(topic) if text]
@@ -105,7 +104,7 @@ async def running(
         tasks.start_soon(run)
         if ready:
             await bridge.until_said("bridge/state", "online")
-            await bridge.until_said(f"lock/{DOOR}/state", "LOCKED")
+            await bridge.until_said(f"lock/{LOCKER}/state", "LOCKED")
         yield bridge
         tasks.cancel_scope.cancel()
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async import (
     DoorState,
     GatewayUpdate,
@@ -28,7 +29,6 @@ from thekeys_async.bridge.topics import Target, Topics, escaped, slug
 from thekeys_async.bridge.views import Event
 
 _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
-DOOR = 45961123
 
 
 @given(_NAMES, _NAMES)
@@ -292,10 +292,10 @@ def test_a_doubt_outlives_a_command_that_was_not_carried_out():
 def test_a_command_that_never_left_changes_nothing_that_is_said():
     house = _house()
     _read(house, DoorState.CLOSED, 0)
-    house.command_sent(DOOR, Action.UNLOCK, 5)
-    house.command_replied(DOOR, Action.UNLOCK, 5)
-    house.command_failed(DOOR, 6, may_have_executed=False, was_sent=False)
-    assert _said(house, f"lock/{DOOR}/state") == "UNLOCKING"
+    house.command_sent(LOCKER, Action.UNLOCK, 5)
+    house.command_replied(LOCKER, Action.UNLOCK, 5)
+    house.command_failed(LOCKER, 6, may_have_executed=False, was_sent=False)
+    assert _said(house, f"lock/{LOCKER}/state") == "UNLOCKING"
 
 
 _STEPS = st.sampled_from(["sent", "replied", "not done", "unknown", "read", "passed"])
@@ -343,7 +343,7 @@ def _moment(seconds: float) -> Moment:
 
 def _house(**options: object) -> House:
     lockers = [
-        BridgedLocker(DOOR, "Front door", "hall/1", area="Hall", has_code=True),
+        BridgedLocker(LOCKER, "Front door", "hall/1", area="Hall", has_code=True),
         BridgedLocker(7, "Garage", "hall/1"),
     ]
     return House(Topics(), lockers, ["hall/1"], version="1.2", **options)
@@ -351,7 +351,7 @@ def _house(**options: object) -> House:
 
 def _update(rssi: int = -70, log: int | None = 100, **more: object) -> LockerUpdate:
     options = {"kind": UpdateKind.CHANGED, "at": _AT, **more}
-    return LockerUpdate(gateway="hall/1", identifier=DOOR, reading=LockerReading(DOOR, rssi, 7783, log), **options)
+    return LockerUpdate(gateway="hall/1", identifier=LOCKER, reading=LockerReading(LOCKER, rssi, 7783, log), **options)
 
 
 def _said(house: House, topic: str) -> object:
@@ -366,8 +366,8 @@ def _read(house: House, state: DoorState, at: float, log: int = 100) -> list[Eve
 
 def test_before_anything_is_known_nothing_is_claimed():
     house = _house()
-    assert _said(house, f"lock/{DOOR}/state") == "None"
-    assert _said(house, f"lock/{DOOR}/availability") == "online"
+    assert _said(house, f"lock/{LOCKER}/state") == "None"
+    assert _said(house, f"lock/{LOCKER}/availability") == "online"
     assert _said(house, "gateway/hall%2F1/state") == "offline"
     assert not any("set" in topic.split("/") for topic in house.picture.values)
 
@@ -376,8 +376,8 @@ def test_an_update_of_a_locker():
     house = _house()
     house.gateway_news(GatewayUpdate(gateway="hall/1", reachable=True, phase="Scanning...", at=_AT))
     assert _read(house, DoorState.CLOSED, 0) == []
-    assert _said(house, f"lock/{DOOR}/state") == "LOCKED"
-    assert _said(house, f"lock/{DOOR}/attributes") == {
+    assert _said(house, f"lock/{LOCKER}/state") == "LOCKED"
+    assert _said(house, f"lock/{LOCKER}/attributes") == {
         "rssi": -70,
         "battery_mv": 7783,
         "battery_percent": 77,
@@ -398,7 +398,7 @@ def test_the_signal_is_said_once_a_minute_or_when_it_moves_far():
     for second, rssi in enumerate([-70, -71, -72, -71, -73, -72, *[-74] * 70]):
         house.locker_news(_update(rssi), _moment(second))
         house.passed(second)
-        said.append(_said(house, f"lock/{DOOR}/attributes")["rssi"])
+        said.append(_said(house, f"lock/{LOCKER}/attributes")["rssi"])
     assert said[:7] == [-70, -70, -70, -70, -73, -73, -73]
     assert said[4 + 59] == -73
     assert said[4 + 60] == -74
@@ -407,35 +407,35 @@ def test_the_signal_is_said_once_a_minute_or_when_it_moves_far():
 def test_who_moved_the_bolt():
     house = _house()
     _read(house, DoorState.CLOSED, 0)
-    assert house.locker_news(_update(log=101), _moment(10)) == [Event(DOOR, "moved", "other")]
-    house.command_sent(DOOR, Action.UNLOCK, 20)
-    house.command_replied(DOOR, Action.UNLOCK, 21)
+    assert house.locker_news(_update(log=101), _moment(10)) == [Event(LOCKER, "moved", "other")]
+    house.command_sent(LOCKER, Action.UNLOCK, 20)
+    house.command_replied(LOCKER, Action.UNLOCK, 21)
     moved = house.locker_news(_update(log=104), _moment(30))
-    assert moved == [Event(DOOR, "moved", "bridge"), Event(DOOR, "moved", "other", 2)]
-    assert house.locker_news(_update(log=105), _moment(40)) == [Event(DOOR, "moved", "other")]
-    house.command_sent(DOOR, Action.LOCK, 50)
-    assert house.locker_news(_update(log=106), _moment(500)) == [Event(DOOR, "moved", "other")]
+    assert moved == [Event(LOCKER, "moved", "bridge"), Event(LOCKER, "moved", "other", 2)]
+    assert house.locker_news(_update(log=105), _moment(40)) == [Event(LOCKER, "moved", "other")]
+    house.command_sent(LOCKER, Action.LOCK, 50)
+    assert house.locker_news(_update(log=106), _moment(500)) == [Event(LOCKER, "moved", "other")]
 
 
 def test_a_command_that_was_not_carried_out_has_moved_nothing():
     house = _house()
     _read(house, DoorState.CLOSED, 0)
-    house.command_sent(DOOR, Action.UNLOCK, 20)
-    house.command_failed(DOOR, 21, may_have_executed=False)
-    assert house.locker_news(_update(log=101), _moment(30)) == [Event(DOOR, "moved", "other")]
-    house.command_sent(DOOR, Action.UNLOCK, 40)
-    house.command_failed(DOOR, 41, may_have_executed=True)
-    assert house.locker_news(_update(log=102), _moment(45)) == [Event(DOOR, "moved", "bridge")]
-    house.command_sent(DOOR, Action.LOCK, 50)
-    house.command_failed(DOOR, 51, may_have_executed=False, was_sent=False)  # another one, which never left
-    assert house.locker_news(_update(log=103), _moment(55)) == [Event(DOOR, "moved", "bridge")]
+    house.command_sent(LOCKER, Action.UNLOCK, 20)
+    house.command_failed(LOCKER, 21, may_have_executed=False)
+    assert house.locker_news(_update(log=101), _moment(30)) == [Event(LOCKER, "moved", "other")]
+    house.command_sent(LOCKER, Action.UNLOCK, 40)
+    house.command_failed(LOCKER, 41, may_have_executed=True)
+    assert house.locker_news(_update(log=102), _moment(45)) == [Event(LOCKER, "moved", "bridge")]
+    house.command_sent(LOCKER, Action.LOCK, 50)
+    house.command_failed(LOCKER, 51, may_have_executed=False, was_sent=False)  # another one, which never left
+    assert house.locker_news(_update(log=103), _moment(55)) == [Event(LOCKER, "moved", "bridge")]
 
 
 def test_without_a_log_the_bolt_itself_tells():
     house = _house()
     for at, state, events in [
         (0, DoorState.CLOSED, []),
-        (10, DoorState.OPEN, [Event(DOOR, "moved", "other")]),
+        (10, DoorState.OPEN, [Event(LOCKER, "moved", "other")]),
         (20, DoorState.OPEN, []),
     ]:
         status = LockerStatus(state)
@@ -446,26 +446,28 @@ def test_without_a_log_the_bolt_itself_tells():
 def test_a_bolt_that_did_not_move_is_an_event():
     house = _house()
     _read(house, DoorState.CLOSED, 0)
-    house.command_sent(DOOR, Action.UNLOCK, 5)
-    house.command_replied(DOOR, Action.UNLOCK, 5)
-    assert house.bolt_read(DOOR, LockerStatus(DoorState.CLOSED), _moment(21)) == [Event(DOOR, "did not move", "bridge")]
-    assert _said(house, f"lock/{DOOR}/state") == "LOCKED"
+    house.command_sent(LOCKER, Action.UNLOCK, 5)
+    house.command_replied(LOCKER, Action.UNLOCK, 5)
+    assert house.bolt_read(LOCKER, LockerStatus(DoorState.CLOSED), _moment(21)) == [
+        Event(LOCKER, "did not move", "bridge")
+    ]
+    assert _said(house, f"lock/{LOCKER}/state") == "LOCKED"
 
 
 def test_a_lost_locker_and_one_that_cannot_be_read_for_good_are_offline():
     house = _house()
     _read(house, DoorState.CLOSED, 0)
     house.locker_news(_update(kind=UpdateKind.LOST), _moment(1))
-    assert _said(house, f"lock/{DOOR}/availability") == "offline"
-    assert _said(house, f"lock/{DOOR}/state") == "LOCKED"
+    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
+    assert _said(house, f"lock/{LOCKER}/state") == "LOCKED"
     house.locker_news(_update(kind=UpdateKind.APPEARED), _moment(2))
-    assert _said(house, f"lock/{DOOR}/availability") == "online"
+    assert _said(house, f"lock/{LOCKER}/availability") == "online"
     error = InvalidKeyError("locker_status: the locker refused the key", code=36)
     house.locker_news(_update(changed=frozenset({"status_error"}), status_error=error), _moment(3))
-    assert _said(house, f"lock/{DOOR}/availability") == "offline"
-    assert "refused the key" in _said(house, f"lock/{DOOR}/attributes")["error"]
+    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
+    assert "refused the key" in _said(house, f"lock/{LOCKER}/attributes")["error"]
     _read(house, DoorState.OPEN, 4)
-    assert _said(house, f"lock/{DOOR}/availability") == "online"
+    assert _said(house, f"lock/{LOCKER}/availability") == "online"
 
 
 def test_a_lost_gateway_changes_its_own_availability_alone():
@@ -480,14 +482,14 @@ def test_a_lost_gateway_changes_its_own_availability_alone():
 def test_a_command_of_unknown_outcome_makes_the_lock_unavailable_until_it_is_read():
     house = _house()
     _read(house, DoorState.CLOSED, 0)
-    house.command_sent(DOOR, Action.UNLOCK, 5)
-    assert _said(house, f"lock/{DOOR}/state") == "UNLOCKING"
-    house.command_failed(DOOR, 6, may_have_executed=True)
-    order = Order(Target("lock", str(DOOR), "set"), Request(Action.UNLOCK, 5.0, "x"), math.inf)
+    house.command_sent(LOCKER, Action.UNLOCK, 5)
+    assert _said(house, f"lock/{LOCKER}/state") == "UNLOCKING"
+    house.command_failed(LOCKER, 6, may_have_executed=True)
+    order = Order(Target("lock", str(LOCKER), "set"), Request(Action.UNLOCK, 5.0, "x"), math.inf)
     house.result(order, "unknown", "it may have moved\x1b[2J", 6.0)
-    assert _said(house, f"lock/{DOOR}/state") == "None"
-    assert _said(house, f"lock/{DOOR}/availability") == "offline"
-    assert _said(house, f"lock/{DOOR}/result") == {
+    assert _said(house, f"lock/{LOCKER}/state") == "None"
+    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
+    assert _said(house, f"lock/{LOCKER}/result") == {
         "action": "UNLOCK",
         "outcome": "unknown",
         "reason": "it may have moved [2J",
@@ -502,10 +504,10 @@ def test_a_command_of_unknown_outcome_makes_the_lock_unavailable_until_it_is_rea
         )
         == []
     )  # the update says that it was answered at 0
-    assert _said(house, f"lock/{DOOR}/availability") == "offline"
-    house.bolt_read(DOOR, LockerStatus(DoorState.OPEN), _moment(10))
-    assert _said(house, f"lock/{DOOR}/state") == "UNLOCKED"
-    assert _said(house, f"lock/{DOOR}/availability") == "online"
+    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
+    house.bolt_read(LOCKER, LockerStatus(DoorState.OPEN), _moment(10))
+    assert _said(house, f"lock/{LOCKER}/state") == "UNLOCKED"
+    assert _said(house, f"lock/{LOCKER}/availability") == "online"
 
 
 def test_what_others_see_is_not_said():
@@ -519,20 +521,20 @@ def test_what_others_see_is_not_said():
 
 def test_discovery_of_a_lock():
     house = _house()
-    config = json.loads(house.picture.values[f"homeassistant/device/thekeys_{DOOR}/config"])
+    config = json.loads(house.picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
     assert config["device"] == {
-        "identifiers": [f"thekeys_{DOOR}"],
+        "identifiers": [f"thekeys_{LOCKER}"],
         "name": "Front door",
         "manufacturer": "The Keys",
         "model": "Smart lock",
-        "serial_number": str(DOOR),
+        "serial_number": str(LOCKER),
         "suggested_area": "Hall",
         "via_device": "thekeys_gateway_hall_2f_1",
     }
     assert [each["topic"] for each in config["availability"]] == [
         "thekeys/bridge/state",
         "thekeys/gateway/hall%2F1/state",
-        f"thekeys/lock/{DOOR}/availability",
+        f"thekeys/lock/{LOCKER}/availability",
     ]
     assert config["availability_mode"] == "all"
     parts = config["components"]
@@ -546,7 +548,7 @@ def test_discovery_of_a_lock():
         assert parts[key]["enabled_by_default"] is False
     assert len({part["unique_id"] for part in parts.values()}) == len(parts)
     _read(house, DoorState.CLOSED, 0)
-    config = json.loads(house.picture.values[f"homeassistant/device/thekeys_{DOOR}/config"])
+    config = json.loads(house.picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
     assert config["device"]["sw_version"] == "81"
 
 
@@ -555,14 +557,14 @@ def test_without_a_share_code_or_read_only_there_are_sensors_alone():
     without_code = json.loads(_house().picture.values["homeassistant/device/thekeys_7/config"])
     assert without_code["components"].keys() == sensors
     read_only = _house(read_only=True)
-    config = json.loads(read_only.picture.values[f"homeassistant/device/thekeys_{DOOR}/config"])
+    config = json.loads(read_only.picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
     assert config["components"].keys() == sensors
     gateway = json.loads(read_only.picture.values["homeassistant/device/thekeys_gateway_hall_2f_1/config"])
     assert "synchronise" not in gateway["components"]
 
 
 def test_only_what_bears_our_origin_and_prefix_is_ours():
-    config = _house().picture.values[f"homeassistant/device/thekeys_{DOOR}/config"].encode()
+    config = _house().picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"].encode()
     assert is_ours(config, "thekeys")
     assert not is_ours(config, "thekeys2")
     assert not is_ours(config.replace(b"thekeys-async", b"zigbee2mqtt"), "thekeys")
@@ -571,6 +573,6 @@ def test_only_what_bears_our_origin_and_prefix_is_ours():
 
 
 def test_without_discovery_nothing_is_said_to_home_assistant():
-    lockers = [BridgedLocker(DOOR, "Front door", "hall", has_code=True)]
+    lockers = [BridgedLocker(LOCKER, "Front door", "hall", has_code=True)]
     house = House(Topics("home/keys", None), lockers, ["hall"], version="1")
     assert all(topic.startswith("home/keys/") for topic in house.picture.values)

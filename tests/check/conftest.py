@@ -8,6 +8,7 @@ import attrs
 import pytest
 from rich.console import Console
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import Pacing
 from thekeys_async.cli.check.asking import Plan, observe
 from thekeys_async.cli.check.screen import Naming, table
@@ -18,8 +19,6 @@ from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, Simulat
 from thekeys_async.simulator.http.messages import Response
 from thekeys_async.simulator.http.server import serve
 
-LOCKER = 45961123
-CODE = "Zmo1sps2OVyCFtl1"
 _FAST = {"light": 0.0, "bluetooth": 0.0, "synchronization": 0.0}
 _PAGE = b"<html><head><title>Router login</title></head><body>Please log in</body></html>"
 SLOW = 0.03

@@ -4,6 +4,7 @@ import attrs
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async import (
     GatewayBusyError,
     GatewayClockError,
@@ -28,8 +29,6 @@ from thekeys_async.cli.check.screen import Naming, as_json
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.protocol.models import DoorState
-
-LOCKER = 45961123
 
 
 def reply(body=b'{"version": 65, "current_status": "Scanning..."}', head=b"HTTP/1.1 200 OK\r\n"):

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import TheKeysError
 from thekeys_async.cli.commands import OTHER_WORDS, thekeys
 from thekeys_async.cli.errors import ExitCode, in_words
 from thekeys_async.protocol.endpoints import ENDPOINTS
-
-CODE = "Zmo1sps2OVyCFtl1"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import logging
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import DoorState, InvalidHmacError, UpdateKind
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ def sim(canned):
     return canned(latency=0.1)
 
 
-_CODES = {1: "Zmo1sps2OVyCFtl1", 2: "another-code"}
+_CODES = {1: CODE, 2: "another-code"}
 
 
 def _reads(sim) -> int:

@@ -9,13 +9,14 @@ import httpx
 import pytest
 from anyio.abc import SocketStream
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, GatewayTransport, Pacing, TheKeysError
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-_CODES = {1: "Zmo1sps2OVyCFtl1"}
+_CODES = {1: CODE}
 
 
 def _always(answer: bytes) -> Callable:
