@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sample import LOCKER
 from thekeys_async import Config, GatewayConfig, LockerConfig
+from thekeys_async.bridge.devices import House
 from thekeys_async.bridge.heartbeat import Heartbeat
-from thekeys_async.bridge.house import House
 from thekeys_async.bridge.messages import parse
 from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import make_plan
