@@ -191,8 +191,8 @@ def _lock(read: DoorState | None = None) -> LockState:
 
 
 def test_a_lock_that_nobody_has_read_is_unknown():
-    assert _lock().said is PublishedState.UNKNOWN
-    assert [_lock(state).said for state in DoorState] == [
+    assert _lock().published is PublishedState.UNKNOWN
+    assert [_lock(state).published for state in DoorState] == [
         PublishedState.UNLOCKED,
         PublishedState.LOCKED,
         PublishedState.UNKNOWN,
@@ -203,13 +203,13 @@ def test_a_lock_that_nobody_has_read_is_unknown():
 def test_a_command_that_is_carried_out():
     lock = _lock(DoorState.CLOSED)
     lock.sent(Action.UNLOCK)
-    assert lock.said is PublishedState.UNLOCKING
+    assert lock.published is PublishedState.UNLOCKING
     lock.replied(Action.UNLOCK, 10)
     assert not lock.was_read(DoorState.CLOSED, 9.9)  # of before the reply
     assert not lock.was_read(DoorState.CLOSED, 12)
-    assert lock.said is PublishedState.UNLOCKING
+    assert lock.published is PublishedState.UNLOCKING
     assert not lock.was_read(DoorState.OPEN, 16)
-    assert lock.said is PublishedState.UNLOCKED
+    assert lock.published is PublishedState.UNLOCKED
 
 
 def test_a_bolt_that_does_not_move_is_said_as_read():
@@ -217,9 +217,9 @@ def test_a_bolt_that_does_not_move_is_said_as_read():
     lock.sent(Action.UNLOCK)
     lock.replied(Action.UNLOCK, 10)
     assert not lock.was_read(DoorState.CLOSED, 10 + SETTLES - 0.1)
-    assert lock.said is PublishedState.UNLOCKING
+    assert lock.published is PublishedState.UNLOCKING
     assert lock.was_read(DoorState.CLOSED, 10 + SETTLES)
-    assert lock.said is PublishedState.LOCKED
+    assert lock.published is PublishedState.LOCKED
 
 
 def test_a_bolt_that_jams_is_said_at_once():
@@ -227,7 +227,7 @@ def test_a_bolt_that_jams_is_said_at_once():
     lock.sent(Action.UNLOCK)
     lock.replied(Action.UNLOCK, 10)
     lock.was_read(DoorState.JAMMED, 12)
-    assert lock.said is PublishedState.JAMMED
+    assert lock.published is PublishedState.JAMMED
 
 
 def test_a_bolt_that_nobody_can_read_afterwards_is_unknown():
@@ -236,14 +236,14 @@ def test_a_bolt_that_nobody_can_read_afterwards_is_unknown():
     lock.replied(Action.UNLOCK, 10)
     assert not lock.passed(10 + SETTLES)
     assert lock.passed(10 + 2 * SETTLES)
-    assert lock.said is PublishedState.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
 
 
 def test_what_was_not_done_leaves_what_was_read():
     lock = _lock(DoorState.CLOSED)
     lock.sent(Action.UNLOCK)
     lock.failed(10, may_have_executed=False)
-    assert lock.said is PublishedState.LOCKED
+    assert lock.published is PublishedState.LOCKED
     assert not lock.in_doubt
 
 
@@ -251,13 +251,13 @@ def test_what_may_have_been_done_leaves_nothing_until_somebody_looks():
     lock = _lock(DoorState.CLOSED)
     lock.sent(Action.UNLOCK)
     lock.failed(10, may_have_executed=True)
-    assert lock.said is PublishedState.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
     assert lock.in_doubt
     lock.was_read(DoorState.CLOSED, 9.9)  # of before the command
-    assert lock.said is PublishedState.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
     assert lock.in_doubt
     lock.was_read(DoorState.OPEN, 11)
-    assert lock.said is PublishedState.UNLOCKED
+    assert lock.published is PublishedState.UNLOCKED
     assert not lock.in_doubt
 
 
@@ -267,7 +267,7 @@ def test_doubt_ends_after_a_minute_and_the_state_stays_unknown():
     assert not lock.passed(10 + IN_DOUBT - 0.1)
     assert lock.passed(10 + IN_DOUBT)
     assert not lock.in_doubt
-    assert lock.said is PublishedState.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
 
 
 def test_what_was_read_before_a_command_that_was_carried_out_is_not_said_after_one_that_was_not():
@@ -276,10 +276,10 @@ def test_what_was_read_before_a_command_that_was_carried_out_is_not_said_after_o
     lock.replied(Action.UNLOCK, 10)
     lock.sent(Action.LOCK)
     lock.failed(12, may_have_executed=False)
-    assert lock.said is PublishedState.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
     assert lock.awaits_read
     lock.was_read(DoorState.OPEN, 16)
-    assert lock.said is PublishedState.UNLOCKED
+    assert lock.published is PublishedState.UNLOCKED
     assert not lock.awaits_read
 
 
@@ -288,9 +288,9 @@ def test_a_doubt_outlives_a_command_that_was_not_carried_out():
     lock.sent(Action.UNLOCK)
     lock.failed(10, may_have_executed=True)
     lock.sent(Action.LOCK)
-    assert (lock.said, lock.in_doubt) == (PublishedState.LOCKING, False)
+    assert (lock.published, lock.in_doubt) == (PublishedState.LOCKING, False)
     lock.failed(12, may_have_executed=False)
-    assert (lock.said, lock.in_doubt) == (PublishedState.UNKNOWN, True)
+    assert (lock.published, lock.in_doubt) == (PublishedState.UNKNOWN, True)
     assert lock.passed(10 + IN_DOUBT)
 
 
@@ -330,12 +330,12 @@ def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
                 shown = state
             case _:
                 lock.passed(now)
-        if lock.said is PublishedState.LOCKED:
+        if lock.published is PublishedState.LOCKED:
             assert shown is DoorState.CLOSED
-        if lock.said is PublishedState.UNLOCKED:
+        if lock.published is PublishedState.UNLOCKED:
             assert shown is DoorState.OPEN
         if step == "unknown":
-            assert lock.said is PublishedState.UNKNOWN
+            assert lock.published is PublishedState.UNKNOWN
             assert lock.in_doubt
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads: states as they stand when it asks, and counters of what has happened.
+"""The metrics for Prometheus: states as they are when it asks, and counters.
 
 Labels come from the configuration or from closed sets, so that nobody outside can make new series.
 """
