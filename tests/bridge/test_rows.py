@@ -54,11 +54,11 @@ def test_a_door_with_which_all_is_well():
 
 
 @pytest.mark.parametrize(
-    ("battery", "trouble", "says"), [(6770, Severity.NONE, ""), (6756, Severity.MINOR, "battery is low")]
+    ("battery", "severity", "says"), [(6770, Severity.NONE, ""), (6756, Severity.MINOR, "battery is low")]
 )
-def test_a_battery(battery, trouble, says):
+def test_a_battery(battery, severity, says):
     row = _front(_devices(battery_mv=battery))
-    assert row.trouble is trouble
+    assert row.severity is severity
     assert says in row.wrong
 
 
