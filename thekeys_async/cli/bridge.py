@@ -19,7 +19,7 @@ from thekeys_async.protocol.text import printable
 
 try:
     from thekeys_async.bridge.checking import published
-    from thekeys_async.bridge.plan import Plan, make_plan
+    from thekeys_async.bridge.plan import BridgePlan, make_plan
     from thekeys_async.bridge.purging import Purge
     from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
@@ -68,11 +68,11 @@ def run_bridge(settings: Settings, wish: Wish) -> None:
         run_until_stopped(settings, partial(within, coordinator, partial(_run, plan, codes, coordinator)))
 
 
-async def _run(plan: Plan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
+async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
     await Process(plan, codes, coordinator).run()
 
 
-def _plan(settings: Settings, config: Config, wish: Wish, names: list[str]) -> Plan:
+def _plan(settings: Settings, config: Config, wish: Wish, names: list[str]) -> BridgePlan:
     try:
         return make_plan(
             config,
@@ -88,7 +88,7 @@ def _plan(settings: Settings, config: Config, wish: Wish, names: list[str]) -> P
     raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
 
 
-def _check(settings: Settings, plan: Plan) -> None:
+def _check(settings: Settings, plan: BridgePlan) -> None:
     for topic, value in published(plan):
         if settings.json:
             output.print_json({"topic": topic, "payload": value, "retain": True, "qos": 1})
@@ -101,7 +101,7 @@ def _check(settings: Settings, plan: Plan) -> None:
         )
 
 
-def _purge(settings: Settings, plan: Plan) -> None:
+def _purge(settings: Settings, plan: BridgePlan) -> None:
     async def purge() -> Purge:
         work = Purge(plan)
         await work.run()
