@@ -9,7 +9,7 @@ import pytest
 from thekeys_async.simulator.http.messages import Response
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks, serve
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def echo(request):
