@@ -239,7 +239,7 @@ async def deliver(connection: Connection, head: bytes, body: bytes, response: Re
                 return False
     except OSError:
         return False
-    return True
+    return not connection.client_has_gone
 
 
 async def _wait_until_it_hangs_up(connection: Connection) -> None:
