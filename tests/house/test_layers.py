@@ -49,6 +49,7 @@ _FORBIDDEN = [
     ("thekeys_async.protocol.errors", "anyio"),
     ("thekeys_async.protocol.replies", "time"),
     ("thekeys_async._lazy", "thekeys_async.protocol.errors"),
+    ("thekeys_async._clocks", "thekeys_async.protocol.errors"),
     ("thekeys_async.calls.call", "asyncio"),
     ("thekeys_async.streams.poller", "trio"),
 ]

@@ -7,7 +7,7 @@ from typing import Final
 import anyio
 import attrs
 
-from thekeys_async.coordination.base import boot_time
+from thekeys_async._clocks import boot_time
 from thekeys_async.protocol.endpoints import Endpoint
 
 _TO_HEAR_THE_ANSWER = 8.0

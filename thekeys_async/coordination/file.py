@@ -12,6 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
+from thekeys_async._clocks import boot_time
 from thekeys_async.coordination.base import (
     FAR_AHEAD,
     LONGEST_SLEEP,
@@ -22,7 +23,6 @@ from thekeys_async.coordination.base import (
     Pause,
     TurnTimeoutError,
     Wish,
-    boot_time,
     far_ahead,
     look_again_after,
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import attrs
 
-from thekeys_async.coordination.base import boot_time
+from thekeys_async._clocks import boot_time
 from thekeys_async.coordination.file_directory import Directory, is_removed, naming, try_lock, unlock
 from thekeys_async.coordination.leader import AwayError
 

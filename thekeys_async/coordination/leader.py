@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 
-from thekeys_async.coordination.base import LONGEST_SLEEP, LeaseLostError, boot_time
+from thekeys_async._clocks import boot_time
+from thekeys_async.coordination.base import LONGEST_SLEEP, LeaseLostError
 from thekeys_async.protocol.errors import CoordinationError
 
 if TYPE_CHECKING:

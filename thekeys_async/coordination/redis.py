@@ -9,11 +9,11 @@ from typing import Self
 
 import anyio
 
+from thekeys_async._clocks import boot_time
 from thekeys_async.coordination.base import (
     Claim,
     LeaseLostError,
     Pause,
-    boot_time,
 )
 from thekeys_async.coordination.leader import LeaderLease, check_arguments
 from thekeys_async.coordination.redis_claim import NEXT_TRY, SAFE_PART, Grant, RedisClaimant
