@@ -27,8 +27,8 @@ except ModuleNotFoundError as error:
 
 
 @attrs.frozen
-class Wish:
-    """What is wanted of the bridge.
+class BridgeOptions:
+    """The options of `thekeys bridge`, beyond those of all commands.
 
     Attributes:
         gateways: Names of the configuration file; all of it if none is given.
@@ -49,18 +49,18 @@ class Wish:
     purge: bool
 
 
-def run_bridge(settings: Settings, wish: Wish) -> None:
+def run_bridge(settings: Settings, options: BridgeOptions) -> None:
     """Run the bridge until a signal ends it.
 
     Raises:
         click.UsageError: A flag or a name makes no sense.
         Failure: The configuration can't be used, or another bridge has taken over.
     """
-    config, names = gateways_of_file(settings, wish.gateways)
-    plan = _plan(settings, config, wish, names)
-    if wish.check:
+    config, names = gateways_of_file(settings, options.gateways)
+    plan = _plan(settings, config, options, names)
+    if options.check:
         _check(settings, plan)
-    elif wish.purge:
+    elif options.purge:
         _purge(settings, plan)
     else:
         coordinator = chosen_coordinator(settings)
@@ -72,16 +72,16 @@ async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: 
     await Process(plan, codes, coordinator).run()
 
 
-def _plan(settings: Settings, config: Config, wish: Wish, names: list[str]) -> BridgePlan:
+def _plan(settings: Settings, config: Config, options: BridgeOptions, names: list[str]) -> BridgePlan:
     try:
         return make_plan(
             config,
             os.environ,
             gateways=names,
-            broker=wish.broker,
-            prefix=wish.prefix,
-            interval=wish.interval,
-            standby=wish.standby,
+            broker=options.broker,
+            prefix=options.prefix,
+            interval=options.interval,
+            standby=options.standby,
         )
     except ConfigurationError as error:
         problem = printable(str(error))

@@ -38,9 +38,9 @@ def check(context: click.Context, /, door: str | None, yes: bool, save: Path | N
     --open-and-close names a door. It ends with 0 if all is well, with 12 if it works with a warning, and else with the
     code that other actions would have, too.
     """
-    from thekeys_async.cli.check.run import Wish, run_check  # noqa: PLC0415 - rich and the client, which --help does without
+    from thekeys_async.cli.check.run import CheckOptions, run_check  # noqa: PLC0415 - rich and the client, which --help does without
 
     settings = Settings.of(context)
     if settings.identifier is None and settings.given_code is not None:
         raise click.UsageError("Say with -i whose share code that is.")
-    run_check(settings, Wish(door=door, yes=yes, save=save, anonymous=anonymous))
+    run_check(settings, CheckOptions(door=door, yes=yes, save=save, anonymous=anonymous))

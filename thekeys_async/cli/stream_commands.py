@@ -77,6 +77,6 @@ def bridge(context: click.Context, /, **how: Any) -> None:
     """
     if how["check"] and how["purge"]:
         raise click.UsageError("--check and --purge contradict each other.")
-    from thekeys_async.cli.bridge import Wish, run_bridge  # noqa: PLC0415 - the client, the broker's and the web server
+    from thekeys_async.cli.bridge import BridgeOptions, run_bridge  # noqa: PLC0415 - the client, the broker's and the web server
 
-    run_bridge(Settings.of(context), Wish(**how))
+    run_bridge(Settings.of(context), BridgeOptions(**how))

@@ -36,7 +36,7 @@ _STATUS_WHILE_BUSY = 60.0
 _MOST_DOUBLINGS = 16
 
 
-class Listener(Follower, Protocol):
+class Subscriber(Follower, Protocol):
     """What is needed of a watcher."""
 
     @property
@@ -97,12 +97,12 @@ class Rhythm:
 
 
 class Poller:
-    """Polls one gateway at one address as long as anybody listens."""
+    """Polls one gateway at one address as long as it has subscribers."""
 
     def __init__(self, shared: SharedGateway, address: str, delay: float) -> None:
         self._shared = shared
         self._address = address
-        self._listeners: dict[Listener, None] = {}
+        self._subscribers: dict[Subscriber, None] = {}
         self._doors: Doors | None = None
         self._rhythm = Rhythm(anyio.current_time(), delay)
         self._asked = False
@@ -116,33 +116,33 @@ class Poller:
         self._poll_lock = anyio.Lock(fast_acquire=True)
 
     @classmethod
-    def join(cls, shared: SharedGateway, address: str, listener: Listener, delay: float) -> "Poller":
-        """Listen to the poller of a gateway; it tells at once what is known.
+    def join(cls, shared: SharedGateway, address: str, subscriber: Subscriber, delay: float) -> "Poller":
+        """Subscribe to the poller of a gateway; it tells at once what is known.
 
         Args:
             shared: The way to the gateway.
-            address: Where the listener looks for it; another address that is dead is no news here.
-            listener: Who listens.
+            address: Where the subscriber looks for it; another address that is dead is no news here.
+            subscriber: The subscriber.
             delay: Seconds until the first poll, if there was none yet.
         """
         poller = shared.pollers.get(address)
         if not isinstance(poller, Poller):
             poller = shared.pollers[address] = cls(shared, address, delay)
-        poller._add(listener, delay)
+        poller._add(subscriber, delay)
         return poller
 
-    def leave(self, listener: Listener) -> None:
-        """Listen no more; after the last one, nothing is remembered."""
-        self._listeners.pop(listener, None)
+    def leave(self, subscriber: Subscriber) -> None:
+        """Unsubscribe; after the last one, nothing is remembered."""
+        self._subscribers.pop(subscriber, None)
         self._set_interval()
-        if not self._listeners and self._shared.pollers.get(self._address) is self:
+        if not self._subscribers and self._shared.pollers.get(self._address) is self:
             del self._shared.pollers[self._address]
 
     @property
     def doors(self) -> Doors:
         """The doors that they follow; there is nothing to remember before the first of them does."""
         if self._doors is None:
-            self._doors = Doors(self._shared, self._listeners)
+            self._doors = Doors(self._shared, self._subscribers)
         return self._doors
 
     @property
@@ -157,22 +157,22 @@ class Poller:
                 await self._poll(gateway)
 
     def _set_interval(self) -> None:
-        self._interval = min((listener.interval for listener in self._listeners), default=_LONGEST_PAUSE)
+        self._interval = min((subscriber.interval for subscriber in self._subscribers), default=_LONGEST_PAUSE)
 
-    def _add(self, listener: Listener, delay: float) -> None:
-        self._listeners[listener] = None
+    def _add(self, subscriber: Subscriber, delay: float) -> None:
+        self._subscribers[subscriber] = None
         if not self._asked:
             self._rhythm.pause = min(self.due, anyio.current_time() + delay) - self._rhythm.anchor
         self._set_interval()
         if self._doors:
-            for identifier, door in self._doors.known(listener).items():
-                listener.door_known(identifier, door)
+            for identifier, door in self._doors.known(subscriber).items():
+                subscriber.door_known(identifier, door)
         if self._readings is not None:
-            listener.listed(self._readings, self._listed_at)
+            subscriber.listed(self._readings, self._listed_at)
         if self._error:
-            listener.lost(self._error, self._lost_at)
+            subscriber.lost(self._error, self._lost_at)
         elif self._answered_at:
-            listener.answered(self._answered_at)
+            subscriber.answered(self._answered_at)
 
     async def _poll(self, gateway: Driver) -> None:
         due = self.due
@@ -207,14 +207,14 @@ class Poller:
 
     def _listed(self, readings: dict[int, LockerReading]) -> None:
         self._readings, self._listed_at = readings, datetime.now(UTC)
-        for listener in self._listeners:
-            listener.listed(readings, self._listed_at)
+        for subscriber in self._subscribers:
+            subscriber.listed(readings, self._listed_at)
         if self._doors:
             self._doors.listed(readings)
 
     async def _ask_for_status(self, gateway: Driver, *, busy: bool) -> None:
         """Ask the gateway what it is doing, if that is due; what comes of it is remembered for all objects of it."""
-        asked_for = [seconds for listener in self._listeners if (seconds := listener.status_interval)]
+        asked_for = [seconds for subscriber in self._subscribers if (seconds := subscriber.status_interval)]
         if busy or self._hangs_perhaps():
             asked_for.append(_STATUS_WHILE_BUSY)
         now = anyio.current_time()
@@ -241,8 +241,8 @@ class Poller:
 
     def _answered(self) -> None:
         self._answered_at = datetime.now(UTC)
-        for listener in self._listeners:
-            listener.answered(self._answered_at)
+        for subscriber in self._subscribers:
+            subscriber.answered(self._answered_at)
 
     def _lost(self, gateway: Driver, error: TheKeysError) -> None:
         if not self._error:
@@ -252,8 +252,8 @@ class Poller:
             self._error, self._lost_at = error, datetime.now(UTC)
             if self._doors:
                 self._doors.lost()
-            for listener in self._listeners:
-                listener.lost(error, self._lost_at)
+            for subscriber in self._subscribers:
+                subscriber.lost(error, self._lost_at)
 
     def read_now(self, identifier: int) -> None:
         """Have a door read at once for those who follow it."""

@@ -72,7 +72,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         self._check_open()
-        address, exchange = origin(request), _Exchange(request)
+        address, exchange = origin(request), _HttpxExchange(request)
         wire = self._wire_to(address)
         if wire is None:
             raise httpx.UnsupportedProtocol("this transport leads to another address", request=request)
@@ -97,7 +97,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         if self._closed:
             raise RuntimeError("this transport has been closed")
 
-    async def _take_turn(self, exchange: "_Exchange") -> None:
+    async def _take_turn(self, exchange: "_HttpxExchange") -> None:
         try:
             self._turn.acquire_nowait()
         except anyio.WouldBlock:
@@ -138,7 +138,7 @@ class _InTurn:
         self._wire.drop()
 
 
-class _Exchange:
+class _HttpxExchange:
     """One request of httpx's, and what becomes of it."""
 
     def __init__(self, request: httpx.Request) -> None:

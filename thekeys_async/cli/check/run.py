@@ -9,7 +9,7 @@ import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.check.asking import Plan, observe
+from thekeys_async.cli.check.asking import CheckPlan, observe
 from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.coordination import chosen_coordinator, within
@@ -24,8 +24,8 @@ from thekeys_async.protocol.text import printable
 
 
 @attrs.frozen
-class Wish:
-    """What is checked, beyond what the flags of all commands say.
+class CheckOptions:
+    """The options of a check, beyond those of all commands.
 
     Attributes:
         door: The locker to open and close, by its name or its number, or None.
@@ -40,11 +40,11 @@ class Wish:
     anonymous: bool = False
 
 
-PLAN = Plan(address=Address("thekeys.local"))
+PLAN = CheckPlan(address=Address("thekeys.local"))
 """How a check asks; the command puts the gateway in."""
 
 
-def run_check(settings: Settings, wish: Wish) -> None:
+def run_check(settings: Settings, options: CheckOptions) -> None:
     """Check one gateway, and print what was found.
 
     Raises:
@@ -52,10 +52,10 @@ def run_check(settings: Settings, wish: Wish) -> None:
         click.exceptions.Exit: It is not all well; with the code of the verdict.
         Failure: It could not be asked.
     """
-    watched, names = _gateway(settings, wish.door)
-    door = None if wish.door is None else _door(settings, wish.door, watched)
+    watched, names = _gateway(settings, options.door)
+    door = None if options.door is None else _door(settings, options.door, watched)
     coordinator, effect = chosen_coordinator(settings), Effect.NONE if door is None else Effect.DOOR
-    if door is not None and not wish.yes:
+    if door is not None and not options.yes:
         click.confirm(
             f"Locker {names.get(door, door)}: its bolt is drawn back and pushed out. Go on?", abort=True, err=True
         )
@@ -67,19 +67,24 @@ def run_check(settings: Settings, wish: Wish) -> None:
         door=door,
         seconds=min(PLAN.seconds, settings.timeout or PLAN.seconds),
     )
-    naming = Naming(watched.name or str(plan.address), {} if wish.anonymous else names, anonymous=wish.anonymous)
+    naming = Naming(watched.name or str(plan.address), {} if options.anonymous else names, anonymous=options.anonymous)
     shown = not (settings.json or settings.debug)
-    with wire_recorder(settings, wish.save) as recorder, output.waiting("checking, a minute at most ...", shown=shown):
+    with (
+        wire_recorder(settings, options.save) as recorder,
+        output.waiting("checking, a minute at most ...", shown=shown),
+    ):
         work = partial(observe, attrs.evolve(plan, recorder=recorder))
         seen = run(settings, effect, partial(within, coordinator, work))
     judged = report(seen)
     with output.said(effect, as_json=settings.json):
-        if settings.json or wish.anonymous:
+        if settings.json or options.anonymous:
             output.print_json(as_json(judged, seen, naming, version("thekeys-async")))
         else:
             output.print_rich(*table(judged, naming, output.console()))
-            if wish.save is not None:
-                output.print_rich(f"Recorded in {printable(str(wish.save))}: look through it, then send it to anyone.")
+            if options.save is not None:
+                output.print_rich(
+                    f"Recorded in {printable(str(options.save))}: look through it, then send it to anyone."
+                )
     if judged.code is not ExitCode.DONE:
         raise click.exceptions.Exit(judged.code)
 
