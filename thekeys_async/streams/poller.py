@@ -24,8 +24,8 @@ from thekeys_async.protocol.errors import (
     TheKeysError,
 )
 from thekeys_async.protocol.models import LockerReading
-from thekeys_async.streams.locker_changes import Door
 from thekeys_async.streams.doors import Doors, Follower
+from thekeys_async.streams.locker_changes import Door
 from thekeys_async.turns.shared import SharedGateway
 
 _log = logging.getLogger("thekeys_async.streams")

@@ -190,7 +190,7 @@ class SharedGateway:
             self.commands[identifier] = self.commands.get(identifier, 0) + 1
 
     def invalidate_later(self, now: float) -> None:
-        """Wait longer than the last time before the unanswered read is invalidated: a locker that hangs costs 15 s each."""
+        """Wait longer than the last time before it is tried again: a locker that hangs costs 15 s each time."""
         self.invalidate_at = now + min(
             _LONGEST_INVALIDATION_PAUSE, _FIRST_INVALIDATION_PAUSE * 2 ** min(self.failed_invalidations, 16)
         )
