@@ -13,7 +13,7 @@ import pytest
 from thekeys_async import GatewayUpdate, UpdateKind
 from thekeys_async.gateway import driver_of
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import MOST_LOCKERS
+from thekeys_async.streams.locker_changes import MOST_LOCKERS
 
 pytestmark = pytest.mark.anyio
 

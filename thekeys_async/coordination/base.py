@@ -218,7 +218,7 @@ class Freshness:
 
 
 def look_again_after(ahead: int, waited: float) -> float:
-    """Say after how many seconds a waiter looks again.
+    """Return the seconds after which a waiter looks again.
 
     The next one looks often at first and then at a tenth of the time it has waited, so that what it loses is small
     beside the turn that it waits for. Those behind it only have to notice that they have become the next.
@@ -233,7 +233,7 @@ def look_again_after(ahead: int, waited: float) -> float:
 
 
 def far_ahead(where: str, seconds: float) -> str:
-    """Say what to do about a last timestamp that is far ahead while the gateway refuses the clock's own time."""
+    """Write the advice for a last timestamp that is far ahead while the gateway refuses the clock's own time."""
     return (
         f"nothing was done: {where} is {seconds / 86_400:.0f} days ahead of the clock, and the gateway refuses the "
         "clock's own time. Put this machine's clock right; if it is right, and the share code too, remove that"

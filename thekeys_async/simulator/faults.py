@@ -1,4 +1,4 @@
-"""What can go wrong on demand: faults, error codes and replies, for some requests or a share of them."""
+"""Faults on demand: faults, error codes and replies, for some requests or a fraction of them."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How a gateway writes its replies: as the vendor's page shows them, or as they were seen in the field."""
+"""The replies of a gateway, written as the vendor's page shows them, or as they were seen in the field."""
 
 from collections.abc import Mapping
 from enum import Enum

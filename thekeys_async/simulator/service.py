@@ -1,4 +1,4 @@
-"""The rule of the gateway: one request at a time, and what becomes of each."""
+"""The service of a gateway: it answers one request at a time."""
 
 from collections.abc import Callable
 from functools import partial

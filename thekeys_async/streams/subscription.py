@@ -13,8 +13,8 @@ from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions
-from thekeys_async.streams.gateways import GatewayTracker
+from thekeys_async.streams.gateway_changes import GatewayTracker
+from thekeys_async.streams.locker_changes import ChangeTracker, Door, WatchOptions
 from thekeys_async.streams.poller import Poller
 from thekeys_async.streams.scheduler import PollScheduler
 

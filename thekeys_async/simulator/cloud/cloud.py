@@ -122,7 +122,7 @@ class SimulatedCloud:
 
     @property
     def url(self) -> str:
-        """Where it is, for `base_url=` of a client."""
+        """The address, for `base_url=` of a client."""
         return f"http://[{self._host}]:{self._port}" if ":" in self._host else f"http://{self._host}:{self._port}"
 
     @property

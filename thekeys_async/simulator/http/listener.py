@@ -1,4 +1,4 @@
-"""Where a server listens, and each connection that somebody makes to it: non-blocking sockets."""
+"""The listening socket of a server, and the connections that clients make to it: non-blocking."""
 
 import socket
 import struct
