@@ -250,7 +250,9 @@ async def test_a_redis_password(start_redis: Callable[..., Any], caplog: pytest.
         with anyio.move_on_after(0.5):
             async with coordinator.lead("a", lease=0.3):
                 seen |= shown(frames_of_tasks())
-        seen |= dict(texts(coordinator)) | dict(texts(vars(coordinator._line._client.connection_pool), "the pool"))
+        seen |= dict(texts(coordinator)) | dict(
+            texts(vars(coordinator._connection._client.connection_pool), "the pool")
+        )
     seen["log"] = caplog.text
     assert any("coordination/redis" in where for where in seen)
     leaking = leaks(seen, REDIS_PASSWORD)
