@@ -30,14 +30,14 @@ class Simulated:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.address = self._connection()
+        self.address = self._line()
 
     def end(self) -> tuple[float, int, int]:
         """Stop it; returns the share of the time in which it was at work, its requests, and how many overlapped."""
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        share, requests, overlaps = self._connection().split()
+        share, requests, overlaps = self._line().split()
         return float(share), int(requests), int(overlaps)
 
     def _line(self) -> str:

@@ -284,7 +284,7 @@ async def test_an_account_at_the_cloud(caplog: pytest.LogCaptureFixture) -> None
                 for _ in range(4):
                     await anyio.sleep(0.03)
                     seen |= shown(frames_of_tasks())
-        server._troubles.clear()
+        server._planned_faults.clear()
         locker, gateway = (await cloud.lockers())[0], (await cloud.gateways())[0]
         async with anyio.create_task_group() as group:
             group.start_soon(partial(call, cloud.ensure_share, locker, gateway, name="hall"))
