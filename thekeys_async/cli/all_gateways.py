@@ -13,8 +13,8 @@ from thekeys_async.cli import output
 from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
 from thekeys_async.cli.options import Settings
+from thekeys_async.cli.readings import style
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.signal_strength import style
 from thekeys_async.cli.tables import Cell, Field, fitted
 from thekeys_async.cli.targets import Watched
 from thekeys_async.protocol.text import printable

@@ -1,10 +1,11 @@
 """Output of answers: JSON for programs, rich for people."""
 
+import io
 import json
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from typing import TypeAlias
 
 import attrs
@@ -45,6 +46,7 @@ Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | C
 
 BOLT_NOTE = "The state is the bolt's, not the leaf's: a door can stand open with its bolt out."
 BATTERY_NOTE = "The battery's percentage is an estimate from its millivolts."
+_LINES_HELD = 50
 _STYLES: Mapping[DoorState, str] = {
     DoorState.OPEN: "green",
     DoorState.CLOSED: "blue",
@@ -89,6 +91,32 @@ def print_warning(sentence: str, *, as_json: bool) -> None:
     line = json.dumps({"warning": sentence}) if as_json else f"Warning: {sentence}."
     with on_stderr():
         print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stderr_held() -> Generator[Sequence[str]]:
+    """Hold what is said on stderr, the last of it, while a table has the screen; it is printed afterwards."""
+    if not sys.stderr.isatty():
+        yield ()
+        return
+    held = _Held()
+    try:
+        with redirect_stderr(held):
+            yield held.lines
+    finally:
+        sys.stderr.writelines(f"{line}\n" for line in held.lines)
+
+
+class _Held(io.TextIOBase):
+    """A stream that keeps the last lines written to it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, text: str, /) -> int:
+        self.lines += filter(None, text.splitlines())
+        del self.lines[:-_LINES_HELD]
+        return len(text)
 
 
 def _why(error: OSError) -> str:

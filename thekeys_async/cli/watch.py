@@ -12,10 +12,9 @@ import click
 
 from thekeys_async import AsyncGateway, Fleet, Updates
 from thekeys_async.cli import output
-from thekeys_async.cli.board import Board
 from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.json_lines import Output, as_json
-from thekeys_async.cli.live_table import follow, print_last
+from thekeys_async.cli.live_table import Board, follow, print_last
 from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run_until_stopped
 from thekeys_async.cli.save_wire import wire_recorder
