@@ -8,10 +8,9 @@ import click
 
 from thekeys_async import AsyncGateway, AsyncLocker, CommandResult, DoorState, TheKeysError
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, not_there
 from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run
+from thekeys_async.cli.runner import chosen_coordinator, run
 from thekeys_async.cli.targets import gateway_named, locker_named
 from thekeys_async.coordination import Coordinator
 
@@ -51,8 +50,7 @@ def perform(settings: Settings, action: str, *, wait: bool = False) -> None:
         settings = locker_named(settings, signed=action not in _UNSIGNED)
     coordinator, effect = chosen_coordinator(settings), _EFFECTS.get(action, Effect.NONE)
     with output.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
-        work = partial(_ask, settings, coordinator, action, wait=wait)
-        answer = run(settings, effect, partial(within, coordinator, work))
+        answer = run(settings, effect, partial(_ask, settings, coordinator, action, wait=wait), coordinator)
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
     with output.said(effect, as_json=settings.json):
         if settings.json:

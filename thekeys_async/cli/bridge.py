@@ -1,16 +1,14 @@
 """`thekeys bridge`: puts together what the bridge is to do, and runs, shows or purges it."""
 
 import os
-from functools import partial
 
 import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run, run_until_stopped
+from thekeys_async.cli.runner import chosen_coordinator, run, run_until_stopped
 from thekeys_async.cli.targets import gateways_of_file
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.values import Config
@@ -65,7 +63,7 @@ def run_bridge(settings: Settings, wish: Wish) -> None:
     else:
         coordinator = chosen_coordinator(settings)
         codes = {name: config.share_codes(name) for name in config.gateways}
-        run_until_stopped(settings, partial(within, coordinator, partial(_run, plan, codes, coordinator)))
+        run_until_stopped(settings, partial(_run, plan, codes, coordinator), coordinator)
 
 
 async def _run(plan: Plan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:

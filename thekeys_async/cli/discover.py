@@ -24,11 +24,10 @@ from thekeys_async import (
 )
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, in_words, other_failure
 from thekeys_async.cli.naming import fresh_name, with_gateways
 from thekeys_async.cli.options import DEFAULT_HOST, Network, Settings
-from thekeys_async.cli.runner import run
+from thekeys_async.cli.runner import chosen_coordinator, run
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import CloudError, discover
@@ -115,7 +114,7 @@ def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
     coordinator = chosen_coordinator(settings)
     with output.waiting("looking for gateways ...", shown=not (settings.json or settings.debug)):
         work = partial(_look, settings, wanted, configuration, coordinator)
-        answers = run(settings, Effect.NONE, partial(within, coordinator, work))
+        answers = run(settings, Effect.NONE, work, coordinator)
     there = [answer for answer in answers if answer.error is None]
     new = _named(configuration, [answer.candidate for answer in there if not answer.candidate.in_file])
     if wanted.save and new:

@@ -13,11 +13,10 @@ import click
 from thekeys_async import AsyncGateway
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, flags_checked
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.naming import Named, named, written
 from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run
+from thekeys_async.cli.runner import chosen_coordinator, run
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
@@ -68,8 +67,7 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
     if synchronize:
         with _waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
-            synchronization = partial(_synchronize, coordinator, entries)
-            run(settings, Effect.GATEWAY, partial(within, coordinator, synchronization))
+            run(settings, Effect.GATEWAY, partial(_synchronize, coordinator, entries), coordinator)
     with output.said(Effect.SHARE, as_json=settings.json):
         _report(settings, path, entries, left_out, synchronized=synchronize)
 

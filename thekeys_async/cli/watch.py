@@ -12,12 +12,10 @@ import click
 
 from thekeys_async import AsyncGateway, Fleet, Updates
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.json_lines import Output, as_json
 from thekeys_async.cli.live_table import Board, follow, print_last
 from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run_until_stopped
-from thekeys_async.cli.save_wire import wire_recorder
+from thekeys_async.cli.runner import chosen_coordinator, run_until_stopped, wire_recorder
 from thekeys_async.cli.targets import Watched, gateways_watched
 from thekeys_async.coordination import Coordinator
 
@@ -67,7 +65,7 @@ def run_watch(settings: Settings, wish: WatchSettings) -> None:
     }
     with wire_recorder(settings, wish.save_wire) as recorder:
         work = partial(_watch, partial(Fleet, gateways, record=recorder), options, settings.timeout, stdout, show)
-        run_until_stopped(settings, partial(within, coordinator, work))
+        run_until_stopped(settings, work, coordinator)
     if not settings.json and not stdout.has_no_reader:
         print_last(board, names, console)
 

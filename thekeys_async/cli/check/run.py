@@ -12,11 +12,9 @@ from thekeys_async.cli import output
 from thekeys_async.cli.check.asking import Plan, observe
 from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode
 from thekeys_async.cli.options import LONGEST_NUMBER, Settings
-from thekeys_async.cli.runner import run
-from thekeys_async.cli.save_wire import wire_recorder
+from thekeys_async.cli.runner import chosen_coordinator, run, wire_recorder
 from thekeys_async.cli.targets import Watched, gateway_of_locker, gateways_watched, locker_number
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import ShareCode
@@ -70,8 +68,7 @@ def run_check(settings: Settings, wish: Wish) -> None:
     naming = Naming(watched.name or str(plan.address), {} if wish.anonymous else names, anonymous=wish.anonymous)
     shown = not (settings.json or settings.debug)
     with wire_recorder(settings, wish.save) as recorder, output.waiting("checking, a minute at most ...", shown=shown):
-        work = partial(observe, attrs.evolve(plan, recorder=recorder))
-        seen = run(settings, effect, partial(within, coordinator, work))
+        seen = run(settings, effect, partial(observe, attrs.evolve(plan, recorder=recorder)), coordinator)
     judged = report(seen)
     with output.said(effect, as_json=settings.json):
         if settings.json or wish.anonymous:
