@@ -1,6 +1,7 @@
 """`thekeys bridge`: puts together what the bridge is to do, and runs, shows or purges it."""
 
 import os
+from functools import partial
 
 import attrs
 import click

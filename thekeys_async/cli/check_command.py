@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from thekeys_async.cli import completion
+from thekeys_async.cli.names import complete_gateway, complete_locker
 from thekeys_async.cli.options import Settings, check_options, target_argument
 
 
 @click.command()
-@target_argument("GATEWAY", completion.gateways)
+@target_argument("GATEWAY", complete_gateway)
 @check_options
 @click.option(
     "--open-and-close",
     "door",
     metavar="DOOR",
-    shell_complete=completion.lockers,
+    shell_complete=complete_locker,
     help="Also open this door and close it again, after a question, and say how long that takes.",
 )
 @click.option("-y", "--yes", is_flag=True, help="With --open-and-close: do not ask.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from thekeys_async.cli import completion
+from thekeys_async.cli.names import complete_gateway, complete_locker
 from thekeys_async.cli.options import (
     MOST_ADDRESSES,
     Settings,
@@ -114,7 +114,7 @@ def shares() -> None:
 
 @shares.command("list")
 @cloud_options
-@click.argument("locker", required=False, shell_complete=completion.lockers)
+@click.argument("locker", required=False, shell_complete=complete_locker)
 @click.option("--show-codes", is_flag=True, help="Show the codes, too: whoever has one can open the door.")
 @click.pass_context
 def list_shares(
@@ -133,7 +133,7 @@ def list_shares(
 
 @shares.command("create")
 @cloud_options
-@click.argument("locker", shell_complete=completion.lockers)
+@click.argument("locker", shell_complete=complete_locker)
 @click.option("--name", required=True, help="What the share is called.")
 @click.option(
     "--with", "accessory", metavar="ACCESSORY", help="The keypad, gateway or other; needed if there are several."
@@ -176,7 +176,7 @@ def revoke_share(
 
 @shares.command("invite")
 @cloud_options
-@click.argument("locker", shell_complete=completion.lockers)
+@click.argument("locker", shell_complete=complete_locker)
 @click.argument("phone")
 @click.option("--name", required=True, help="What the share is called.")
 @click.option("--description", default="", help="Free text.")
@@ -221,7 +221,7 @@ _switch("off", active=False, does="Switch a share off")
 
 @click.command()
 @cloud_options
-@click.argument("gateway", shell_complete=completion.gateways)
+@click.argument("gateway", shell_complete=complete_gateway)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def reboot(

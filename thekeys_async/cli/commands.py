@@ -9,9 +9,8 @@ import click
 
 from thekeys_async.cli.check_command import check
 from thekeys_async.cli.cloud_commands import discover, reboot, setup, shares
-from thekeys_async.cli.completion import OF
 from thekeys_async.cli.errors import ExitCode, Failure, exit_code_table, other_failure
-from thekeys_async.cli.names import nearest
+from thekeys_async.cli.names import complete_gateway, complete_locker, nearest
 from thekeys_async.cli.options import (
     Settings,
     gateway_options,
@@ -97,7 +96,9 @@ def thekeys() -> None:
 def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]], click.Command]:
     """Declare an action on a gateway: it takes all the gateway's flags, and a name of the configuration file."""
     return lambda function: thekeys.command(name)(
-        target_argument(target, OF[target])(gateway_options(click.pass_context(function)))
+        target_argument(target, {"LOCKER": complete_locker, "GATEWAY": complete_gateway}[target])(
+            gateway_options(click.pass_context(function))
+        )
     )
 
 

@@ -25,9 +25,9 @@ from thekeys_async import (
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login
 from thekeys_async.cli.errors import Effect, ExitCode, in_words, other_failure
-from thekeys_async.cli.naming import fresh_name, with_gateways
 from thekeys_async.cli.options import DEFAULT_HOST, Network, Settings
 from thekeys_async.cli.runner import chosen_coordinator, run
+from thekeys_async.cli.setup import fresh_name, with_gateways
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import CloudError, discover

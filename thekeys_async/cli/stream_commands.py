@@ -5,13 +5,13 @@ from typing import Any, TextIO
 
 import click
 
-from thekeys_async.cli import completion
+from thekeys_async.cli.names import complete_gateway
 from thekeys_async.cli.options import Settings, bridge_options, output_options, seconds, watch_options
 
 
 @click.command()
 @watch_options
-@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=completion.gateways)
+@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=complete_gateway)
 @click.option(
     "--interval",
     type=seconds,
@@ -60,7 +60,7 @@ def plot(context: click.Context, /, file: TextIO, picture: Path) -> None:
 
 @click.command()
 @bridge_options
-@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=completion.gateways)
+@click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=complete_gateway)
 @click.option("--broker", metavar="URL", help="mqtt://HOST[:1883] or mqtts://HOST[:8883], without a password.")
 @click.option("--prefix", metavar="TOPIC", help="What topics begin with; else thekeys.")
 @click.option("--interval", type=seconds, metavar="SECONDS", help="From poll to poll of a gateway; else 10.")
