@@ -10,7 +10,7 @@ import pytest
 import thekeys_async
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
 from thekeys_async.cli.errors import MEANINGS, Effect, ExitCode, exit_code, failure
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.settings import Settings
 from thekeys_async.simulator import Fault
 
 CODE = "Zmo1sps2OVyCFtl1"

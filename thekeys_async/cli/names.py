@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.settings import Settings
 
 if TYPE_CHECKING:
     from thekeys_async.config.values import Config

@@ -17,8 +17,8 @@ import click
 
 from thekeys_async import Recorder
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stderr, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_warning
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.sharing import choose_coordinator

@@ -4,7 +4,6 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,13 +15,13 @@ import tomlkit
 
 from thekeys_async import AsyncGateway
 from thekeys_async.cli import output
-from thekeys_async.cli.account import Login, flags_checked
+from thekeys_async.cli.account import ask_cloud, flags_checked
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import chosen_coordinator, run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
-from thekeys_async.cloud import Discovered, Gateway, Wired, discover, ensure_shares
+from thekeys_async.cloud import Cloud, Discovered, Gateway, Wired, discover, ensure_shares
 from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator
 from thekeys_async.protocol.secrets import Secret
@@ -65,7 +64,7 @@ class Named:
     wired: Wired
 
 
-def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize: bool, allow_public: bool) -> None:
+def run_setup(settings: Settings, *, share_name: str, synchronize: bool, allow_public: bool) -> None:
     """Find lockers, share them, write the file, and say what to do next.
 
     Raises:
@@ -73,12 +72,8 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
     """
     path = path_of(settings)
     configuration, text = read(settings, path)
-    with _waiting(settings, "asking the vendor's cloud ..."):
-        wired, left_out = run(
-            settings,
-            Effect.SHARE,
-            partial(_share, login, settings, configuration, share_name, allow_public=allow_public),
-        )
+    question = partial(_share, configuration, share_name, allow_public=allow_public)
+    wired, left_out = ask_cloud(settings, Effect.SHARE, question)
     if not wired:
         reasons = "; ".join(f"{each.name or each.identifier}: {each.reason}" for each in left_out)
         sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
@@ -86,24 +81,19 @@ def run_setup(settings: Settings, login: Login, *, share_name: str, synchronize:
     entries = named(configuration, wired)
     save_text(settings, path, written(text, entries), after="The shares are there, but ")
     if synchronize:
-        with _waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
+        with output.waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
             run(settings, Effect.GATEWAY, partial(_synchronize, coordinator, entries), coordinator)
     with output.said(Effect.SHARE, as_json=settings.json):
         _report(settings, path, entries, left_out, synchronized=synchronize)
 
 
-def _waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
-    return output.waiting(text, shown=not (settings.json or settings.debug))
-
-
 async def _share(
-    login: Login, settings: Settings, configuration: Config, share_name: str, *, allow_public: bool
+    configuration: Config, share_name: str, cloud: Cloud, *, allow_public: bool
 ) -> tuple[list[Wired], list[LeftOut]]:
-    async with login.cloud(settings) as cloud:
-        found = [_through_one(each, configuration) for each in await discover(cloud, allow_public=allow_public)]
-        with flags_checked():
-            wired = await ensure_shares(cloud, found, share_name=share_name)
+    found = [_through_one(each, configuration) for each in await discover(cloud, allow_public=allow_public)]
+    with flags_checked():
+        wired = await ensure_shares(cloud, found, share_name=share_name)
     now = datetime.now(UTC)
     usable = [each for each in wired if each.share.usable(now)]
     silent = [(each.locker, _ELSEWHERE if each.skipped else _SILENT) for each in found if not each.gateways]

@@ -32,8 +32,8 @@ from thekeys_async import (
 from thekeys_async.cli import output
 from thekeys_async.cli.demo.live import LIVE_STORY, run_live
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.protocol.endpoints import OPEN, Endpoint
 from thekeys_async.protocol.replies import Reply, check_done
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
