@@ -14,11 +14,19 @@ import attrs
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from thekeys_async.turns import shared
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run every `anyio` test on both event loops."""
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def no_memory_of_earlier_gateways() -> None:
+    """Forget what the process knows of gateways: another test's may have listened on the same port."""
+    shared._ledgers.clear()
 
 
 def free_port() -> int:

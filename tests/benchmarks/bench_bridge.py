@@ -23,11 +23,11 @@ from pathlib import Path
 import anyio
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from simulated import CODE
 
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 GATEWAYS, LOCKERS = 40, 5
-CODE = "Zmo1sps2OVyCFtl1"
 PROMISED_SHARE, PROMISED_LATENCY = 0.05, 0.020
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = resource.getpagesize()

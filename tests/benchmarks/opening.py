@@ -11,11 +11,12 @@ import attrs
 import fresh
 from figures import Opened
 from responder import Hosts
+from simulated import CODE
 
 from thekeys_async import AsyncGateway, Pacing, Timestamps
 
 _BACKENDS = ("asyncio", "trio")
-_LOCKER, _CODE = 45961123, "Zmo1sps2OVyCFtl1"
+_LOCKER = 45961123
 _FORM = b"identifier=45961123&ts=1763800000&hash=2Yb7Vq2m8kQ0Xn0m4sJ1d6Yk3l9a5c7e1f3g5h7i9j0%3D"
 _WARM_UP = 20
 
@@ -34,7 +35,7 @@ async def _measure(address: str, times: int) -> Opened:
     ours: list[float] = []
     bare: list[float] = []
     options = {"pacing": Pacing(0, 0), "timestamps": Timestamps(max_lead=math.inf)}
-    async with AsyncGateway(address, share_codes={_LOCKER: _CODE}, **options) as gateway:
+    async with AsyncGateway(address, share_codes={_LOCKER: CODE}, **options) as gateway:
         door = gateway.locker(_LOCKER)
         for _ in range(_WARM_UP + times):
             begun = time.perf_counter()

@@ -11,8 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-CODE = "Zmo1sps2OVyCFtl1"
-DOOR = 45961123
+from tests.sample import CODE, LOCKER
 
 
 class Process:
@@ -83,7 +82,7 @@ class Simulation(Process):
     """A gateway that takes control lines."""
 
     def __init__(self, *more: str, port: int = 0, lockers: Mapping[int, str] | None = None) -> None:
-        flags = [f"--locker={number}:{code}" for number, code in (lockers or {DOOR: CODE}).items()]
+        flags = [f"--locker={number}:{code}" for number, code in (lockers or {LOCKER: CODE}).items()]
         super().__init__("simulate", "--json", "--light=0", "--bluetooth=0.05", f"--port={port}", *flags, *more)
         self.address: str = json.loads(self.line())["address"]
 

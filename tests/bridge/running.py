@@ -10,29 +10,28 @@ import anyio
 import attrs
 from anyio import to_thread
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, GatewayConfig, LockerConfig
-from thekeys_async.bridge.plan import Plan, make_plan
+from thekeys_async.bridge.plan import BridgePlan, make_plan
 from thekeys_async.bridge.running import Process
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 from .conftest import Listener, Mosquitto
 
-DOOR = 45961123
 GARAGE = 7
-CODE = "Zmo1sps2OVyCFtl1"
 
 
 def simulated(**options: Any) -> SimulatedGateway:
     """A gateway that loses no time."""
-    lockers = options.pop("lockers", [SimulatedLocker(DOOR, share_code=CODE), SimulatedLocker(GARAGE)])
+    lockers = options.pop("lockers", [SimulatedLocker(LOCKER, share_code=CODE), SimulatedLocker(GARAGE)])
     return SimulatedGateway(lockers, **{"light": 0.0, "bluetooth": 0.0, **options})
 
 
 def config(broker: Mosquitto, gateway: SimulatedGateway, **bridge: Any) -> Config:
     """A file with a front door, and a garage that has no share code."""
     lockers = {
-        "Front door": LockerConfig(DOOR, "hall", CODE, area="Hall"),
+        "Front door": LockerConfig(LOCKER, "hall", CODE, area="Hall"),
         "Garage": LockerConfig(GARAGE, "hall"),
     }
     table = {"broker": broker.url, "http": None, "interval": 0.2, "max_clock_skew": 0.01, **bridge}
@@ -72,7 +71,7 @@ class Running:
 
     async def until_result(self, outcome: str, count: int = 1) -> dict[str, Any]:
         """Wait for the front door's result, the n-th with this outcome."""
-        topic = f"thekeys/lock/{DOOR}/result"
+        topic = f"thekeys/lock/{LOCKER}/result"
 
         def found() -> list[dict[str, Any]]:
             told = [json.loads(text) for text in self.listener.said(topic) if text]
@@ -87,7 +86,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    plan: Plan, settings: Config, listener: Listener, coordinator: FileCoordinator | None = None, *, ready: bool = True
+    plan: BridgePlan,
+    settings: Config,
+    listener: Listener,
+    coordinator: FileCoordinator | None = None,
+    *,
+    ready: bool = True,
 ) -> AsyncIterator[Running]:
     """Run a bridge; it is ended as a signal would end it."""
     codes = {name: settings.share_codes(name) for name in settings.gateways}
@@ -105,13 +109,13 @@ async def running(
         tasks.start_soon(run)
         if ready:
             await bridge.until_said("bridge/state", "online")
-            await bridge.until_said(f"lock/{DOOR}/state", "LOCKED")
+            await bridge.until_said(f"lock/{LOCKER}/state", "LOCKED")
         yield bridge
         tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def house(broker: Mosquitto, listen: Callable[..., Listener], **bridge: Any) -> AsyncIterator[tuple]:
+async def home(broker: Mosquitto, listen: Callable[..., Listener], **bridge: Any) -> AsyncIterator[tuple]:
     """Everything at once: a broker, a gateway, a bridge, and somebody who listens."""
     broker.start()
     listener = await to_thread.run_sync(listen)
@@ -121,4 +125,4 @@ async def house(broker: Mosquitto, listen: Callable[..., Listener], **bridge: An
             yield bridged, gateway
 
 
-__all__ = ["config", "house", "running", "simulated", "stamped"]
+__all__ = ["config", "home", "running", "simulated", "stamped"]

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.sample import CODE, LOCKER
+
 from .conftest import Listener, Mosquitto, free_port
 from .hass import HomeAssistant
-from .processes import DOOR, Process, Simulation, write_config
+from .processes import Process, Simulation, write_config
 
 GARAGE = 7
 FRONT, LOCK = "front_door", "lock.front_door"
-CODE = "Zmo1sps2OVyCFtl1"
 
 
 def _say(what: str, began: float) -> None:
@@ -37,7 +38,7 @@ def test_the_whole_way(broker: Mosquitto, listen: Callable[..., Listener], tmp_p
     broker.start()
     listener = listen()
     home = HomeAssistant(command, tmp_path / "hass", free_port(), broker.port)
-    lockers = {"Front door": DOOR, "Garage": GARAGE}
+    lockers = {"Front door": LOCKER, "Garage": GARAGE}
     port = free_port()
     with Simulation("--bolt=1", port=port, lockers=dict.fromkeys(lockers.values(), CODE)) as gateway:
         file = write_config(tmp_path / "config.toml", gateway.address, broker.url, lockers=lockers)
@@ -53,7 +54,7 @@ def test_the_whole_way(broker: Mosquitto, listen: Callable[..., Listener], tmp_p
             home.wait_for_state(LOCK, "unavailable")
             _say("the bridge has ended: the lock is unavailable", began)
             _killed(home, flags, began)
-            write_config(file, gateway.address, broker.url, lockers={"Front door": DOOR})
+            write_config(file, gateway.address, broker.url, lockers={"Front door": LOCKER})
             _removed(home, flags, began)
         finally:
             home.close()
@@ -78,26 +79,26 @@ def _discovery(home: HomeAssistant, listener: Listener, began: float) -> None:
 def _commands(home: HomeAssistant, listener: Listener, gateway: Simulation, began: float) -> None:
     assert home.call("lock.unlock", LOCK) == 200
     home.wait_for_state(LOCK, "unlocked")
-    stamp = json.loads(next(text for text in listener.said(f"thekeys/lock/{DOOR}/set") if text))
+    stamp = json.loads(next(text for text in listener.said(f"thekeys/lock/{LOCKER}/set") if text))
     assert stamp.keys() == {"action", "at"}
     home.wait_for_state(f"sensor.{FRONT}_outcome", "done")
-    said = listener.said(f"thekeys/lock/{DOOR}/state")
+    said = listener.said(f"thekeys/lock/{LOCKER}/state")
     assert said[-2:] == ["UNLOCKING", "UNLOCKED"]
     _say("lock.unlock: unlocking, unlocked", began)
-    gateway.tell(f"turn {DOOR} close")
+    gateway.tell(f"turn {LOCKER} close")
     home.wait_for_state(LOCK, "locked")
     _say("a bolt turned by hand: locked", began)
     gateway.tell("lose-reply open")
     home.call("lock.unlock", LOCK)
-    listener.wait_for(lambda: "unknown" in listener.values.get(f"thekeys/lock/{DOOR}/result", ""), 60)
+    listener.wait_for(lambda: "unknown" in listener.values.get(f"thekeys/lock/{LOCKER}/result", ""), 60)
     home.wait_for_state(f"sensor.{FRONT}_outcome", "unknown")
     home.wait_for_state(LOCK, "unlocked")
     _say("a lost reply: unavailable, then as read", began)
-    gateway.tell(f"jam {DOOR}")
+    gateway.tell(f"jam {LOCKER}")
     home.wait_for_state(LOCK, "jammed")
     home.wait_for_state(f"binary_sensor.{FRONT}_jammed", "on")
-    gateway.tell(f"free {DOOR}")
-    gateway.tell(f"turn {DOOR} close")
+    gateway.tell(f"free {LOCKER}")
+    gateway.tell(f"turn {LOCKER} close")
     home.wait_for_state(LOCK, "locked")
     _say("jammed, and free again", began)
 
@@ -118,11 +119,11 @@ def _restarts(home: HomeAssistant, listener: Listener, broker: Mosquitto, gatewa
     time.sleep(12)
     broker.start()
     home.wait_for_state(LOCK, "locked", 90)
-    late = [text for text in listener.said(f"thekeys/lock/{DOOR}/set") if text]
+    late = [text for text in listener.said(f"thekeys/lock/{LOCKER}/set") if text]
     listener.wait_for_value("thekeys/bridge/state", "online", 60)
     time.sleep(3)
     assert home.states()[LOCK] == "locked"
-    assert listener.values[f"thekeys/lock/{DOOR}/state"] == "LOCKED"
+    assert listener.values[f"thekeys/lock/{LOCKER}/state"] == "LOCKED"
     _say(f"the broker was away for 12 s; of {len(late)} commands none opened the door late", began)
     home.call("lock.unlock", LOCK)
     home.wait_for_state(LOCK, "unlocked")
@@ -162,7 +163,7 @@ def test_a_storm_of_kills(broker: Mosquitto, listen: Callable[..., Listener], tm
             tmp_path / "config.toml",
             gateway.address,
             broker.url,
-            lockers={"Front door": DOOR},
+            lockers={"Front door": LOCKER},
             bridge="max_clock_skew = 0.1",
         )
         flags = ("bridge", "--config", str(file), "--state-dir", str(tmp_path / "state"))
@@ -176,9 +177,9 @@ def test_a_storm_of_kills(broker: Mosquitto, listen: Callable[..., Listener], tm
                 listener.wait_for_value("thekeys/bridge/state", "online")
                 home.wait_for(lambda: home.states().get(LOCK) in {"locked", "unlocked"})
                 home.call("lock.unlock" if home.states()[LOCK] == "locked" else "lock.lock", LOCK)
-                listener.wait_for(partial(listener.said, f"thekeys/lock/{DOOR}/result"))
-                stamps |= {json.loads(text)["at"] for text in listener.said(f"thekeys/lock/{DOOR}/set") if text}
-                for told in map(json.loads, listener.said(f"thekeys/lock/{DOOR}/result")):
+                listener.wait_for(partial(listener.said, f"thekeys/lock/{LOCKER}/result"))
+                stamps |= {json.loads(text)["at"] for text in listener.said(f"thekeys/lock/{LOCKER}/set") if text}
+                for told in map(json.loads, listener.said(f"thekeys/lock/{LOCKER}/result")):
                     if told["outcome"] in {"refused", "not done"} and told["reason"] != "duplicate":
                         refused.add(told["at"])
                 listener.close()
@@ -198,7 +199,7 @@ def test_a_storm_of_kills(broker: Mosquitto, listen: Callable[..., Listener], tm
             home.wait_for(lambda: home.states().get(LOCK) in {"locked", "unlocked"})
             home.call("lock.lock", LOCK)
             home.wait_for_state(LOCK, "locked")
-            turns = json.loads(listener.values[f"thekeys/lock/{DOOR}/attributes"])["last_log"] - 100
+            turns = json.loads(listener.values[f"thekeys/lock/{LOCKER}/attributes"])["last_log"] - 100
             _say(f"{turns} turns of the bolt for {len(stamps - refused)} commands and a last one", began)
             assert turns <= len(stamps - refused) + 1
         finally:

@@ -9,9 +9,10 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.sample import LOCKER
 from thekeys_async import Config, GatewayConfig, LockerConfig
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.heartbeat import Heartbeat
-from thekeys_async.bridge.house import House
 from thekeys_async.bridge.messages import parse
 from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import make_plan
@@ -21,7 +22,6 @@ from thekeys_async.bridge.verdicts import Refusal
 from .conftest import Mosquitto
 
 DOCS = Path(__file__).parents[2] / "docs"
-DOOR = 45961123
 
 
 def _page(name: str) -> str:
@@ -30,9 +30,9 @@ def _page(name: str) -> str:
 
 def _families() -> dict[str, set[str]]:
     """All metrics, and the labels of each."""
-    plan = make_plan(Config({"hall": GatewayConfig("127.0.0.1")}, {"Front": LockerConfig(DOOR, "hall", "code")}), {})
+    plan = make_plan(Config({"hall": GatewayConfig("127.0.0.1")}, {"Front": LockerConfig(LOCKER, "hall", "code")}), {})
     metrics = Metrics("1")
-    metrics.show(House(plan.topics, plan.lockers, ["hall"], version="1"), Heartbeat(), lambda: True)
+    metrics.show(Devices(plan.topics, plan.lockers, ["hall"], version="1"), Heartbeat(), lambda: True)
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(metrics.text().decode()):
         if not family.name.endswith("_created"):
@@ -82,14 +82,14 @@ def test_the_picture_is_there():
 @pytest.mark.parametrize(
     ("user", "topic", "allowed"),
     [
-        ("thekeys", f"thekeys/lock/{DOOR}/state", True),
-        ("thekeys", f"homeassistant/device/thekeys_{DOOR}/config", True),
+        ("thekeys", f"thekeys/lock/{LOCKER}/state", True),
+        ("thekeys", f"homeassistant/device/thekeys_{LOCKER}/config", True),
         ("thekeys", "zigbee2mqtt/lamp/set", False),
-        ("homeassistant", f"thekeys/lock/{DOOR}/set", True),
-        ("homeassistant", f"thekeys/lock/{DOOR}/press", True),
+        ("homeassistant", f"thekeys/lock/{LOCKER}/set", True),
+        ("homeassistant", f"thekeys/lock/{LOCKER}/press", True),
         ("homeassistant", "thekeys/bridge/info", False),
-        ("homeassistant", f"thekeys/lock/{DOOR}/state", False),
-        ("panel", f"thekeys/lock/{DOOR}/set", False),
+        ("homeassistant", f"thekeys/lock/{LOCKER}/state", False),
+        ("panel", f"thekeys/lock/{LOCKER}/set", False),
     ],
 )
 def test_who_may_say_what_with_the_acl_of_the_page(broker: Mosquitto, user, topic, allowed):

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.sample import CODE, LOCKER
 from thekeys_async.cli.commands import thekeys
 
 from .conftest import PASSWORD, Listener, Mosquitto
-from .processes import CODE, DOOR, Process, Simulation, write_config
+from .processes import Process, Simulation, write_config
 from .running import stamped
 
-SET = f"thekeys/lock/{DOOR}/set"
-RESULT = f"thekeys/lock/{DOOR}/result"
-STATE = f"thekeys/lock/{DOOR}/state"
+SET = f"thekeys/lock/{LOCKER}/set"
+RESULT = f"thekeys/lock/{LOCKER}/result"
+STATE = f"thekeys/lock/{LOCKER}/state"
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def gateway():
 def config(broker: Mosquitto, gateway: Simulation, tmp_path: Path):
     def write(bridge: str = "max_clock_skew = 0.1") -> Path:
         return write_config(
-            tmp_path / "config.toml", gateway.address, broker.url, lockers={"Front door": DOOR}, bridge=bridge
+            tmp_path / "config.toml", gateway.address, broker.url, lockers={"Front door": LOCKER}, bridge=bridge
         )
 
     return write
@@ -45,7 +46,7 @@ def _bridge(file: Path, *flags: str, **environment: str) -> Process:
 
 def _turns(listener: Listener) -> int:
     """How often the bolt was turned."""
-    attributes = json.loads(listener.values[f"thekeys/lock/{DOOR}/attributes"])
+    attributes = json.loads(listener.values[f"thekeys/lock/{LOCKER}/attributes"])
     return (attributes["last_log"] or 100) - 100
 
 
@@ -138,7 +139,7 @@ def test_a_standby_takes_over_from_a_leader_that_is_killed_and_nothing_is_done_t
 def test_systemd_is_told_and_everything_is_there_on_http(broker, listen, config, tmp_path):
     broker.start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
-        unix.settimeout(20)
+        unix.settimeout(60)
         unix.bind(str(tmp_path / "notify"))
         with _bridge(config(), NOTIFY_SOCKET=str(tmp_path / "notify")) as bridge:
             assert unix.recv(100) == b"READY=1"
@@ -168,7 +169,7 @@ def test_check_prints_what_would_be_published_and_connects_nowhere(broker, confi
     assert result.exit_code == 0
     told = {line["topic"]: line["payload"] for line in map(json.loads, result.stdout.splitlines())}
     assert told[STATE] == "None"
-    assert json.loads(told[f"homeassistant/device/thekeys_{DOOR}/config"])["device"]["suggested_area"] == "Hall"
+    assert json.loads(told[f"homeassistant/device/thekeys_{LOCKER}/config"])["device"]["suggested_area"] == "Hall"
     assert CODE not in result.output
     assert f"{STATE} None\n" in _run_here(config(), "--check").stdout
 

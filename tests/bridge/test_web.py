@@ -16,8 +16,9 @@ import pytest
 from anyio import to_thread
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, ConfigurationError, GatewayConfig, LockerConfig, Pacing
-from thekeys_async.bridge.house import House
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.page import fragment, rows
 from thekeys_async.bridge.plan import make_plan
 from thekeys_async.bridge.web_address import WebAddress
@@ -25,7 +26,7 @@ from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 from .browser import Browser
 from .conftest import free_port
-from .running import CODE, DOOR, config, running, simulated, stamped
+from .running import config, running, simulated, stamped
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thekeys_async.bridge.application.PACING", Pacing(0, 0))
-    monkeypatch.setattr("thekeys_async.bridge.claims.HOLD", 0.05)
+    monkeypatch.setattr("thekeys_async.bridge.prefix_claim.HOLD", 0.05)
     monkeypatch.setattr("thekeys_async.bridge.application.HEARTBEAT", 0.1)
 
 
@@ -53,11 +54,11 @@ async def _served(broker, listen, **options) -> AsyncIterator[tuple]:
 
 async def test_metrics(broker, listen):
     async with _served(broker, listen) as (bridge, _, client):
-        await bridge.say(f"lock/{DOOR}/set", stamped("UNLOCK"))
+        await bridge.say(f"lock/{LOCKER}/set", stamped("UNLOCK"))
         await bridge.until_result("done")
-        await bridge.say(f"lock/{DOOR}/set", "UNLOCK")
+        await bridge.say(f"lock/{LOCKER}/set", "UNLOCK")
         await bridge.until_result("refused")
-        await bridge.until_said(f"lock/{DOOR}/state", "UNLOCKED")
+        await bridge.until_said(f"lock/{LOCKER}/state", "UNLOCKED")
         response = await client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     samples = {
@@ -65,7 +66,7 @@ async def test_metrics(broker, listen):
         for family in text_string_to_metric_families(response.text)
         for sample in family.samples
     }
-    door = (str(DOOR), "Front door")
+    door = (str(LOCKER), "Front door")
     assert samples["thekeys_gateway_up", "hall"] == 1
     assert samples["thekeys_gateway_last_answer_timestamp_seconds", "hall"] > 1.7e9
     assert samples["thekeys_locker_rssi_dbm", *door] < 0
@@ -155,14 +156,14 @@ def make_address(token: str) -> WebAddress:
 
 
 def test_text_from_outside_is_shown_as_text():
-    plan = make_plan(Config({"<b>": GatewayConfig("127.0.0.1")}, {"<script>": LockerConfig(DOOR, "<b>", CODE)}), {})
-    house = House(plan.topics, plan.lockers, ["<b>"], version="1")
-    html = fragment(house, ["<i>"], 0.0)
+    plan = make_plan(Config({"<b>": GatewayConfig("127.0.0.1")}, {"<script>": LockerConfig(LOCKER, "<b>", CODE)}), {})
+    devices = Devices(plan.topics, plan.lockers, ["<b>"], version="1")
+    html = fragment(devices, ["<i>"], 0.0)
     assert "<script>" not in html
     assert "<b>" not in html
     assert "<i>" not in html
     assert "&lt;script&gt;" in html
-    assert rows(house, 0.0)[0].age == "not yet read"
+    assert rows(devices, 0.0)[0].age == "not yet read"
 
 
 _DOORS = 40
@@ -209,7 +210,7 @@ async def test_forty_doors_in_a_real_browser(broker, listen, tmp_path, pytestcon
                 for width, height in ((1280, 900), (390, 844)):
                     _look_at(browser, url, width, height)
                     if (folder := pytestconfig.getoption("--pictures")) is not None:
-                        browser.picture(folder / f"bridge-page-{width}.png")
+                        browser.retained(folder / f"bridge-page-{width}.png")
                 anyio.from_thread.run_sync(gateways["north"].turn_bolt, 5, "open")
                 browser.wait_for(
                     f"{_ROWS}.some(row => /Door 05/.test(row.innerText) && /unlocked/.test(row.innerText))"
@@ -250,7 +251,7 @@ async def test_news_come_by_themselves(broker, listen):
                 assert response.headers["content-type"].startswith("text/event-stream")
                 first = response.readline().decode()
                 assert ">locked<" in json.loads(first.removeprefix("data: "))
-                anyio.from_thread.run_sync(gateway.turn_bolt, DOOR, "open")
+                anyio.from_thread.run_sync(gateway.turn_bolt, LOCKER, "open")
                 while ">unlocked<" not in response.readline().decode():
                     pass
 
@@ -265,7 +266,7 @@ async def test_a_port_that_is_taken_costs_the_page_and_no_door(broker, listen, c
         with socket.create_server(("127.0.0.1", 0)) as taken:
             settings = config(broker, gateway, http=f"127.0.0.1:{taken.getsockname()[1]}")
             async with running(make_plan(settings, {}), settings, listener) as bridge:
-                await bridge.say(f"lock/{DOOR}/set", stamped("UNLOCK"))
+                await bridge.say(f"lock/{LOCKER}/set", stamped("UNLOCK"))
                 await bridge.until_result("done")
                 assert "there is no page" in caplog.text
                 taken.close()

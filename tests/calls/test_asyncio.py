@@ -6,10 +6,11 @@ import math
 
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, OutcomeUnknownError, Pacing, RequestTimeoutError, Timestamps
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
-_CODES = {1: "Zmo1sps2OVyCFtl1"}
+_CODES = {1: CODE}
 
 
 def _simulated(**options: float) -> SimulatedGateway:

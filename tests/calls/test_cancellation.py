@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, DoorState, Pacing, Timestamps
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
-_CODE = "Zmo1sps2OVyCFtl1"
 _WAITS = ("wait_readable", "wait_writable", "sleep", "sleep_until")
 _MOST = 60
 _BRIEF = Pacing(0.01, 0.01)
@@ -88,11 +88,11 @@ async def test_a_door_command_cancelled_at_every_wait(
 ) -> None:
     real, started = time.time, time.time()
     monkeypatch.setattr(time, "time", lambda: started + 50 * (real() - started))
-    async with SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0, synchronization=0) as sim:
+    async with SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0, synchronization=0) as sim:
         points = 0
         for point in range(_MOST):
             async with AsyncGateway(
-                sim.address, share_codes={1: _CODE}, pacing=_BRIEF, timestamps=Timestamps(max_lead=1)
+                sim.address, share_codes={1: CODE}, pacing=_BRIEF, timestamps=Timestamps(max_lead=1)
             ) as gateway:
                 list(_trouble(sim))[case]()
                 before = len(sim.requests)
@@ -112,8 +112,8 @@ async def test_a_door_command_cancelled_at_every_wait(
 
 async def test_a_command_cancelled_before_its_bytes_left_never_arrives(walker: Walker) -> None:
     async with (
-        SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0) as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0.02, 0.02)) as gateway,
+        SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0) as sim,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0.02, 0.02)) as gateway,
     ):
         await gateway.lockers()
         assert await walker.cancel_at(0, gateway.locker(1).open)
@@ -127,8 +127,8 @@ async def test_a_command_cancelled_before_its_bytes_left_never_arrives(walker: W
 async def test_a_command_cancelled_when_its_connection_has_just_opened_is_not_sent() -> None:
     """The task is about to run again, and finds itself cancelled."""
     async with (
-        SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0) as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as gateway,
+        SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0) as sim,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as gateway,
     ):
         with anyio.CancelScope() as scope, pytest.MonkeyPatch.context() as patch:
 
@@ -146,8 +146,8 @@ async def test_a_command_cancelled_when_its_connection_has_just_opened_is_not_se
 
 async def test_a_wait_for_the_bolt_is_cancelled_at_every_wait(walker: Walker) -> None:
     async with (
-        SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0) as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as gateway,
+        SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0) as sim,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as gateway,
     ):
         for point in range(3):
             assert await walker.cancel_at(point, lambda: gateway.locker(1).wait_for(DoorState.OPEN, timeout=20))

@@ -8,6 +8,7 @@ import anyio
 import pytest
 import trio.testing
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import AsyncGateway, DoorState, GatewayUnreachableError, Pacing, RequestTimeoutError, TheKeysError
 from thekeys_async.gateway import driver_of
 
@@ -17,7 +18,6 @@ _DONE = b'{"status": "ok", "code": 0}'
 _CLOSED = b'{"status": "Door closed", "code": 49}'
 _NONE_SEEN = b'{"status": "ok", "devices": []}'
 _SCANS = b'{"version": 65, "current_status": "Scanning..."}'
-_CODE = "Zmo1sps2OVyCFtl1"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ class _Box:
 
 
 def _gateway(wire: Any, name: str, **options: Any) -> AsyncGateway:
-    codes = {1: _CODE, 2: _CODE}
+    codes = {1: CODE, 2: CODE}
     gateway = AsyncGateway(f"{name}.test", share_codes=codes, pacing=Pacing(0, 0), timeout=60, **options)
     driver_of(gateway)._own_wire = wire
     return gateway
@@ -56,7 +56,7 @@ async def test_it_is_told_and_spent_before_other_reads_once_the_gateway_answers(
         with caplog.at_level(logging.WARNING, "thekeys_async"), pytest.raises(RequestTimeoutError):
             await gateway.locker(1).status(timeout=10)
         assert len(_warnings(caplog)) == 1
-        assert _CODE not in caplog.text
+        assert CODE not in caplog.text
         left = wire.sent[-1].timestamp
         box.hangs = False
         for _ in range(3):
@@ -270,12 +270,12 @@ async def test_the_looks_at_a_bolt_become_rare(scripted_wire: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"), [("123456", True), ("abcdef", True), (_CODE, False), ("1234567890123", False)]
+    ("code", "told"), [("123456", True), ("abcdef", True), (CODE, False), ("1234567890123", False)]
 )
 async def test_a_code_that_one_request_tells_is_told_without_it(
     code: str, told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "thekeys_async"):
-        AsyncGateway("gateway.test", share_codes={45961123: code, 2: _CODE})
+        AsyncGateway("gateway.test", share_codes={LOCKER: code, 2: CODE})
     assert ["45961123" in record.getMessage() for record in caplog.records] == [True] * told
     assert code not in caplog.text

@@ -7,6 +7,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import (
     AsyncGateway,
     DoorState,
@@ -22,7 +23,7 @@ from thekeys_async.gateway import driver_of
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
-_CODES = {1: "Zmo1sps2OVyCFtl1"}
+_CODES = {1: CODE}
 
 
 def _simulated(**options: object) -> SimulatedGateway:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 import thekeys_async
+from tests.sample import CODE
 from thekeys_async import (
     AsyncGateway,
     GatewayBusyError,
@@ -29,7 +30,6 @@ from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
-_CODE = "Zmo1sps2OVyCFtl1"
 _FAST = Pacing(0, 0)
 _ALWAYS = 1000
 
@@ -49,7 +49,7 @@ def wire(request: pytest.FixtureRequest) -> Callable[[], dict]:
 
 
 def _simulated(**options: object) -> SimulatedGateway:
-    return SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], **({"light": 0, "bluetooth": 0} | options))
+    return SimulatedGateway([SimulatedLocker(1, share_code=CODE)], **({"light": 0, "bluetooth": 0} | options))
 
 
 async def _expect(error: type[TheKeysError], call: Callable, *, may: bool, timeout: float) -> TheKeysError:
@@ -123,7 +123,7 @@ async def test_a_command_that_fails_is_sent_once_and_says_what_is_not_known(
 ) -> None:
     async with (
         _simulated() as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST, **wire()) as gateway,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST, **wire()) as gateway,
     ):
         door = gateway.locker(1)
         sim.fail(fault, on="open")
@@ -138,7 +138,7 @@ async def test_a_command_that_fails_is_sent_once_and_says_what_is_not_known(
 async def test_a_command_to_a_gateway_that_refuses_connections_is_sent_when_it_is_back(wire: Callable) -> None:
     async with (
         _simulated() as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST, **wire()) as gateway,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST, **wire()) as gateway,
     ):
         sim.fail(Fault.REFUSE, seconds=0.1)
         assert (await gateway.locker(1).open()).attempts == 1
@@ -149,7 +149,7 @@ async def test_a_command_to_a_gateway_that_refuses_connections_is_sent_when_it_i
 async def test_a_gateway_that_is_not_there_was_never_asked(wire: Callable, method: str) -> None:
     async with _simulated() as sim:
         await sim.stop()
-        async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST, **wire()) as gateway:
+        async with AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST, **wire()) as gateway:
             await _expect(GatewayUnreachableError, getattr(gateway.locker(1), method), may=False, timeout=0.2)
             await sim.start()
             await gateway.locker(1).open()
@@ -166,7 +166,7 @@ async def test_a_gateway_that_is_not_there_was_never_asked(wire: Callable, metho
     ],
 )
 async def test_a_refusal_is_not_asked_again(code: int, error: str, *, may: bool) -> None:
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway:
         sim.error(code, on="open", times=_ALWAYS)
         caught = await _expect(getattr(thekeys_async, error), gateway.locker(1).open, may=may, timeout=5)
         assert caught.code == code
@@ -174,7 +174,7 @@ async def test_a_refusal_is_not_asked_again(code: int, error: str, *, may: bool)
 
 
 async def test_34_is_asked_once_more() -> None:
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway:
         sim.error(34, on="open")
         assert (await gateway.locker(1).open()).attempts == 2
         sim.vanish(1)
@@ -198,7 +198,7 @@ async def test_a_command_is_not_sent_again_after_an_answer_that_contradicts_itse
 
     async with (
         serve(contradict) as seen,
-        AsyncGateway(seen.address, share_codes={1: _CODE}, pacing=_FAST) as gateway,
+        AsyncGateway(seen.address, share_codes={1: CODE}, pacing=_FAST) as gateway,
     ):
         error = await _expect(OutcomeUnknownError, gateway.locker(1).open, may=True, timeout=5)
         assert error.code == number
@@ -208,7 +208,7 @@ async def test_a_command_is_not_sent_again_after_an_answer_that_contradicts_itse
 
 
 async def test_a_timestamp_left_behind_by_another_client_is_jumped_over() -> None:
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway:
         sim.state.last_timestamp = int(sim.state.clock()) + 5
         assert (await gateway.locker(1).open()).attempts == 2
 
@@ -216,7 +216,7 @@ async def test_a_timestamp_left_behind_by_another_client_is_jumped_over() -> Non
 async def test_a_gateway_that_refuses_our_lead_is_asked_again_when_the_clock_has_caught_up() -> None:
     async with (
         _simulated(max_future=1) as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway,
     ):
         results = [await gateway.locker(1).open() for _ in range(4)]
         assert sim.lockers[1].opened_count == 4
@@ -225,7 +225,7 @@ async def test_a_gateway_that_refuses_our_lead_is_asked_again_when_the_clock_has
 
 async def test_38_is_told_to_the_caller_when_it_may_not_be_mended() -> None:
     async with _simulated(clock_set=False) as sim:
-        options = {"share_codes": {1: _CODE}, "pacing": _FAST, "recover_clock": False}
+        options = {"share_codes": {1: CODE}, "pacing": _FAST, "recover_clock": False}
         async with AsyncGateway(sim.address, **options) as gateway:
             await _expect(GatewayClockError, gateway.locker(1).open, may=False, timeout=5)
             assert len(sim.requests) == 1
@@ -234,7 +234,7 @@ async def test_38_is_told_to_the_caller_when_it_may_not_be_mended() -> None:
 async def test_38_that_a_synchronisation_does_not_cure_is_told() -> None:
     async with _simulated(synchronization=0) as sim:
         sim.error(38, on="open", times=_ALWAYS)
-        async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+        async with AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway:
             await _expect(GatewayClockError, gateway.locker(1).open, may=False, timeout=5)
             await _expect(GatewayClockError, gateway.locker(1).open, may=False, timeout=5)
         assert [record.endpoint for record in sim.requests] == ["open", "synchronize", "open", "open"]
@@ -250,7 +250,7 @@ async def test_without_a_share_code_nothing_is_sent() -> None:
 async def test_a_time_budget_is_positive(timeout: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         AsyncGateway("h", timeout=timeout)
-    async with AsyncGateway("h", share_codes={1: _CODE}) as gateway:
+    async with AsyncGateway("h", share_codes={1: CODE}) as gateway:
         for call in (gateway.lockers, gateway.synchronize, gateway.locker(1).open, gateway.locker(1).synchronize):
             with pytest.raises(ValueError, match="positive"):
                 await call(timeout=timeout)
@@ -258,7 +258,7 @@ async def test_a_time_budget_is_positive(timeout: float) -> None:
 
 async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogCaptureFixture, wire: Callable) -> None:
     caplog.set_level(logging.DEBUG)
-    options = {"share_codes": {1: _CODE}, "pacing": _FAST} | wire()
+    options = {"share_codes": {1: CODE}, "pacing": _FAST} | wire()
     async with _simulated() as sim, AsyncGateway(sim.address, **options) as gateway:
         shown = [repr(gateway), repr(gateway.locker(1)), repr(vars(gateway))]
         for fault in set(Fault) - {Fault.REFUSE, Fault.DRIP}:
@@ -269,7 +269,7 @@ async def test_secrets_are_in_no_log_line_error_or_traceback(caplog: pytest.LogC
     text = "\n".join(shown) + caplog.text
     assert "OutcomeUnknownError" in text
     assert "Request(" in text
-    assert _CODE not in text
+    assert CODE not in text
     assert "hash=" not in text
 
 
@@ -282,14 +282,14 @@ async def _traceback(call: Callable) -> str:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"host": "bad host!"}, {"timeout": -1}, {"share_codes": {1: _CODE + chr(233)}}, {"share_codes": {"1": _CODE}}],
+    [{"host": "bad host!"}, {"timeout": -1}, {"share_codes": {1: CODE + chr(233)}}, {"share_codes": {"1": CODE}}],
 )
 def test_a_gateway_that_is_made_wrongly_shows_no_share_code(wrong: dict) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
-        AsyncGateway(**({"host": "h", "share_codes": {1: _CODE}} | wrong))
+        AsyncGateway(**({"host": "h", "share_codes": {1: CODE}} | wrong))
     ours = caught.value.__traceback__.tb_next
     shown = traceback.TracebackException(type(caught.value), caught.value, ours, capture_locals=True)
-    assert _CODE not in "".join(shown.format())
+    assert CODE not in "".join(shown.format())
 
 
 def _copy(request: httpx.Request) -> httpx.Request:
@@ -321,7 +321,7 @@ async def test_a_transport_that_repeats_by_itself_is_not_believed_when_it_says_t
 
     async with _simulated() as sim:
         sim.fail(Fault.RESET_AFTER, on="open")
-        options = {"share_codes": {1: _CODE}, "pacing": _FAST, "transport": Repeating()}
+        options = {"share_codes": {1: CODE}, "pacing": _FAST, "transport": Repeating()}
         async with AsyncGateway(sim.address, **options) as gateway:
             await _expect(OutcomeUnknownError, gateway.locker(1).open, may=True, timeout=2)
 
@@ -330,7 +330,7 @@ async def test_38_whose_synchronisation_loses_its_answer_is_still_synchronised_o
     async with _simulated(synchronization=0) as sim:
         sim.error(38, on="open", times=_ALWAYS)
         sim.fail(Fault.RESET_AFTER, on="synchronize", times=_ALWAYS)
-        async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=_FAST) as gateway:
+        async with AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway:
             for _ in range(3):
                 await _expect(GatewayClockError, gateway.locker(1).open, may=False, timeout=5)
         assert [record.endpoint for record in sim.requests].count("synchronize") == 1
@@ -338,7 +338,7 @@ async def test_38_whose_synchronisation_loses_its_answer_is_still_synchronised_o
 
 async def test_38_on_a_read_with_little_time_left_sends_no_synchronisation() -> None:
     async with _simulated(clock_set=False) as sim:
-        async with AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0.4)) as gateway:
+        async with AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0.4)) as gateway:
             await _expect(GatewayClockError, gateway.locker(1).status, may=False, timeout=0.7)
         assert [record.endpoint for record in sim.requests] == ["locker_status"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, CoordinationError, InvalidHmacError, Pacing, TheKeysError
 from thekeys_async.coordination import Coordinator, FileCoordinator, RedisCoordinator
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
-_CODE = "Zmo1sps2OVyCFtl1"
 _DAY = 86_400
 
 
@@ -28,11 +28,11 @@ def coordinator(request, tmp_path, redis_url) -> Coordinator | None:
 
 
 def _simulated(**options: object) -> SimulatedGateway:
-    return SimulatedGateway([SimulatedLocker(1, share_code=_CODE)], light=0, bluetooth=0, bolt_delay=0, **options)
+    return SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0, bolt_delay=0, **options)
 
 
 def _gateway(sim: SimulatedGateway, coordinator: Coordinator | None = None, **options: object) -> AsyncGateway:
-    options = {"share_codes": {1: _CODE}, "pacing": Pacing(0, 0), "coordinator": coordinator} | options
+    options = {"share_codes": {1: CODE}, "pacing": Pacing(0, 0), "coordinator": coordinator} | options
     return AsyncGateway(sim.address, **options)
 
 

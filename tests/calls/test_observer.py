@@ -7,6 +7,7 @@ import time
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import (
     AsyncGateway,
     CallEnded,
@@ -27,16 +28,14 @@ from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
 
-_CODE = "Zmo1sps2OVyCFtl1"
-
 
 def _simulated(**options: object) -> SimulatedGateway:
-    return SimulatedGateway([SimulatedLocker(1, share_code=_CODE, wander=0)], light=0, bluetooth=0, **options)
+    return SimulatedGateway([SimulatedLocker(1, share_code=CODE, wander=0)], light=0, bluetooth=0, **options)
 
 
 def _gateway(sim: SimulatedGateway, seen: list[GatewayEvent]) -> AsyncGateway:
     return AsyncGateway(
-        sim.address, name="hall", share_codes={1: _CODE}, pacing=Pacing(0, 0), timeout=5, observer=seen.append
+        sim.address, name="hall", share_codes={1: CODE}, pacing=Pacing(0, 0), timeout=5, observer=seen.append
     )
 
 
@@ -143,7 +142,7 @@ async def test_an_observer_that_fails_moves_no_door_and_stops_none(caplog: pytes
         raise RuntimeError(type(event).__name__)
 
     async with _simulated() as sim:
-        gateway = AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0), observer=fail)
+        gateway = AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0), observer=fail)
         async with gateway:
             with caplog.at_level(logging.ERROR, "thekeys_async"):
                 assert (await gateway.locker(1).open()).attempts == 1
@@ -159,7 +158,7 @@ async def test_an_order_does_not_leave_late_because_its_observer_is_slow() -> No
         if isinstance(event, RequestSent):
             time.sleep(0.4)
 
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}, observer=slow) as gateway:
+    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: CODE}, observer=slow) as gateway:
         with pytest.raises(RequestTimeoutError) as caught:
             await gateway.locker(1).open(send_within=0.3)
         assert caught.value.may_have_executed is False
@@ -205,6 +204,6 @@ async def test_a_cancellation_of_the_observers_own_is_none_of_the_call() -> None
         raise asyncio.CancelledError
 
     async with _simulated() as sim:
-        async with AsyncGateway(sim.address, share_codes={1: _CODE}, observer=looks_at_a_future) as gateway:
+        async with AsyncGateway(sim.address, share_codes={1: CODE}, observer=looks_at_a_future) as gateway:
             await gateway.locker(1).open()
         assert sim.lockers[1].opened_count == 1

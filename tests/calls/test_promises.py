@@ -12,6 +12,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import (
     AsyncGateway,
     CommandResult,
@@ -26,7 +27,7 @@ from thekeys_async.simulator import Fault, RequestRecord, SimulatedGateway, Simu
 
 pytestmark = pytest.mark.anyio
 
-_CODES = {1: "Zmo1sps2OVyCFtl1", 2: "another-code", 3: "third"}
+_CODES = {1: CODE, 2: "another-code", 3: "third"}
 _FAST = Pacing(0, 0)
 _UNLIMITED = Timestamps(max_lead=math.inf)
 

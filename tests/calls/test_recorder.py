@@ -14,6 +14,7 @@ import httpx
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import (
     AsyncGateway,
     Fleet,
@@ -32,17 +33,14 @@ from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, Simulat
 
 pytestmark = pytest.mark.anyio
 
-_CODE = "Zmo1sps2OVyCFtl1"
-_IDENTIFIER = 45961123
-
 
 def _simulated(**options: object) -> SimulatedGateway:
-    lockers = [SimulatedLocker(_IDENTIFIER, share_code=_CODE, wander=0)]
+    lockers = [SimulatedLocker(LOCKER, share_code=CODE, wander=0)]
     return SimulatedGateway(lockers, light=0, bluetooth=0, **options)
 
 
 def _gateway(sim: SimulatedGateway, record: Recorder, **options: object) -> AsyncGateway:
-    given = {"name": "Mrs Miller's hall", "share_codes": {_IDENTIFIER: _CODE}, "pacing": Pacing(0, 0), "timeout": 5}
+    given = {"name": "Mrs Miller's hall", "share_codes": {LOCKER: CODE}, "pacing": Pacing(0, 0), "timeout": 5}
     return AsyncGateway(sim.address, record=record, **(given | options))
 
 
@@ -51,7 +49,7 @@ async def test_every_exchange_is_a_line_that_can_be_read_back() -> None:
     async with _simulated() as sim, _gateway(sim, Recorder(file)) as gateway:
         await gateway.lockers()
         await gateway.lockers()
-        await gateway.locker(_IDENTIFIER).open()
+        await gateway.locker(LOCKER).open()
     first, second, opened = read_recording(file.getvalue().splitlines())
     assert [each.action for each in (first, second, opened)] == ["lockers", "lockers", "open"]
     assert (first.connection, second.connection, opened.connection) == ("new", "kept", "new")
@@ -60,8 +58,8 @@ async def test_every_exchange_is_a_line_that_can_be_read_back() -> None:
     assert (first.ended, first.error, first.found_closed) == ("kept", None, False)
     assert first.head.startswith("HTTP/1.1 200")
     assert sum(length for _, length in first.pieces) == len(first.reply)
-    assert json.loads(first.body)["devices"][0]["identifier"] == opened.identifier != _IDENTIFIER
-    assert len(str(opened.identifier)) == len(str(_IDENTIFIER))
+    assert json.loads(first.body)["devices"][0]["identifier"] == opened.identifier != LOCKER
+    assert len(str(opened.identifier)) == len(str(LOCKER))
     assert opened.lead is not None
     assert (opened.method, opened.path) == ("POST", "/open")
 
@@ -70,16 +68,16 @@ async def test_every_exchange_is_a_line_that_can_be_read_back() -> None:
 async def test_nothing_in_it_tells_whose_gateway_it_is(style: ReplyStyle) -> None:
     file = io.StringIO()
     async with _simulated(style=style) as sim, _gateway(sim, Recorder(file)) as gateway:
-        sim.start_synchronizing(_IDENTIFIER)
+        sim.start_synchronizing(LOCKER)
         await gateway.status()
         sim.stop_synchronizing()
         await gateway.lockers()
-        result = await gateway.locker(_IDENTIFIER).open()
-        await gateway.locker(_IDENTIFIER).status()
-        await gateway.locker(_IDENTIFIER).synchronize()
+        result = await gateway.locker(LOCKER).open()
+        await gateway.locker(LOCKER).status()
+        await gateway.locker(LOCKER).synchronize()
     text = file.getvalue()
-    assert str(_IDENTIFIER) not in text
-    assert _CODE not in text
+    assert str(LOCKER) not in text
+    assert CODE not in text
     assert "Miller" not in text
     assert "127.0.0.1" not in text
     assert str(result.timestamp) not in text
@@ -91,10 +89,10 @@ async def test_nothing_in_it_tells_whose_gateway_it_is(style: ReplyStyle) -> Non
 async def test_what_a_gateway_echoes_of_a_secret_is_stars_of_the_same_length() -> None:
     file = io.StringIO()
     async with _simulated() as sim, _gateway(sim, Recorder(file)) as gateway:
-        sim.reply_next({"status": "ok", "code": 0, "cause": f"{_CODE} 00:1A:2b:3C:4d:5E 192.168.7.23"})
-        await gateway.locker(_IDENTIFIER).open()
+        sim.reply_next({"status": "ok", "code": 0, "cause": f"{CODE} 00:1A:2b:3C:4d:5E 192.168.7.23"})
+        await gateway.locker(LOCKER).open()
     (exchange,) = read_recording(file.getvalue().splitlines())
-    assert json.loads(exchange.body)["cause"] == "*" * len(_CODE) + " 00:00:00:00:00:00 000.000.0.00"
+    assert json.loads(exchange.body)["cause"] == "*" * len(CODE) + " 00:00:00:00:00:00 000.000.0.00"
     assert sum(length for _, length in exchange.pieces) == len(exchange.reply)
 
 
@@ -104,13 +102,13 @@ async def test_how_a_connection_ended_is_told() -> None:
         await gateway.lockers()
         sim.fail(Fault.RESET_AFTER)
         with pytest.raises(OutcomeUnknownError):
-            await gateway.locker(_IDENTIFIER).open()
+            await gateway.locker(LOCKER).open()
         sim.fail(Fault.HALF_REPLY)
         with pytest.raises(OutcomeUnknownError):
-            await gateway.locker(_IDENTIFIER).close()
+            await gateway.locker(LOCKER).close()
         sim.fail(Fault.HANG_AFTER)
         with anyio.move_on_after(1):
-            await gateway.locker(_IDENTIFIER).open()
+            await gateway.locker(LOCKER).open()
     ended = [exchange.ended for exchange in read_recording(file.getvalue().splitlines())]
     assert ended[0] == "to be closed"
     assert ended[1].startswith("broken: ")
@@ -245,9 +243,9 @@ def test_masked_at_the_same_length(text: str, secret: str) -> None:
 
 
 _SAYS_IT = [
-    f"identifier%3D{_IDENTIFIER}%26ts%3D1795618063",
-    f"TK{_IDENTIFIER}A",
-    f'"locker{_IDENTIFIER}"',
+    f"identifier%3D{LOCKER}%26ts%3D1795618063",
+    f"TK{LOCKER}A",
+    f'"locker{LOCKER}"',
     "a4cf12deadbe",
     "fe80::a6cf:12ff:fede:beef",
     "2001:db8:0:0:1:2:3:4",
@@ -259,7 +257,7 @@ def test_what_tells_whose_it_is_is_replaced_wherever_it_stands(telling: str) -> 
     headers = "\r\n".join(f"{name}: {telling}" for name in ("Server", "ETag", "Via", "X-Host", "Set-Cookie"))
     fit = Anonymizer().reply(f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{telling} 14:43:06")
     assert telling not in fit
-    assert str(_IDENTIFIER) not in fit
+    assert str(LOCKER) not in fit
     assert fit.endswith(" 14:43:06")
     assert len(fit.splitlines()[-1]) == len(telling) + 9
 
@@ -274,19 +272,19 @@ def test_a_short_identifier_is_replaced_where_it_is_said_again() -> None:
 
 @given(st.data())
 def test_what_is_cut_by_a_chunk_is_replaced_as_if_it_were_whole(data: st.DataObject) -> None:
-    text = f'{{"identifier": {_IDENTIFIER}, "cause": "{_CODE}", "address": "192.168.0.26"}}'
+    text = f'{{"identifier": {LOCKER}, "cause": "{CODE}", "address": "192.168.0.26"}}'
     cuts = sorted({0, len(text), *data.draw(st.lists(st.integers(1, len(text) - 1), max_size=8))})
     chunks = [text[start:stop] for start, stop in itertools.pairwise(cuts)]
     head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     reply = head + "".join(f"{len(chunk):x}\r\n{chunk}\r\n" for chunk in chunks) + "0\r\n\r\n"
-    fit = Anonymizer().reply(reply, lambda part: mask(part, _CODE, same_length=True))
+    fit = Anonymizer().reply(reply, lambda part: mask(part, CODE, same_length=True))
     assert len(fit) == len(reply)
     at, whole = len(head), ""
     for chunk in chunks:
         at += len(f"{len(chunk):x}\r\n")
         whole += fit[at : at + len(chunk)]
         at += len(chunk) + 2
-    stars = "*" * len(_CODE)
+    stars = "*" * len(CODE)
     assert whole == f'{{"identifier": 10000000, "cause": "{stars}", "address": "000.000.0.00"}}'
 
 
@@ -302,7 +300,7 @@ def test_hashes_of_long_ago_cost_no_more_than_those_of_now(monkeypatch: pytest.M
         looked.append(1)
         return look(*given, **options)
 
-    recorder, code = Recorder(io.StringIO()), ShareCode(_CODE)
+    recorder, code = Recorder(io.StringIO()), ShareCode(CODE)
     stamp = SimpleNamespace(value=1_795_618_063)
     for _ in range(1000):
         stamp.value += 1
@@ -324,9 +322,9 @@ class _Full(io.StringIO):
 
 async def test_a_disk_that_is_full_ends_the_recording_and_no_call(caplog: pytest.LogCaptureFixture) -> None:
     async with _simulated() as sim, _gateway(sim, Recorder(_Full())) as gateway:
-        await gateway.locker(_IDENTIFIER).open()
+        await gateway.locker(LOCKER).open()
         await gateway.lockers()
-        assert sim.lockers[_IDENTIFIER].opened_count == 1
+        assert sim.lockers[LOCKER].opened_count == 1
     assert [record.getMessage() for record in caplog.records] == [
         "the recording ends here: it can't be written (No space left on device)"
     ]
@@ -343,8 +341,8 @@ class _Strange(io.StringIO):
 
 async def test_whatever_a_file_raises_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
     async with _simulated() as sim, _gateway(sim, Recorder(_Strange())) as gateway:
-        await gateway.locker(_IDENTIFIER).open()
-        assert sim.lockers[_IDENTIFIER].opened_count == 1
+        await gateway.locker(LOCKER).open()
+        assert sim.lockers[LOCKER].opened_count == 1
     assert "RuntimeError" in caplog.text
 
 
@@ -352,14 +350,14 @@ async def test_a_recorder_that_was_closed_too_soon_fails_no_call(tmp_path: Path)
     recorder = Recorder(tmp_path / "gateway.jsonl")
     async with _simulated() as sim, _gateway(sim, recorder) as gateway:
         recorder.close()
-        await gateway.locker(_IDENTIFIER).open()
-    assert sim.lockers[_IDENTIFIER].opened_count == 1
+        await gateway.locker(LOCKER).open()
+    assert sim.lockers[LOCKER].opened_count == 1
 
 
 async def test_a_lead_is_ahead_of_the_clock_itself() -> None:
     file = io.StringIO()
     async with _simulated() as sim, _gateway(sim, Recorder(file), timestamps=Timestamps(offset=7)) as gateway:
-        await gateway.locker(_IDENTIFIER).status()
+        await gateway.locker(LOCKER).status()
     (read,) = read_recording(file.getvalue().splitlines())
     assert read.lead is not None
     assert 5.9 < read.lead <= 7

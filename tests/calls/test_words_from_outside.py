@@ -7,10 +7,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, InvalidHmacError, Pacing
 
 pytestmark = pytest.mark.anyio
-_CODE = "Zmo1sps2OVyCFtl1"
 _FORMS = {
     "plain": lambda secret: secret,
     "URL-safe": lambda secret: secret.replace("+", "-").replace("/", "_"),
@@ -33,16 +33,16 @@ async def test_an_echoed_hash_is_nowhere(serve, caplog, form):
         body = seen.requests[-1].partition(b"\r\n\r\n")[2].decode()
         hashes.append(parse_qs(body)["hash"][0])
         shown = _FORMS[form](hashes[-1])
-        await stream.send(_answer({"status": "ko", "code": 33, "cause": f"bad hash {shown} for {_CODE}"}))
+        await stream.send(_answer({"status": "ko", "code": 33, "cause": f"bad hash {shown} for {CODE}"}))
 
     caplog.set_level(logging.DEBUG)
-    async with serve(echo) as seen, AsyncGateway(seen.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as gateway:
+    async with serve(echo) as seen, AsyncGateway(seen.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as gateway:
         with pytest.raises(InvalidHmacError) as caught:
             await gateway.locker(1).open(timeout=1)
     told = f"{caught.value} {caught.value.cause} {caplog.text}"
     for each in map(_FORMS[form], hashes):
         assert not any(each[i : i + 8] in told for i in range(len(each) - 7))
-    assert _CODE not in told
+    assert CODE not in told
 
 
 async def test_words_are_one_printable_line(serve, caplog):
@@ -57,7 +57,7 @@ async def test_words_are_one_printable_line(serve, caplog):
     caplog.set_level(logging.DEBUG)
     async with (
         serve(refuse) as seen,
-        AsyncGateway(seen.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as gateway,
+        AsyncGateway(seen.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as gateway,
     ):
         status = await gateway.status()
         with pytest.raises(Exception, match="refused the key") as caught:

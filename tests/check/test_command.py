@@ -8,7 +8,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from tests.check.conftest import CODE, LOCKER
+from tests.sample import CODE, LOCKER
 from thekeys_async import Pacing, read_recording
 from thekeys_async.cli.check import run as command
 from thekeys_async.cli.commands import thekeys

@@ -4,6 +4,7 @@ import attrs
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async import (
     GatewayBusyError,
     GatewayClockError,
@@ -22,21 +23,19 @@ from thekeys_async import (
     RequestTimeoutError,
 )
 from thekeys_async.cli.check.findings import Grade
-from thekeys_async.cli.check.observations import DoorRead, DoorTrial, Exchange, Lead, Observations, Resolved
+from thekeys_async.cli.check.observations import DoorRead, DoorTrial, Lead, Observations, ObservedExchange, Resolved
 from thekeys_async.cli.check.reply_style import style
 from thekeys_async.cli.check.screen import Naming, as_json
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.protocol.models import DoorState
 
-LOCKER = 45961123
-
 
 def reply(body=b'{"version": 65, "current_status": "Scanning..."}', head=b"HTTP/1.1 200 OK\r\n"):
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-STATUS = Exchange(action="status", seconds=0.13, connected_after=0.002, reply=reply())
+STATUS = ObservedExchange(action="status", seconds=0.13, connected_after=0.002, reply=reply())
 BUSY = attrs.evolve(STATUS, busy=True, reply=reply(b'{"status": "ko", "code": 500, "cause": "busy"}'))
 NO_ANSWER = attrs.evolve(STATUS, reply=b"", ended="given up")
 NOT_SENT = attrs.evolve(NO_ANSWER, sent=False, connected_after=None)

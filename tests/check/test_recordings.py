@@ -9,8 +9,9 @@ import time
 import attrs
 import pytest
 
-from tests.check.conftest import CASES, CODE, LOCKER, ODD_HABITS, STYLES, check, drawn, faulty
+from tests.check.conftest import CASES, ODD_HABITS, STYLES, check, drawn, faulty
 from tests.check.test_faulty_gateways import steadied
+from tests.sample import CODE, LOCKER
 from thekeys_async import Recorder, read_recording
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.simulator import SimulatedGateway

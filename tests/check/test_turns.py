@@ -7,7 +7,8 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from tests.check.conftest import CODE, LOCKER, check
+from tests.check.conftest import check
+from tests.sample import CODE, LOCKER
 from thekeys_async import AsyncGateway, Pacing, Timestamps
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker

@@ -6,10 +6,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from tests.sample import CODE, IDENTIFIER
 from thekeys_async.cli.commands import thekeys
-
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +33,7 @@ def ask(run, simulated_gateway):
     """Run an action on the simulated gateway's locker, with every flag that it can need."""
 
     def ask(action, *flags):
-        return run(action, "--host", simulated_gateway.address, "-i", LOCKER, "-c", CODE, *flags)
+        return run(action, "--host", simulated_gateway.address, "-i", IDENTIFIER, "-c", CODE, *flags)
 
     return ask
 

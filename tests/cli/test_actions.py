@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
-NUMBER = 45961123
+from tests.sample import CODE, IDENTIFIER, LOCKER
 
 
 def asked(gateway):
@@ -14,27 +12,27 @@ def asked(gateway):
 
 
 def test_the_vendors_own_line(run, simulated_gateway):
-    result = run("--host", simulated_gateway.address, "-i", LOCKER, "-c", CODE, "open")
+    result = run("--host", simulated_gateway.address, "-i", IDENTIFIER, "-c", CODE, "open")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert simulated_gateway.lockers[NUMBER].state == "open"
+    assert simulated_gateway.lockers[LOCKER].state == "open"
     assert "5 s" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("action", "request_made"),
     [
-        ("open", ("open", NUMBER)),
-        ("close", ("close", NUMBER)),
-        ("calibrate", ("calibrate", NUMBER)),
-        ("locker_status", ("locker_status", NUMBER)),
+        ("open", ("open", LOCKER)),
+        ("close", ("close", LOCKER)),
+        ("calibrate", ("calibrate", LOCKER)),
+        ("locker_status", ("locker_status", LOCKER)),
         ("search", ("lockers", None)),
         ("status", ("status", None)),
         ("synchronize", ("synchronize", None)),
         ("auto_on", ("auto", None)),
         ("auto_off", ("auto", None)),
         ("update", ("update", None)),
-        ("synchronize_locker", ("synchronize_locker", NUMBER)),
-        ("update_locker", ("update_locker", NUMBER)),
+        ("synchronize_locker", ("synchronize_locker", LOCKER)),
+        ("update_locker", ("update_locker", LOCKER)),
     ],
 )
 @pytest.mark.parametrize("flags", [(), ("--json",), ("--timeout", "20")])
@@ -51,7 +49,7 @@ def test_a_locker_command_as_json(ask, action):
     assert value.pop("duration") >= 0
     timestamp = value.pop("timestamp")
     assert (timestamp is None) == action.endswith("_locker")
-    assert value == {"action": action, "identifier": NUMBER, "attempts": 1}
+    assert value == {"action": action, "identifier": LOCKER, "attempts": 1}
 
 
 def test_a_gateway_command_as_json_names_no_locker(ask):
@@ -68,11 +66,11 @@ def test_automatic_synchronisation_is_switched(ask, simulated_gateway):
 
 
 def test_search_as_json(ask, simulated_gateway):
-    locker = simulated_gateway.lockers[NUMBER]
+    locker = simulated_gateway.lockers[LOCKER]
     locker.battery_mv, locker.rssi, locker.wander, locker.last_log = 7783, -71, 0, 100
     (reading,) = json.loads(ask("search", "--json").stdout)
     assert reading == {
-        "identifier": NUMBER,
+        "identifier": LOCKER,
         "rssi": -71,
         "battery_mv": 7783,
         "battery_percent": 77,
@@ -81,7 +79,7 @@ def test_search_as_json(ask, simulated_gateway):
 
 
 def test_search_shows_millivolts_and_the_estimate(ask, simulated_gateway):
-    simulated_gateway.lockers[NUMBER].battery_mv = 7783
+    simulated_gateway.lockers[LOCKER].battery_mv = 7783
     shown = ask("search").stdout
     assert "7783 mV (about 77 %)" in shown
     assert "estimate" in shown
@@ -111,10 +109,10 @@ def test_status_shows_no_control_characters_of_the_gateway(ask, simulated_gatewa
 
 @pytest.mark.parametrize(("state", "locked"), [("open", False), ("closed", True), ("unknown", None), ("jammed", None)])
 def test_locker_status(ask, simulated_gateway, state, locked):
-    locker = simulated_gateway.lockers[NUMBER]
+    locker = simulated_gateway.lockers[LOCKER]
     locker.state = type(locker.state)(state)
     value = json.loads(ask("locker_status", "--json").stdout)
-    assert (value["identifier"], value["state"], value["locked"], value["version"]) == (NUMBER, state, locked, 81)
+    assert (value["identifier"], value["state"], value["locked"], value["version"]) == (LOCKER, state, locked, 81)
     assert value["battery_mv"] == pytest.approx(7044, abs=2)
     shown = ask("locker_status").stdout
     assert state in shown

@@ -9,11 +9,10 @@ import zlib
 import anyio
 import pytest
 
+from tests.sample import CODE, IDENTIFIER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import SimulatedLocker
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
 SECONDS = 60
 PASSWORD = "geheim"
 NOWHERE = f"redis://:{PASSWORD}@127.0.0.1:1/0"
@@ -23,12 +22,12 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has not the 
 @pytest.fixture
 def gateway(simulated_gateway_factory):
     """A gateway that is busy for a while with each request, and insists on increasing timestamps."""
-    return simulated_gateway_factory([SimulatedLocker(int(LOCKER), share_code=CODE)], bluetooth=0.5)
+    return simulated_gateway_factory([SimulatedLocker(int(IDENTIFIER), share_code=CODE)], bluetooth=0.5)
 
 
 @pytest.fixture
 def flags(gateway):
-    return ("--host", gateway.address, "-i", LOCKER, "-c", CODE)
+    return ("--host", gateway.address, "-i", IDENTIFIER, "-c", CODE)
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_two_processes_at_once(start, gateway, flags, tmp_path):
 @POSIX
 def test_one_process_right_after_the_other(start, simulated_gateway):
     """Within one second, which is one timestamp: each start takes less, so that some of four share one."""
-    flags = ("--host", simulated_gateway.address, "-i", LOCKER, "-c", CODE)
+    flags = ("--host", simulated_gateway.address, "-i", IDENTIFIER, "-c", CODE)
     for _ in range(4):
         assert ended(start("open", *flags))[::2] == (0, "")
     all_went_well(simulated_gateway, 4)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from rich.console import Console
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import DoorState, GatewayBusyError, InvalidHmacError, LockerStatus, ProtocolError
 from thekeys_async.cli.demo import comparison as demo
 from thekeys_async.cli.demo.comparison import NaiveClient
@@ -73,7 +74,7 @@ def test_a_tally_counts_what_became_of_each_call():
 
 
 def test_the_table_shows_what_was_counted():
-    doors = dict.fromkeys((45961123, 45961124, 45961125), DoorState.CLOSED)
+    doors = dict.fromkeys((LOCKER, 45961124, 45961125), DoorState.CLOSED)
     naive = demo.Side(demo.Tally(1, 2, 3, 4), 5, 6.7, doors, demo.Tally(8, 9, 10, 11))
     library = demo.Side(demo.Tally(21, 22, 23, 24), 25, 26.7, doors, demo.Tally(28, 29, 30, 31))
     shown = io.StringIO()
@@ -97,10 +98,10 @@ def test_the_story_tells_the_battery():
 def test_the_naive_client_signs_as_the_vendors_sample_does(simulated_gateway):
     async def ask():
         async with httpx.AsyncClient(trust_env=False) as http:
-            await NaiveClient(http, simulated_gateway.address, "Zmo1sps2OVyCFtl1").ask(OPEN, 45961123)
+            await NaiveClient(http, simulated_gateway.address, CODE).ask(OPEN, LOCKER)
 
     anyio.run(ask)
-    assert simulated_gateway.lockers[45961123].state == "open"
+    assert simulated_gateway.lockers[LOCKER].state == "open"
 
 
 def test_from_an_account_to_an_open_door(run):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.cli import discover
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
@@ -143,7 +144,7 @@ def test_the_usual_name_is_asked(run, simulated_gateway, monkeypatch):
     monkeypatch.setattr(discover, "DEFAULT_HOST", simulated_gateway.address)
     result = run("discover", "--json")
     assert result.exit_code == 0
-    assert found(result)[simulated_gateway.address]["lockers"] == [45961123]
+    assert found(result)[simulated_gateway.address]["lockers"] == [LOCKER]
 
 
 def test_a_usual_name_that_nobody_has_costs_no_time(run, monkeypatch):

@@ -8,12 +8,12 @@ import socket
 import pytest
 
 import thekeys_async
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
 from thekeys_async.cli.errors import MEANINGS, Effect, ExitCode, exit_code, failure
 from thekeys_async.cli.settings import Settings
 from thekeys_async.simulator import Fault
 
-CODE = "Zmo1sps2OVyCFtl1"
 NOT_MOVED = "the door was not moved"
 MAY_HAVE = "may have moved"
 

@@ -4,14 +4,12 @@ import json
 
 import pytest
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
-NUMBER = 45961123
+from tests.sample import CODE, IDENTIFIER
 
 
 @pytest.mark.parametrize("where", [0, 2, 4, 6])
 def test_flags_before_and_after_the_action(run, simulated_gateway, where):
-    arguments = ["--host", simulated_gateway.address, "-i", LOCKER, "--code", CODE]
+    arguments = ["--host", simulated_gateway.address, "-i", IDENTIFIER, "--code", CODE]
     arguments.insert(where, "open")
     result = run(*arguments)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -24,19 +22,19 @@ def test_json_before_the_action(run, simulated_gateway):
 def test_the_flag_after_the_action_wins(run, simulated_gateway):
     result = run(
         *("--host", "127.0.0.1:1", "-i", "7", "-c", "wrong", "open"),
-        *("--host", simulated_gateway.address, "-i", LOCKER, "-c", CODE),
+        *("--host", simulated_gateway.address, "-i", IDENTIFIER, "-c", CODE),
     )
     assert result.exit_code == 0
 
 
 def test_the_environment_gives_code_and_host(run, simulated_gateway):
-    result = run("open", "-i", LOCKER, THEKEYS_CODE=CODE, THEKEYS_HOST=simulated_gateway.address)
+    result = run("open", "-i", IDENTIFIER, THEKEYS_CODE=CODE, THEKEYS_HOST=simulated_gateway.address)
     assert result.exit_code == 0
 
 
 def test_a_flag_before_the_action_overrides_the_environment(run, simulated_gateway):
     result = run(
-        *("--host", simulated_gateway.address, "-c", CODE, "open", "-i", LOCKER),
+        *("--host", simulated_gateway.address, "-c", CODE, "open", "-i", IDENTIFIER),
         THEKEYS_CODE="wrong",
         THEKEYS_HOST="127.0.0.1:1",
     )
@@ -49,8 +47,8 @@ def test_a_flag_before_the_action_overrides_the_environment(run, simulated_gatew
         (("open", "-c", "geheim"), "-i"),
         (("open", "-i", "geheim"), "number"),
         (("open", "-i", "1" * 400), "number"),
-        (("open", "-i", LOCKER, "-c", "gehäim"), "ASCII"),
-        (("open", "-i", LOCKER, "-c", ""), "empty"),
+        (("open", "-i", IDENTIFIER, "-c", "gehäim"), "ASCII"),
+        (("open", "-i", IDENTIFIER, "-c", ""), "empty"),
         (("search", "--host", "http://geheim:geheim@x/"), "--host"),
         (("search", "--host", ""), "--host"),
         (("search", "--timeout", "0"), "above 0"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from tests.sample import LOCKER
 from thekeys_async import (
     DoorState,
     GatewayUnreachableError,
@@ -114,7 +115,7 @@ def test_a_terminal_that_knows_only_ascii():
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_no_column_is_cut_off(width):
-    shown = drawn(told(45961123, "192.168.0.26:80", ago=7000), width=width)
+    shown = drawn(told(LOCKER, "192.168.0.26:80", ago=7000), width=width)
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= width
 

@@ -2,14 +2,13 @@
 
 import pytest
 
+from tests.sample import CODE, LOCKER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import SimulatedLocker
 
-CODE = "Zmo1sps2OVyCFtl1"
-NUMBER = 45961123
 FRONT = f"""
 [lockers.front-door]
-identifier = {NUMBER}
+identifier = {LOCKER}
 gateway = "hall"
 code = "{CODE}"
 """
@@ -40,7 +39,7 @@ def asked(gateway):
 def test_every_action_on_a_locker_takes_its_name(run, write, simulated_gateway, action):
     write()
     assert run(action, "front-door").exit_code == 0
-    assert asked(simulated_gateway) == [(action, NUMBER)]
+    assert asked(simulated_gateway) == [(action, LOCKER)]
 
 
 @pytest.mark.parametrize("action", ["search", "status", "synchronize", "auto_on", "auto_off", "update"])
@@ -67,7 +66,7 @@ def test_of_several_gateways_one_has_to_be_named(run, write, simulated_gateway):
 
 def test_a_number_that_the_file_knows_brings_code_and_gateway(run, write):
     write('[gateways.annex]\nhost = "127.0.0.1:9"\n' + FRONT)
-    assert run("open", "-i", str(NUMBER)).exit_code == 0
+    assert run("open", "-i", str(LOCKER)).exit_code == 0
 
 
 def test_a_flag_overrides_the_file_and_so_does_the_environment(
@@ -99,7 +98,7 @@ def test_a_file_that_others_can_read_is_refused(run, write, simulated_gateway, m
 
 def test_a_file_that_is_not_needed_is_not_looked_at(run, write, simulated_gateway):
     write("nonsense", mode=0o644)
-    flags = ("--no-coordination", "--host", simulated_gateway.address, "-i", str(NUMBER))
+    flags = ("--no-coordination", "--host", simulated_gateway.address, "-i", str(LOCKER))
     assert run("open", *flags, "-c", CODE).exit_code == 0
     assert run("synchronize_locker", *flags).exit_code == 0
     assert run("search", *flags).exit_code == 0
@@ -181,40 +180,40 @@ def test_a_file_that_cannot_be_read(run, write, content):
 
 
 def test_a_locker_without_a_code_says_what_is_missing(run, write, simulated_gateway):
-    write(f'[lockers.front-door]\nidentifier = {NUMBER}\ngateway = "hall"\n')
+    write(f'[lockers.front-door]\nidentifier = {LOCKER}\ngateway = "hall"\n')
     result = run("open", "front-door")
     assert result.exit_code == ExitCode.USAGE
     assert "share code" in result.stderr
     assert run("open", "front-door", THEKEYS_CODE=CODE).exit_code == 0
 
 
-@pytest.mark.parametrize("typed", ["front-door", "Front-Door", "FRONT-DOOR", str(NUMBER)])
+@pytest.mark.parametrize("typed", ["front-door", "Front-Door", "FRONT-DOOR", str(LOCKER)])
 def test_a_name_in_any_case_and_a_number_go_wherever_a_name_goes(run, write, simulated_gateway, typed):
     write()
     for action in ("open", "locker_status", "synchronize_locker"):
         assert run(action, typed).exit_code == 0
-    assert {request.identifier for request in simulated_gateway.requests} == {NUMBER}
+    assert {request.identifier for request in simulated_gateway.requests} == {LOCKER}
     assert run("search", "HALL").exit_code == 0
 
 
 def test_a_number_needs_no_file(run, simulated_gateway):
-    assert run("open", str(NUMBER), "--host", simulated_gateway.address, "-c", CODE).exit_code == 0
-    assert asked(simulated_gateway) == [("open", NUMBER)]
+    assert run("open", str(LOCKER), "--host", simulated_gateway.address, "-c", CODE).exit_code == 0
+    assert asked(simulated_gateway) == [("open", LOCKER)]
 
 
 def test_a_name_made_of_digits_is_a_name_first(run, write, simulated_gateway):
     write(FRONT.replace("front-door", '"7"'))
     assert run("open", "7").exit_code == 0
-    assert asked(simulated_gateway) == [("open", NUMBER)]
+    assert asked(simulated_gateway) == [("open", LOCKER)]
 
 
 def test_a_name_that_fits_two_is_none_until_it_fits_one(run, write, simulated_gateway):
-    write(FRONT + FRONT.replace("front-door", "Front-Door").replace(str(NUMBER), "7"))
+    write(FRONT + FRONT.replace("front-door", "Front-Door").replace(str(LOCKER), "7"))
     result = run("open", "FRONT-DOOR")
     assert result.exit_code == ExitCode.USAGE
     assert "front-door, Front-Door" in result.stderr
     assert run("open", "front-door").exit_code == 0
-    assert asked(simulated_gateway) == [("open", NUMBER)]
+    assert asked(simulated_gateway) == [("open", LOCKER)]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.sample import CODE, IDENTIFIER
 from thekeys_async.simulator import Fault
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
 _FULL = Path("/dev/full")
 pytestmark = pytest.mark.skipif(not _FULL.exists(), reason="this system has no /dev/full")
 
@@ -21,7 +20,7 @@ def thekeys(simulated_gateway):
 
     def thekeys(action, *flags, stdout, stderr=subprocess.PIPE):
         command = [sys.executable, "-m", "thekeys_async", "--host", simulated_gateway.address]
-        command += ["-i", LOCKER, "-c", CODE, action, *flags]
+        command += ["-i", IDENTIFIER, "-c", CODE, action, *flags]
         return subprocess.run(command, stdout=stdout, stderr=stderr, text=True, check=False, timeout=60)
 
     return thekeys

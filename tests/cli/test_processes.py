@@ -9,10 +9,9 @@ import time
 
 import pytest
 
+from tests.sample import CODE, IDENTIFIER
 from thekeys_async.simulator import SimulatedLocker
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals and terminals")
 SECONDS = 30
 
@@ -59,11 +58,11 @@ def test_a_missing_extra_is_one_clear_sentence(missing):
 @POSIX
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_simulate_until_a_signal(start, by):
-    simulator = start("simulate", "--port", "0", "--locker", f"{LOCKER}:{CODE}", "--light", "0", "--bluetooth", "0")
+    simulator = start("simulate", "--port", "0", "--locker", f"{IDENTIFIER}:{CODE}", "--light", "0", "--bluetooth", "0")
     address = simulator.stdout.readline().partition(" at ")[2].split()[0]
-    code, stdout, _ = ended(start("open", "--json", "--host", address, "-i", LOCKER, "-c", CODE))
+    code, stdout, _ = ended(start("open", "--json", "--host", address, "-i", IDENTIFIER, "-c", CODE))
     assert code == 0
-    assert json.loads(stdout)["identifier"] == int(LOCKER)
+    assert json.loads(stdout)["identifier"] == int(IDENTIFIER)
     simulator.send_signal(by)
     assert ended(simulator) == (0, "", "")
 
@@ -95,8 +94,8 @@ def test_simulate_where_somebody_else_listens(start, simulated_gateway):
 @POSIX
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_a_command_is_under_way(start, simulated_gateway_factory, by, code):
-    gateway = simulated_gateway_factory([SimulatedLocker(int(LOCKER), share_code=CODE)], bluetooth=SECONDS)
-    process = start("open", "--host", gateway.address, "-i", LOCKER, "-c", CODE)
+    gateway = simulated_gateway_factory([SimulatedLocker(int(IDENTIFIER), share_code=CODE)], bluetooth=SECONDS)
+    process = start("open", "--host", gateway.address, "-i", IDENTIFIER, "-c", CODE)
     gateway.wait_for_requests(1, on="open")
     process.send_signal(by)
     returned, stdout, stderr = ended(process)
@@ -140,7 +139,7 @@ def terminal():
 def test_firmware_is_asked_for_at_a_terminal(start, simulated_gateway, terminal, action, answer):
     person, stdin = terminal
     os.write(person, f"{answer}\n".encode())
-    process = start(action, "--json", "--host", simulated_gateway.address, "-i", LOCKER, stdin=stdin)
+    process = start(action, "--json", "--host", simulated_gateway.address, "-i", IDENTIFIER, stdin=stdin)
     code, stdout, stderr = ended(process)
     agreed = answer == "y"
     assert code == (0 if agreed else 1)

@@ -2,24 +2,23 @@
 
 import json
 
+from tests.sample import CODE, IDENTIFIER
 from thekeys_async import read_recording
 from thekeys_async.simulator import SimulatedGateway
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
-FLAGS = ("--json", "--interval", "0.1", "--timeout", "0.4", "-i", LOCKER, "-c", CODE)
+FLAGS = ("--json", "--interval", "0.1", "--timeout", "0.4", "-i", IDENTIFIER, "-c", CODE)
 
 
 def test_watching_records(run, simulated_gateway, tmp_path):
     file = tmp_path / "wire.jsonl"
     result = run("watch", "--host", simulated_gateway.address, *FLAGS, "--save-wire", str(file))
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout.splitlines()[0])["identifier"] == int(LOCKER)
+    assert json.loads(result.stdout.splitlines()[0])["identifier"] == int(IDENTIFIER)
     text = file.read_text()
     exchanges = list(read_recording(text.splitlines()))
     assert {each.action for each in exchanges} >= {"lockers"}
     assert len(exchanges) == len(simulated_gateway.requests)
-    for telltale in (CODE, LOCKER, simulated_gateway.address):
+    for telltale in (CODE, IDENTIFIER, simulated_gateway.address):
         assert telltale not in text
     assert SimulatedGateway.from_recording(file).lockers
 

@@ -10,10 +10,10 @@ from datetime import timedelta
 
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
-NUMBER = 45961123
 NAME = "porte-45961123"  # the simulated cloud calls it "Porte 45961123"
 
 
@@ -50,7 +50,7 @@ def test_setup_writes_what_every_command_needs(run, setup, simulated_home, file)
     assert code not in result.stdout
     assert tomllib.loads(file.read_text()) == {
         "gateways": {"gateway-1": {"host": simulated_home.gateway.address, "id": "TK-GW-1"}},
-        "lockers": {NAME: {"identifier": NUMBER, "gateway": "gateway-1", "code": code}},
+        "lockers": {NAME: {"identifier": LOCKER, "gateway": "gateway-1", "code": code}},
     }
 
     refused = run("open", NAME)
@@ -58,7 +58,7 @@ def test_setup_writes_what_every_command_needs(run, setup, simulated_home, file)
     assert "'thekeys synchronize'" in refused.stderr
     assert run("synchronize", "gateway-1").exit_code == 0
     assert run("open", NAME).exit_code == 0
-    assert simulated_home.gateway.lockers[NUMBER].state == "open"
+    assert simulated_home.gateway.lockers[LOCKER].state == "open"
 
 
 def test_a_gateway_outside_of_private_networks_is_left_out_unless_told(setup, simulated_home, file):
@@ -132,7 +132,7 @@ def test_with_debug_it_shows_no_secret(setup, simulated_home):
 
 
 def test_after_synchronising_too_the_door_opens_at_once(run, setup, simulated_home):
-    simulated_home.gateway.lockers[NUMBER].synchronized = False
+    simulated_home.gateway.lockers[LOCKER].synchronized = False
     assert setup("--synchronize").exit_code == 0
     assert run("open", NAME).exit_code == 0
 
@@ -221,7 +221,7 @@ def test_repeating_it_changes_only_what_has_changed(setup, simulated_home, file)
     assert json.loads(result.stdout) == {
         "file": str(file),
         "gateways": [{"name": "hall", "host": simulated_home.gateway.address, "id": "TK-GW-1"}],
-        "lockers": [{"name": "front-door", "identifier": NUMBER, "gateway": "hall"}],
+        "lockers": [{"name": "front-door", "identifier": LOCKER, "gateway": "hall"}],
         "left_out": [],
     }
     assert file.read_text() == mine.replace("10.9.9.9", simulated_home.gateway.address)
@@ -231,7 +231,7 @@ def test_repeating_it_changes_only_what_has_changed(setup, simulated_home, file)
 
 def test_the_gateway_that_the_file_has_for_a_locker_stays(setup, simulated_home, simulated_gateway_factory, file):
     assert setup().exit_code == 0
-    other = simulated_gateway_factory([SimulatedLocker(NUMBER)])
+    other = simulated_gateway_factory([SimulatedLocker(LOCKER)])
     simulated_home.cloud.add_gateway(other, name="Annex")
     simulated_home.cloud.accessories["TK-GW-1"].silent_for = timedelta(minutes=1)
     assert setup().exit_code == 0

@@ -8,14 +8,13 @@ import sys
 import anyio
 import pytest
 
+from tests.sample import CODE, IDENTIFIER
 from thekeys_async import AsyncGateway, Pacing, Recorder
 from thekeys_async.cli.simulate import learn_shares
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends by a signal")
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
 SECONDS = 30
 FAST = ("--port", "0", "--light", "0", "--bluetooth", "0", "--bolt", "0")
 
@@ -40,7 +39,7 @@ def control(simulate):
 @pytest.fixture
 def locker_status(run):
     def locker_status(address):
-        result = run("locker_status", "--json", "--host", address, "-i", LOCKER, "-c", CODE)
+        result = run("locker_status", "--json", "--host", address, "-i", IDENTIFIER, "-c", CODE)
         assert result.exit_code == 0, result.stderr
         return json.loads(result.stdout)
 
@@ -53,22 +52,25 @@ def tell(simulator, lines, line):
 
 
 def test_the_ready_line_says_that_it_takes_control_lines(control, locker_status):
-    simulator, lines = control("--locker", f"{LOCKER}:{CODE}")
+    simulator, lines = control("--locker", f"{IDENTIFIER}:{CODE}")
     ready = simulator.stdout.readline()
     assert "control lines on standard input" in ready
     address = ready.partition(" at ")[2].split()[0]
     assert locker_status(address)["state"] == "closed"
-    assert tell(simulator, lines, f"turn {LOCKER} open") == f"Locker {LOCKER} was turned by hand: its bolt is open."
+    assert (
+        tell(simulator, lines, f"turn {IDENTIFIER} open")
+        == f"Locker {IDENTIFIER} was turned by hand: its bolt is open."
+    )
     assert locker_status(address)["state"] == "open"
     assert tell(simulator, lines, "nonsense") == "There is no such control line; 'help' lists them."
-    assert tell(simulator, lines, f"battery {LOCKER} 6200").startswith("The battery")
+    assert tell(simulator, lines, f"battery {IDENTIFIER} 6200").startswith("The battery")
     assert locker_status(address)["battery_mv"] == 6200
     simulator.terminate()
     assert simulator.wait(SECONDS) == 0
 
 
 def test_control_lines_as_json_and_the_last_one_without_a_line_end(control, run):
-    simulator, lines = control("--json", "--locker", f"{LOCKER}:{CODE}")
+    simulator, lines = control("--json", "--locker", f"{IDENTIFIER}:{CODE}")
     ready = json.loads(simulator.stdout.readline())
     assert ready["control_lines"] == "stdin"
     assert json.loads(tell(simulator, lines, "firmware 18")) == {"done": True, "answer": "The gateway has firmware 18."}
@@ -84,7 +86,7 @@ def test_control_lines_as_json_and_the_last_one_without_a_line_end(control, run)
 
 
 def test_nobody_has_to_read_the_answers(control, run):
-    simulator, lines = control("--locker", f"{LOCKER}:{CODE}")
+    simulator, lines = control("--locker", f"{IDENTIFIER}:{CODE}")
     address = simulator.stdout.readline().partition(" at ")[2].split()[0]
     lines.write("firmware 18\n" * 1000 + "firmware 19\n")
     lines.close()
@@ -97,7 +99,7 @@ def test_nobody_has_to_read_the_answers(control, run):
 @pytest.mark.parametrize("stdin", [subprocess.DEVNULL, None])
 def test_it_runs_without_an_input(simulate, run, stdin, tmp_path):
     options = {"stdin": stdin} if stdin is not None else {"preexec_fn": lambda: os.close(0)}
-    simulator = simulate("--locker", f"{LOCKER}:{CODE}", **options)
+    simulator = simulate("--locker", f"{IDENTIFIER}:{CODE}", **options)
     address = simulator.stdout.readline().partition(" at ")[2].split()[0]
     assert run("status", "--host", address).exit_code == 0
     simulator.terminate()
@@ -111,7 +113,7 @@ def test_a_process_in_the_background_of_a_terminal_is_not_stopped(simulate, run,
         "signal.signal(signal.SIGTTOU, signal.SIG_IGN)\n"
         "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.tcsetpgrp(0, os.getpgrp())\n"
         f"child = subprocess.Popen([sys.executable, '-m', 'thekeys_async', 'simulate', *{FAST!r},"
-        f" '--locker', '{LOCKER}:{CODE}'], process_group=0)\n"
+        f" '--locker', '{IDENTIFIER}:{CODE}'], process_group=0)\n"
         "signal.signal(signal.SIGTERM, lambda *_: child.terminate())\n"
         "sys.exit(child.wait())\n"
     )
@@ -133,13 +135,13 @@ def test_a_process_in_the_background_of_a_terminal_is_not_stopped(simulate, run,
 def test_a_cloud_stays_and_prints_its_account(simulate, run, tmp_path):
     simulator = simulate("--cloud", "--json")
     ready = json.loads(simulator.stdout.readline())
-    assert ready["lockers"] == [int(LOCKER)]
+    assert ready["lockers"] == [int(IDENTIFIER)]
     config = ("--config", str(tmp_path / "config.toml"))
     account = {"THEKEYS_PASSWORD": ready["password"]}
     setup = run("setup", "--cloud-url", ready["cloud"], "--username", ready["username"], *config, **account)
     assert setup.exit_code == 0, setup.stderr
     assert run("synchronize", *config).exit_code == 0  # only then the gateway knows the share
-    opened = run("open", *config, "-i", LOCKER, "--json")
+    opened = run("open", *config, "-i", IDENTIFIER, "--json")
     assert opened.exit_code == 0, opened.stderr
     simulator.terminate()
     assert simulator.wait(SECONDS) == 0
@@ -174,13 +176,13 @@ def test_a_locker_is_needed_without_a_cloud(run):
 @pytest.fixture
 def recording(tmp_path):
     async def record():
-        lockers = [SimulatedLocker(int(LOCKER), share_code=CODE)]
+        lockers = [SimulatedLocker(int(IDENTIFIER), share_code=CODE)]
         sim = SimulatedGateway(lockers, light=0, bluetooth=0, version=33)
         with Recorder(tmp_path / "gateway.jsonl") as recorder:
             async with sim, AsyncGateway(sim.address, record=recorder, pacing=Pacing(0, 0)) as gateway:
                 await gateway.status()
                 await gateway.lockers()
-                await gateway.locker(int(LOCKER), share_code=CODE).status()
+                await gateway.locker(int(IDENTIFIER), share_code=CODE).status()
 
     anyio.run(record)
     return str(tmp_path / "gateway.jsonl")

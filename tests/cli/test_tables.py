@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
+from tests.sample import IDENTIFIER
 from thekeys_async.cli import output
 from thekeys_async.cli.tables import Field, fitted
 
-LOCKER = "45961123"
 WIDTHS = [10, 20, 40, 60, 80, 120]
 words = st.text("abcdefghij ", min_size=1, max_size=30)
 codes = st.text("0123456789ABCDEF+/", min_size=1, max_size=40) | st.just("-71 dBm")
@@ -79,16 +79,25 @@ def test_columns_that_matter_less_go_first():
 def shares(run, simulated_home):
     cloud = simulated_home.cloud
     known = {"THEKEYS_CLOUD_URL": cloud.url, "THEKEYS_USERNAME": cloud.username, "THEKEYS_PASSWORD": cloud.password}
-    cloud.add_keypad(int(LOCKER), identifier="TK-KP-7", name="The keypad beside the door of the garden house")
+    cloud.add_keypad(int(IDENTIFIER), identifier="TK-KP-7", name="The keypad beside the door of the garden house")
     return lambda *arguments, **environment: run("shares", *arguments, **known | environment)
 
 
 @pytest.mark.parametrize("width", [*WIDTHS, None])
 def test_codes_of_shares_are_whole(shares, simulated_home, width):
-    arguments = ("create", LOCKER, "--with", "TK-KP-7", "--pin", "80314159", "--name", "Ada Lovelace and her friends")
+    arguments = (
+        "create",
+        IDENTIFIER,
+        "--with",
+        "TK-KP-7",
+        "--pin",
+        "80314159",
+        "--name",
+        "Ada Lovelace and her friends",
+    )
     made = shares(*arguments, "--from", "2030-08-01 16:00", "--until", "2030-08-08 11:00")
     assert made.exit_code == 0
-    made = shares("create", LOCKER, "--with", "TK-GW-1", "--name", "an integration with a long name")
+    made = shares("create", IDENTIFIER, "--with", "TK-GW-1", "--name", "an integration with a long name")
     assert made.exit_code == 0
     environment = {} if width is None else {"COLUMNS": str(width)}
     lines = shares("list", "--show-codes", **environment).stdout.splitlines()
@@ -99,9 +108,9 @@ def test_codes_of_shares_are_whole(shares, simulated_home, width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_identifiers_are_whole(run, simulated_gateway, width):
-    simulated_gateway.lockers[int(LOCKER)].last_log = 123_456_789
+    simulated_gateway.lockers[int(IDENTIFIER)].last_log = 123_456_789
     shown = run("search", "--host", simulated_gateway.address, COLUMNS=str(width)).stdout
-    assert any(LOCKER in line for line in shown.splitlines())
+    assert any(IDENTIFIER in line for line in shown.splitlines())
 
 
 def test_a_file_has_as_much_room_as_is_needed(monkeypatch):

@@ -8,22 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.sample import CODE, LOCKER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
-CODE = "Zmo1sps2OVyCFtl1"
-NUMBER = 45961123
 SECONDS = 30
 
 
 @pytest.fixture
 def gateway(simulated_gateway_factory):
-    return simulated_gateway_factory([SimulatedLocker(NUMBER, share_code=CODE)], bolt_delay=0)
+    return simulated_gateway_factory([SimulatedLocker(LOCKER, share_code=CODE)], bolt_delay=0)
 
 
 @pytest.fixture
 def flags(gateway):
-    return ("--host", gateway.address, "-i", str(NUMBER), "-c", CODE)
+    return ("--host", gateway.address, "-i", str(LOCKER), "-c", CODE)
 
 
 def asked(gateway):
@@ -35,7 +34,7 @@ def test_it_ends_when_the_bolt_is_there(run, gateway, flags, action, state):
     result = run(action, "--wait", *flags)
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"The bolt is {state}" in result.stdout
-    assert gateway.lockers[NUMBER].state == state
+    assert gateway.lockers[LOCKER].state == state
     assert asked(gateway)[1:] == ["locker_status"]
 
 
@@ -50,12 +49,12 @@ def test_what_it_prints_as_json(run, gateway, flags):
     assert value.pop("duration") >= 0
     assert value.pop("waited") >= 0
     assert value.pop("timestamp") == gateway.requests[0].timestamp
-    assert value == {"action": "open", "identifier": NUMBER, "attempts": 1, "state": "open", "locked": False}
+    assert value == {"action": "open", "identifier": LOCKER, "attempts": 1, "state": "open", "locked": False}
 
 
 @pytest.mark.parametrize("debug", [(), ("-d",)])
 def test_a_bolt_that_does_not_arrive_is_said_to_be_where_it_was_seen(run, gateway, flags, debug):
-    gateway.lockers[NUMBER].jammed = True
+    gateway.lockers[LOCKER].jammed = True
     result = run("open", "--wait", "--timeout", "2", *flags, *debug)
     assert result.exit_code == ExitCode.NOT_THERE == 10
     assert result.stdout == ""
@@ -85,7 +84,7 @@ def test_a_command_that_failed_is_not_waited_for(run, gateway, flags, fault, cod
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_a_signal_while_it_waits_leaves_the_outcome_open(start, gateway, flags):
-    gateway.lockers[NUMBER].jammed = True
+    gateway.lockers[LOCKER].jammed = True
     process = start("open", "--wait", *flags)
     gateway.wait_for_requests(2)
     process.send_signal(signal.SIGINT)
@@ -97,7 +96,7 @@ def test_a_signal_while_it_waits_leaves_the_outcome_open(start, gateway, flags):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize(("jammed", "code"), [(False, 0), (True, 10)])
 def test_output_that_fails_changes_nothing(start, gateway, flags, jammed, code):
-    gateway.lockers[NUMBER].jammed = jammed
+    gateway.lockers[LOCKER].jammed = jammed
     full = os.open("/dev/full", os.O_WRONLY)
     process = start("open", "--wait", "--timeout", "2", *flags, stdout=full)
     os.close(full)

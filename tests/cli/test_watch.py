@@ -10,16 +10,15 @@ import time
 
 import pytest
 
+from tests.sample import CODE, IDENTIFIER, LOCKER
 from thekeys_async.simulator import SimulatedLocker
 
-CODE = "Zmo1sps2OVyCFtl1"
-LOCKER = "45961123"
 SECONDS = 30
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, pipes and terminals")
 SIGNALS = pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 
 
-def still(identifier=45961123, **settings):
+def still(identifier=LOCKER, **settings):
     """A locker of which nothing changes by itself."""
     return SimulatedLocker(identifier, share_code=CODE, wander=0, **settings)
 
@@ -61,7 +60,7 @@ def test_what_stands_in_a_line_of_a_locker(start, hall):
         "update": "locker",
         "gateway": hall.address,
         "name": None,
-        "identifier": 45961123,
+        "identifier": LOCKER,
         "kind": "appeared",
         "rssi": -71,
         "battery_mv": 7044,
@@ -95,7 +94,7 @@ def test_several_hosts(run, hall, annex, before):
     hosts = ("--host", hall.address, "--host", annex.address)
     arguments = [*hosts, "watch"] if before else ["watch", *hosts]
     told = lines(run(*arguments, "--json", "--interval", "0.5", "--timeout", "3").stdout)
-    assert {(line["gateway"], line["identifier"]) for line in told} == {(hall.address, 45961123), (annex.address, 2)}
+    assert {(line["gateway"], line["identifier"]) for line in told} == {(hall.address, LOCKER), (annex.address, 2)}
 
 
 def test_without_every_poll_only_changes_are_told(run, hall):
@@ -108,12 +107,12 @@ def test_without_every_poll_only_changes_are_told(run, hall):
 
 @POSIX
 def test_a_door_is_followed_with_its_share_code(start, hall):
-    arguments = ("--host", hall.address, "-i", LOCKER, "--interval", "0.1", "--json")
+    arguments = ("--host", hall.address, "-i", IDENTIFIER, "--interval", "0.1", "--json")
     process = start("watch", *arguments, env={**os.environ, "THEKEYS_CODE": CODE})
     told = iter(process.stdout.readline, "")
     first = next(line for line in map(json.loads, told) if line["state"])
     assert (first["state"], first["locked"]) == ("closed", True)
-    hall.turn_bolt(45961123, "open")
+    hall.turn_bolt(LOCKER, "open")
     line = next(line for line in map(json.loads, told) if line["state"] != "closed")
     assert (line["state"], line["locked"]) == ("open", False)
     process.terminate()
@@ -179,7 +178,7 @@ def test_names_and_codes_come_from_the_file(run, hall, tmp_path, name):
     file = tmp_path / "config.toml"
     file.write_text(
         f'[gateways.hall]\nhost = "{hall.address}"\n'
-        f'[lockers.front-door]\nidentifier = {LOCKER}\ngateway = "hall"\ncode = "{CODE}"\n'
+        f'[lockers.front-door]\nidentifier = {IDENTIFIER}\ngateway = "hall"\ncode = "{CODE}"\n'
     )
     file.chmod(0o600)
     arguments = ("--json", "--interval", "0.1", "--timeout", "3", "--config", str(file))
@@ -210,7 +209,7 @@ def test_wrong_flags(run, arguments, says):
 def test_where_there_is_no_terminal_the_table_is_printed_once(run, hall):
     shown = run("watch", "--host", hall.address, "--interval", "0.2", "--timeout", "3").stdout
     assert shown.count("Battery") == 1
-    assert shown.count(LOCKER) == 1
+    assert shown.count(IDENTIFIER) == 1
     assert "-71 dBm" in shown
     assert "7044 mV  36 %" in shown
 
@@ -221,7 +220,7 @@ def test_the_table_lives_at_a_terminal_until_a_signal(start, hall, by):
     person, stdout = os.openpty()
     process = start("watch", "--host", hall.address, "--interval", "0.1", stdout=stdout, env=_terminal())
     shown = _read_until(person, "-71 dBm")
-    hall.lockers[45961123].rssi = -82
+    hall.lockers[LOCKER].rssi = -82
     shown += _read_until(person, "-82 dBm")
     process.send_signal(by)
     assert process.wait(SECONDS) == 0

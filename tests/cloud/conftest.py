@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.cloud import Clock, Cloud
 from thekeys_async.simulator.cloud.cloud import SimulatedCloud
 from thekeys_async.simulator.gateway import SimulatedGateway
@@ -40,7 +41,7 @@ class Home:
     server: SimulatedCloud
     clock: HandClock
 
-    front = 45961123
+    front = LOCKER
     back = 45961124
     password = PASSWORD
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.cloud import Accessory, Cloud, NotFoundError, discover
 from thekeys_async.simulator.locker import SimulatedLocker
 
@@ -98,7 +99,7 @@ def locker_row(**more):
 async def test_what_may_be_missing_is_missing_and_numbers_may_be_text():
     async with answering({"utilisateur": {"data": {"serrures": [locker_row(battery="7235")]}}}) as client:
         (locker,) = await Cloud("+33612345678", "x", client=client).lockers()
-    assert (locker.id, locker.identifier, locker.name, locker.battery_mv) == (3, 45961123, "", 7235)
+    assert (locker.id, locker.identifier, locker.name, locker.battery_mv) == (3, LOCKER, "", 7235)
     assert (locker.version, locker.accessories) == (None, ())
     assert locker.timezone == ZoneInfo("Europe/Paris")
 

@@ -9,12 +9,13 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async.cloud import Accessory, Clock, Cloud, CloudError, Locker, PersonShare, Share, discover
 from thekeys_async.cloud.fields import zone_named
 
 PARIS = zone_named("Europe/Paris")
 GATEWAY = Accessory(9, "G", "gateway", 1)
-LOCKER = Locker(3, 45961123, "front", None, None, (GATEWAY,), PARIS)
+FRONT = Locker(3, LOCKER, "front", None, None, (GATEWAY,), PARIS)
 SHARE = Share(5, 3, GATEWAY, "hall", "c0de", active=True, starts=None, ends=None, description="", timezone=PARIS)
 
 PERSON = PersonShare(5, 3, "+33611111111", "a", True, True, "", "", "", None, None, None, PARIS)
@@ -125,14 +126,14 @@ async def everything(answer, *, sound_login=True):
             cloud.account,
             cloud.gateways,
             lambda: discover(cloud),
-            lambda: cloud.shares(LOCKER),
-            lambda: cloud.create_share(LOCKER, GATEWAY, name="a"),
-            lambda: cloud.ensure_share(LOCKER, GATEWAY, name="other"),
-            lambda: cloud.ensure_share(LOCKER, GATEWAY, name="a"),
+            lambda: cloud.shares(FRONT),
+            lambda: cloud.create_share(FRONT, GATEWAY, name="a"),
+            lambda: cloud.ensure_share(FRONT, GATEWAY, name="other"),
+            lambda: cloud.ensure_share(FRONT, GATEWAY, name="a"),
             lambda: cloud.update_share(SHARE, name="a"),
             lambda: cloud.delete_share(SHARE),
-            lambda: cloud.people(LOCKER),
-            lambda: cloud.share_with("+33611111111", LOCKER, name="a"),
+            lambda: cloud.people(FRONT),
+            lambda: cloud.share_with("+33611111111", FRONT, name="a"),
             lambda: cloud.update_person_share(PERSON, active=False),
             lambda: cloud.reboot(GATEWAY),
         ):
@@ -172,7 +173,7 @@ def test_the_known_answer_is_understood():
         async with httpx.AsyncClient(transport=transport) as client:
             cloud = Cloud("+33612345678", "x", client=client)
             assert (await cloud.gateways())[0].address == "192.168.0.26"
-            assert (await cloud.shares(LOCKER))[0].starts is not None
+            assert (await cloud.shares(FRONT))[0].starts is not None
             await cloud.update_share(SHARE, name="a")
 
     anyio.run(understood)

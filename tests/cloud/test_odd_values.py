@@ -11,11 +11,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async.cloud import Accessory, Cloud, CloudProtocolError, Locker
 
 PARIS = ZoneInfo("Europe/Paris")
 GATEWAY = Accessory(9, "G", "gateway", 1)
-LOCKER = Locker(3, 45961123, "front", None, None, (GATEWAY,), PARIS)
+FRONT = Locker(3, LOCKER, "front", None, None, (GATEWAY,), PARIS)
 NOW = datetime(2026, 7, 2, 12, tzinfo=UTC)
 
 odd_scalars = st.one_of(
@@ -97,7 +98,7 @@ async def read_lockers(rows):
 
 async def read_shares(rows):
     async with client_of({"partage/all": {"partages_accessoire": rows}}) as cloud:
-        return await cloud.shares(LOCKER)
+        return await cloud.shares(FRONT)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -183,6 +184,6 @@ def test_a_share_whose_code_is_told_is_taken_before_one_whose_code_is_not():
 
     async def ensure():
         async with client_of({"partage/all": {"partages_accessoire": rows}}) as cloud:
-            return await cloud.ensure_share(LOCKER, GATEWAY, name="home")
+            return await cloud.ensure_share(FRONT, GATEWAY, name="home")
 
     assert anyio.run(ensure).id == 6

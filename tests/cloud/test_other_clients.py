@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.simulator import Bolt
-
-LOCKER = 45961123
 
 # What published clients need of each object (some fail where one field is missing).
 ACCOUNT = """id type roles firstname lastname locale username email created_at updated_at notification_token

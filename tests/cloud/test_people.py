@@ -9,6 +9,7 @@ import attrs
 import httpx
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async import DoorState
 from thekeys_async.cloud import (
     Accessory,
@@ -225,7 +226,7 @@ async def test_a_new_share_is_asked_for_with_the_fields_that_working_clients_sen
         return httpx.Response(200, json={"token": "t", "status": 200, "data": {"id": 5, "code": "c0de"}})
 
     gateway = Accessory(9, "TK GW/1", "hall", 1)
-    locker = Locker(3, 45961123, "front", None, None, (gateway,), ZoneInfo("Europe/Paris"))
+    locker = Locker(3, LOCKER, "front", None, None, (gateway,), ZoneInfo("Europe/Paris"))
     async with httpx.AsyncClient(transport=httpx.MockTransport(reply)) as client:
         cloud = Cloud("+33612345678", "x", client=client)
         await cloud.create_share(locker, gateway, name="hall")

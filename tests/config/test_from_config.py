@@ -5,6 +5,7 @@ import sys
 import anyio
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async import ConfigurationError, CoordinationError, Fleet, Pacing
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
@@ -12,7 +13,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform == "win32", reason="needs the locks of FileCoordinator"),
 ]
-LOCKER = 45961123
 CODE = "share code"
 
 

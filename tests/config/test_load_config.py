@@ -6,6 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async import (
     BridgeConfig,
     CommandPolicy,
@@ -41,11 +42,11 @@ def test_names_numbers_codes_and_the_folder(write, tmp_path):
     write(f'state_dir = "{tmp_path}"\n' + HALL + FRONT)
     config = load_config()
     assert config.gateways == {"hall": GatewayConfig("192.168.0.26")}
-    assert config.lockers == {"front-door": LockerConfig(45961123, "hall", SECRET)}
+    assert config.lockers == {"front-door": LockerConfig(LOCKER, "hall", SECRET)}
     assert config.lockers["front-door"].code == SECRET
-    assert config.share_codes("hall") == {45961123: SECRET}
+    assert config.share_codes("hall") == {LOCKER: SECRET}
     assert config.share_codes("annex") == {}
-    assert config.names == {45961123: "front-door"}
+    assert config.names == {LOCKER: "front-door"}
     assert config.state_dir == tmp_path
     assert config.bridge == BridgeConfig()
 
@@ -65,7 +66,7 @@ def test_the_bridge(write, monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     locker = FRONT + 'bridge = false\narea = "Hall"\n'
     config = load_config(write(HALL + locker + BRIDGE))
-    assert config.lockers["front-door"] == LockerConfig(45961123, "hall", SECRET, bridge=False, area="Hall")
+    assert config.lockers["front-door"] == LockerConfig(LOCKER, "hall", SECRET, bridge=False, area="Hall")
     assert config.bridge == BridgeConfig(
         broker=f"mqtts://thekeys:{SECRET}@192.168.0.2",
         username="thekeys",

@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, CoordinationError, Pacing
 from thekeys_async.coordination import Claim, FileCoordinator, Pause, TurnTimeoutError, Wish
 from thekeys_async.gateway import driver_of
@@ -215,9 +216,9 @@ async def test_a_slow_disk_costs_no_more_than_the_budget_and_names_the_file(tmp_
 
 
 async def test_a_slow_disk_is_not_the_gateways_fault(tmp_path: Path, monkeypatch) -> None:
-    locker = SimulatedLocker(1, share_code="Zmo1sps2OVyCFtl1")
+    locker = SimulatedLocker(1, share_code=CODE)
     async with SimulatedGateway([locker], light=0, bluetooth=0) as sim, FileCoordinator(tmp_path) as coordinator:
-        options = {"share_codes": {1: "Zmo1sps2OVyCFtl1"}, "pacing": Pacing(0, 0), "coordinator": coordinator}
+        options = {"share_codes": {1: CODE}, "pacing": Pacing(0, 0), "coordinator": coordinator}
         async with AsyncGateway(sim.address, **options) as gateway:
             disk = _SlowDisk(monkeypatch)
             with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):

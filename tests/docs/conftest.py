@@ -15,13 +15,14 @@ import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from tests.sample import LOCKER
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
 
 ROOT = Path(__file__).parents[2]
 GATEWAY, ANNEX, PORT = "192.168.0.26", "192.168.0.27", "8080"
 NETWORK = "192.168.0.0/24"
 REDIS = "redis://192.168.0.2:6379/0"
-IDENTIFIER, SHARE_CODE = 45961123, "share code"
+IDENTIFIER, SHARE_CODE = LOCKER, "share code"
 PASSWORD = "password"
 
 _FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```[ ]*$", re.MULTILINE | re.DOTALL)

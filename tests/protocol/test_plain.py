@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import thekeys_async
+from tests.sample import LOCKER
 from thekeys_async import (
     CommandResult,
     DoorState,
@@ -92,10 +93,10 @@ def test_an_error_goes_to_json_and_comes_back(error):
 def test_what_it_looks_like():
     update = LockerUpdate(
         gateway="hall",
-        identifier=45961123,
+        identifier=LOCKER,
         kind=UpdateKind.CHANGED,
-        reading=LockerReading(45961123, -71, 7235, 100),
-        previous=LockerReading(45961123, -70, 7235),
+        reading=LockerReading(LOCKER, -71, 7235, 100),
+        previous=LockerReading(LOCKER, -70, 7235),
         changed=frozenset({"rssi", "last_log"}),
         status=LockerStatus(DoorState.OPEN),
         status_error=InvalidHmacError("refused", code=33, cause="bad"),
@@ -104,10 +105,10 @@ def test_what_it_looks_like():
     )
     assert update.as_dict() == {
         "gateway": "hall",
-        "identifier": 45961123,
+        "identifier": LOCKER,
         "kind": "CHANGED",
-        "reading": {"identifier": 45961123, "rssi": -71, "battery_mv": 7235, "last_log": 100},
-        "previous": {"identifier": 45961123, "rssi": -70, "battery_mv": 7235, "last_log": None},
+        "reading": {"identifier": LOCKER, "rssi": -71, "battery_mv": 7235, "last_log": 100},
+        "previous": {"identifier": LOCKER, "rssi": -70, "battery_mv": 7235, "last_log": None},
         "changed": ["last_log", "rssi"],
         "status": {"state": "OPEN", "position": None, "rssi": None, "battery_mv": None, "version": None},
         "status_error": {

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import example, given, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async import (
     DoorState,
     GatewayBusyError,
@@ -225,7 +226,7 @@ def test_a_state_is_never_guessed(body: dict) -> None:
         _read(endpoints.LOCKER_STATUS, _reply(body))
 
 
-_GOOD = {"identifier": 45961123, "rssi": -71, "battery": 7044, "last_log": 100}
+_GOOD = {"identifier": LOCKER, "rssi": -71, "battery": 7044, "last_log": 100}
 _MISSING = object()
 
 
@@ -241,7 +242,7 @@ def test_one_odd_field_is_none_and_hides_no_other(field: str, value: object) -> 
     odd = {name: each for name, each in {**_GOOD, "identifier": 1, field: value}.items() if each is not _MISSING}
     readings = replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": [odd, _GOOD]})).readings
     expected = {"rssi": -71, "battery_mv": 7044, "last_log": 100} | {{"battery": "battery_mv"}.get(field, field): None}
-    assert readings == (LockerReading(1, **expected), LockerReading(45961123, -71, 7044, 100))
+    assert readings == (LockerReading(1, **expected), LockerReading(LOCKER, -71, 7044, 100))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_one_odd_field_is_none_and_hides_no_other(field: str, value: object) -> 
 )
 def test_a_device_without_a_usable_identifier_is_left_out_and_counted(device: object) -> None:
     scanned = replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": [device, _GOOD]}))
-    assert [reading.identifier for reading in scanned.readings] == [45961123]
+    assert [reading.identifier for reading in scanned.readings] == [LOCKER]
     assert scanned.left_out == 1
     with pytest.raises(ProtocolError):  # and nothing else: nonsense as a whole
         replies.lockers(endpoints.LOCKERS, _reply({"status": "ok", "devices": [device]}))

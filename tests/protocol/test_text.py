@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 import thekeys_async
+from tests.sample import CODE
 from thekeys_async import TheKeysError
 from thekeys_async.protocol import endpoints, replies
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.secrets import ShareCode, Signed
 from thekeys_async.protocol.text import fit_to_show, mask
 
-_CODE = "Zmo1sps2OVyCFtl1"
-_SIGNED = Signed(ShareCode(_CODE), 1_700_000_005)
-_HASH = ShareCode(_CODE).sign(1_700_000_005)
+_SIGNED = Signed(ShareCode(CODE), 1_700_000_005)
+_HASH = ShareCode(CODE).sign(1_700_000_005)
 
 
 def _forms(secret: str) -> list[str]:
@@ -42,17 +42,17 @@ def _forms(secret: str) -> list[str]:
 
 @given(st.integers(0, 2**40), st.text(max_size=20), st.text(max_size=20), st.integers(0, 7))
 def test_no_form_of_a_hash_is_left(timestamp: int, before: str, after: str, form: int) -> None:
-    signed = Signed(ShareCode(_CODE), timestamp)
-    shown = _forms(ShareCode(_CODE).sign(timestamp))[form]
+    signed = Signed(ShareCode(CODE), timestamp)
+    shown = _forms(ShareCode(CODE).sign(timestamp))[form]
     left = signed.mask(f"{before} {shown} {after}")
     assert not any(shown[i : i + 8] in left for i in range(len(shown) - 7))
 
 
-@pytest.mark.parametrize("code", ["1234", "12345678", _CODE])
+@pytest.mark.parametrize("code", ["1234", "12345678", CODE])
 def test_a_share_code_is_masked_whole_and_in_pieces(code: str) -> None:
     assert code not in mask(f"no share for {code}!", code)
     assert mask("all is well", code) == "all is well"
-    assert _CODE[:15] not in mask(f"cut: {_CODE[:15]}", _CODE)
+    assert CODE[:15] not in mask(f"cut: {CODE[:15]}", CODE)
 
 
 @pytest.mark.parametrize("word", [_HASH, quote(_HASH, safe=""), _HASH[:15], "3q2-7w_AAAAA1234"])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.pretty import pretty_repr
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import GatewayBusyError, InvalidKeyError, OutcomeUnknownError, TheKeysError, battery_percent
 from thekeys_async.protocol import endpoints
 from thekeys_async.protocol.address import Address
@@ -131,8 +132,8 @@ def test_what_is_no_text_to_send_is_no_secret(nothing: object) -> None:
 
 
 def test_a_signed_form_is_percent_encoded_and_hidden() -> None:
-    code = ShareCode("Zmo1sps2OVyCFtl1")
-    outgoing = Request(endpoints.OPEN, 45961123, code).sign(1700000004)
+    code = ShareCode(CODE)
+    outgoing = Request(endpoints.OPEN, LOCKER, code).sign(1700000004)
     assert b"%2B" in outgoing.body
     assert parse_qs(outgoing.body.decode()) == {
         "identifier": ["45961123"],
@@ -153,7 +154,7 @@ def test_a_signed_form_is_percent_encoded_and_hidden() -> None:
 )
 @pytest.mark.parametrize("escape", ["", "/", "+="])
 def test_a_refusal_that_echoes_the_hash_is_censored(written: Callable, escape: str) -> None:
-    code = ShareCode("Zmo1sps2OVyCFtl1")
+    code = ShareCode(CODE)
     text = json.dumps(
         {
             "code": 36,

@@ -24,6 +24,7 @@ from anyio import from_thread
 from click.testing import CliRunner
 from rich.pretty import pretty_repr
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, Fleet, GatewayTransport, Pacing, TheKeysError
 from thekeys_async.cli.commands import thekeys
 from thekeys_async.cli.errors import Failure
@@ -37,7 +38,6 @@ from thekeys_async.turns.queue import Turns
 
 pytestmark = pytest.mark.anyio
 
-CODE = "Zmo1sps2OVyCFtl1"
 PASSWORD = "Tr0ub4dor-and-three"
 REDIS_PASSWORD = "r3dis-Passw0rd"
 PIN = "80314159"

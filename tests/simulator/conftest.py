@@ -10,15 +10,13 @@ import anyio
 import httpx
 import pytest
 
+from tests.sample import CODE, LOCKER
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
-
-IDENTIFIER = 45961123
-CODE = "Zmo1sps2OVyCFtl1"
 
 
 @pytest.fixture
 def locker() -> SimulatedLocker:
-    return SimulatedLocker(IDENTIFIER, share_code=CODE)
+    return SimulatedLocker(LOCKER, share_code=CODE)
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def sign() -> Callable[..., dict[str, str]]:
     """Make the form of a signed request, with a newer timestamp each time unless one is given."""
     numbers: Iterator[int] = count(1_700_000_000)
 
-    def form(timestamp=None, *, code=CODE, identifier=IDENTIFIER):
+    def form(timestamp=None, *, code=CODE, identifier=LOCKER):
         text = str(next(numbers) if timestamp is None else timestamp)
         digest = hmac.new(code.encode(), text.encode(), hashlib.sha256).digest()
         return {"identifier": str(identifier), "ts": text, "hash": base64.b64encode(digest).decode()}

@@ -4,13 +4,12 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 from thekeys_async.simulator.control import obey
 
 pytestmark = pytest.mark.anyio
-
-IDENTIFIER = 45961123
 
 
 async def done(sim, line):
@@ -33,18 +32,18 @@ async def state_of(client, sim, sign):
 
 @pytest.mark.parametrize("turn", ["open", "CLOSE"])
 async def test_a_hand_turns_a_bolt(client, sim, locker, sign, turn):
-    await done(sim, f"turn {IDENTIFIER} {turn}")
+    await done(sim, f"turn {LOCKER} {turn}")
     assert await state_of(client, sim, sign) == {"open": "Door open", "CLOSE": "Door closed"}[turn]
     assert (locker.last_log, locker.events[0].by) == (101, "hand")
 
 
 async def test_a_jammed_bolt_is_jammed_until_it_is_free(client, sim, locker, sign):
-    await done(sim, f"jam {IDENTIFIER}")
+    await done(sim, f"jam {LOCKER}")
     assert await state_of(client, sim, sign) == "Door jammed"
     assert locker.last_log == 101
     await client.post(sim.url + "/open", data=sign())
     assert await state_of(client, sim, sign) == "Door jammed"
-    await done(sim, f"free {IDENTIFIER}")
+    await done(sim, f"free {LOCKER}")
     await client.post(sim.url + "/open", data=sign())
     assert await state_of(client, sim, sign) == "Door open"
 
@@ -89,8 +88,8 @@ async def test_it_loses_power_and_comes_back(client, sim):
 
 
 async def test_battery_and_rssi_are_what_they_were_set_to(client, sim):
-    await done(sim, f"battery {IDENTIFIER} 6200")
-    await done(sim, f"rssi {IDENTIFIER} -80")
+    await done(sim, f"battery {LOCKER} 6200")
+    await done(sim, f"rssi {LOCKER} -80")
     for _ in range(5):
         (row,) = (await client.get(sim.url + "/lockers")).json()["devices"]
         assert (row["battery"], row["rssi"]) == (6200, -80)
@@ -98,15 +97,15 @@ async def test_battery_and_rssi_are_what_they_were_set_to(client, sim):
 
 async def test_firmware(client, sim, locker):
     await done(sim, "firmware 18")
-    await done(sim, f"firmware {IDENTIFIER} 90")
+    await done(sim, f"firmware {LOCKER} 90")
     assert (await client.get(sim.url + "/status")).json()["version"] == 18
     assert (locker.version, locker.state) == (90, "unknown")
 
 
 async def test_a_locker_vanishes_and_appears(client, sim):
-    await done(sim, f"vanish {IDENTIFIER}")
+    await done(sim, f"vanish {LOCKER}")
     assert (await client.get(sim.url + "/lockers")).json()["devices"] == []
-    await done(sim, f"appear {IDENTIFIER}")
+    await done(sim, f"appear {LOCKER}")
     assert len((await client.get(sim.url + "/lockers")).json()["devices"]) == 1
 
 
@@ -140,18 +139,18 @@ async def test_help_names_every_line_in_one(sim):
     [
         ("dance", "help"),
         ("turn", "turn LOCKER open|close|calibrate"),
-        (f"turn {IDENTIFIER}", "turn LOCKER"),
-        (f"turn {IDENTIFIER} sideways", "calibrate, close, open"),
-        (f"turn {IDENTIFIER} open now", "turn LOCKER"),
-        ("turn 1 open", str(IDENTIFIER)),
+        (f"turn {LOCKER}", "turn LOCKER"),
+        (f"turn {LOCKER} sideways", "calibrate, close, open"),
+        (f"turn {LOCKER} open now", "turn LOCKER"),
+        ("turn 1 open", str(LOCKER)),
         ("turn \u0661 open", "turn LOCKER"),
         ("busy -1", "busy [SECONDS]"),
         ("busy nan", "busy [SECONDS]"),
         ("power", "power on|off"),
         ("power of", "off, on"),
-        (f"battery {IDENTIFIER} full", "battery LOCKER"),
-        (f"battery {IDENTIFIER} -5", "battery LOCKER"),
-        (f"rssi {IDENTIFIER} 80", "rssi LOCKER"),
+        (f"battery {LOCKER} full", "battery LOCKER"),
+        (f"battery {LOCKER} -5", "battery LOCKER"),
+        (f"rssi {LOCKER} 80", "rssi LOCKER"),
         ("rssi 45961123 --80", "rssi LOCKER"),
         ("firmware", "firmware [LOCKER] VERSION"),
         ("firmware 1 2", "firmware [LOCKER] VERSION"),
@@ -180,7 +179,7 @@ async def test_an_empty_line_is_no_line(sim):
 
 
 _LINES = "turn jam free lose-reply busy idle battery rssi firmware vanish appear fail error clear help"
-_words = st.sampled_from([*_LINES.split(), "open", str(IDENTIFIER), "1", "-80", "0.5", "drip", "nan", "\uff11"])
+_words = st.sampled_from([*_LINES.split(), "open", str(LOCKER), "1", "-80", "0.5", "drip", "nan", "\uff11"])
 
 
 @given(st.one_of(st.text(max_size=50), st.lists(_words, max_size=5).map(" ".join)))
@@ -189,7 +188,7 @@ def test_no_line_breaks_anything(line):
     import anyio  # noqa: PLC0415 - hypothesis runs no coroutines
 
     async def run():
-        async with SimulatedGateway([SimulatedLocker(IDENTIFIER, share_code="x")], light=0, bluetooth=0) as sim:
+        async with SimulatedGateway([SimulatedLocker(LOCKER, share_code="x")], light=0, bluetooth=0) as sim:
             answer = await obey(sim, line)
             assert answer is None or answer.text.endswith(".")
 

@@ -4,11 +4,11 @@ import anyio
 import httpx
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.simulator import Fault
 
 pytestmark = pytest.mark.anyio
 
-IDENTIFIER = 45961123
 
 ACTED = {
     Fault.RESET_AFTER,
@@ -188,7 +188,7 @@ async def test_an_error_may_have_acted_all_the_same(client, sim, locker, sign):
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
 async def test_the_codes_of_a_lockers_synchronisation(client, sim, code):
     sim.error(code, on="synchronize_locker")
-    reply = await client.post(sim.url + "/locker/synchronize", data={"identifier": IDENTIFIER})
+    reply = await client.post(sim.url + "/locker/synchronize", data={"identifier": LOCKER})
     assert reply.json()["code"] == code
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 import anyio
 from hypothesis import example, given, settings, strategies as st
 
+from tests.sample import LOCKER
 from thekeys_async.simulator import Bolt, SimulatedGateway, SimulatedLocker
 
 _firsts = st.sampled_from(
@@ -42,7 +43,7 @@ def _written(first: bytes, lines: list[bytes], body: bytes) -> bytes:
 @settings(deadline=None, max_examples=200)
 def test_it_outlives_anything(data: bytes) -> None:
     async def run() -> None:
-        locker = SimulatedLocker(45961123, share_code="x")
+        locker = SimulatedLocker(LOCKER, share_code="x")
         async with SimulatedGateway([locker], light=0, bluetooth=0, restart=0) as sim:
             with suppress(anyio.BrokenResourceError, anyio.EndOfStream), anyio.fail_after(5):
                 async with await anyio.connect_tcp("127.0.0.1", sim.port) as stream:

@@ -4,9 +4,9 @@ import anyio
 import httpx
 import pytest
 
-pytestmark = pytest.mark.anyio
+from tests.sample import LOCKER
 
-IDENTIFIER = 45961123
+pytestmark = pytest.mark.anyio
 
 
 async def send_and_hang_up(sim, form):
@@ -88,7 +88,7 @@ async def test_what_is_recorded(client, make, sign):
         await client.get(sim.url + "/lockers")
         opened, listed = sim.requests
     assert (opened.number, opened.endpoint, opened.method, opened.path) == (1, "open", "POST", "/open")
-    assert (opened.identifier, opened.timestamp, opened.code, opened.acted) == (IDENTIFIER, 1234, 0, True)
+    assert (opened.identifier, opened.timestamp, opened.code, opened.acted) == (LOCKER, 1234, 0, True)
     assert (listed.identifier, listed.timestamp, listed.acted, listed.client_gone) == (None, None, False, False)
     assert opened.arrived <= opened.started <= opened.ended <= listed.arrived
     assert listed.ended - listed.started >= 0.01
@@ -128,8 +128,8 @@ async def test_while_it_synchronises_everything_is_busy_but_its_status(client, s
 
 async def test_a_synchronisation_ends_by_itself(client, sim):
     sim.start_synchronizing("gw", 0.05)
-    sim.start_synchronizing(IDENTIFIER, 0.1)
-    assert (await client.get(sim.url + "/status")).json()["current_status"] == f"Synchronizing {IDENTIFIER}"
+    sim.start_synchronizing(LOCKER, 0.1)
+    assert (await client.get(sim.url + "/status")).json()["current_status"] == f"Synchronizing {LOCKER}"
     with anyio.fail_after(5):
         await sim.wait_until(lambda: not sim.state.synchronizing)
 

@@ -7,9 +7,8 @@ import threading
 import httpx
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedLocker
-
-LOCKER = 45961123
 
 
 def test_a_plain_test(simulated_gateway, sign):

@@ -15,10 +15,10 @@ import anyio
 import attrs
 import pytest
 
+from tests.sample import CODE, LOCKER
+
 pytestmark = pytest.mark.anyio
 
-IDENTIFIER = 45961123
-CODE = "Zmo1sps2OVyCFtl1"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
 Form = dict[str, str]
@@ -63,7 +63,7 @@ class Client:
 
 
 _LISTS: dict[str, Asked] = {"search": ("GET", "/lockers", None), "synchronize": ("GET", "/synchronize", None)}
-_IDENTIFIER = f"identifier={IDENTIFIER}"
+_IDENTIFIER = f"identifier={LOCKER}"
 _NODE = ("Connection: close",)
 
 CLIENTS = (
@@ -210,7 +210,7 @@ def signed_form(timestamps) -> Form:
     """A signed request whose hash has a plus and a slash, so that every way of writing it shows."""
     for timestamp in timestamps:
         digest = hmac.new(CODE.encode(), str(timestamp).encode(), hashlib.sha256).digest()
-        form = {"identifier": str(IDENTIFIER), "ts": str(timestamp), "hash": base64.b64encode(digest).decode()}
+        form = {"identifier": str(LOCKER), "ts": str(timestamp), "hash": base64.b64encode(digest).decode()}
         if {"+", "/"} <= set(form["hash"]):
             return form
     raise AssertionError
@@ -272,7 +272,7 @@ async def test_a_signed_request_is_carried_out(sim, client, call):
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         match path:
             case "/lockers":
-                assert answer["devices"][0]["identifier"] == IDENTIFIER  # a number: one client compares without casting
+                assert answer["devices"][0]["identifier"] == LOCKER  # a number: one client compares without casting
             case "/status":
                 assert set(answer) == {"version", "current_status"}
             case "/locker_status":
@@ -305,7 +305,7 @@ async def test_a_wrong_hash_is_refused_whoever_sends_it(sim, client):
     path = next(path for path in client.signed_paths.values() if path in {"/open", "/locker_status"})
     _, answer = await ask(client, sim, ("POST", path, client.signed(form)))
     assert (answer["status"], answer["code"]) == ("ko", 33)
-    assert sim.lockers[IDENTIFIER].state == "closed"
+    assert sim.lockers[LOCKER].state == "closed"
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=_name)
@@ -318,7 +318,7 @@ async def test_busy_is_a_reply_that_it_can_read(sim, client):
 
 async def test_the_vendors_sample_opens_with_its_hash_as_it_stands(sim):
     # The timestamp is chosen so that the hash has a plus, as half of them do.
-    body = f"identifier={IDENTIFIER}&hash=MCB3T/E+AjWWTXjHSeHlFwoWdfjw1OVbhbxwDM9RmXs=&ts=1700000004"
+    body = f"identifier={LOCKER}&hash=MCB3T/E+AjWWTXjHSeHlFwoWdfjw1OVbhbxwDM9RmXs=&ts=1700000004"
     _, answer = await ask(CLIENTS[0], sim, ("POST", "/open", body))
     assert answer == {"status": "ok", "code": 0}
-    assert sim.lockers[IDENTIFIER].state == "open"
+    assert sim.lockers[LOCKER].state == "open"

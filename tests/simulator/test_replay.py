@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 import pytest
 
+from tests.sample import CODE, LOCKER
 from thekeys_async import (
     AsyncGateway,
     DoorState,
@@ -29,12 +30,10 @@ from thekeys_async import (
 )
 from thekeys_async.protocol.endpoints import LOCKER_STATUS
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
-from thekeys_async.simulator.habits import Habits
+from thekeys_async.simulator.recorded_gateway import RecordedGateway
 
 pytestmark = pytest.mark.anyio
 
-IDENTIFIER = 45961123
-CODE = "Zmo1sps2OVyCFtl1"
 NOW = 0.3
 
 
@@ -43,11 +42,11 @@ async def asking(address, file=None, **settings):
     """A client that records if it is given a file."""
     given = {"pacing": Pacing(0, 0), "timestamps": Timestamps(max_lead=1e6), "timeout": 2.0} | settings
     record = Recorder(file) if file is not None else None
-    async with AsyncGateway(address, share_codes={IDENTIFIER: CODE}, record=record, **given) as gateway:
+    async with AsyncGateway(address, share_codes={LOCKER: CODE}, record=record, **given) as gateway:
         yield gateway
 
 
-async def tour(gateway, identifier=IDENTIFIER):
+async def tour(gateway, identifier=LOCKER):
     """What a check asks: the error that each came to, or the value."""
 
     async def tried(call):
@@ -71,7 +70,7 @@ async def recorded(sim, ask=tour, **settings):
 
 def only_identifier(lines):
     """The number by which the recording calls the locker."""
-    return next((exchange.identifier for exchange in read_recording(lines) if exchange.identifier), IDENTIFIER)
+    return next((exchange.identifier for exchange in read_recording(lines) if exchange.identifier), LOCKER)
 
 
 def comparable(met):
@@ -86,7 +85,7 @@ def _without_identifier(fields):
 
 def odd(sim):
     sim.reply_next(
-        {"devices": [{"identifier": str(IDENTIFIER), "rssi": "-70", "battery": None, "extra": [1]}, {}]}, on="lockers"
+        {"devices": [{"identifier": str(LOCKER), "rssi": "-70", "battery": None, "extra": [1]}, {}]}, on="lockers"
     )
 
 
@@ -99,19 +98,19 @@ def busy_now_and_then(sim):
 
 
 def wrong_code(sim):
-    sim.lockers[IDENTIFIER].share_codes = frozenset({"another"})
+    sim.lockers[LOCKER].share_codes = frozenset({"another"})
 
 
 def not_shared(sim):
-    sim.lockers[IDENTIFIER].share_codes = frozenset()
+    sim.lockers[LOCKER].share_codes = frozenset()
 
 
 def weak(sim):
-    sim.lockers[IDENTIFIER].rssi = -95
+    sim.lockers[LOCKER].rssi = -95
 
 
 def flat(sim):
-    sim.lockers[IDENTIFIER].battery_mv = 6000
+    sim.lockers[LOCKER].battery_mv = 6000
 
 
 def refused_by_the_locker(sim):
@@ -124,7 +123,7 @@ def old(sim):
 
 
 def healthy(sim):
-    sim.lockers[IDENTIFIER].state = "open"
+    sim.lockers[LOCKER].state = "open"
 
 
 TROUBLES = [healthy, odd, html, busy_now_and_then, wrong_code, not_shared, weak, flat, refused_by_the_locker, old]
@@ -148,7 +147,7 @@ async def test_a_replayed_gateway_gives_the_same_findings(make, locker, quick_ba
 async def test_a_hung_gateway_hangs_again(make, style):
     async def ask(gateway):
         assert (await gateway.status()).phase == "Synchronizing gw"
-        for call in (gateway.lockers, gateway.locker(IDENTIFIER).status):
+        for call in (gateway.lockers, gateway.locker(LOCKER).status):
             with pytest.raises(
                 (GatewayBusyError, RequestTimeoutError)
             ):  # whether the budget ends while it asks or waits
@@ -234,8 +233,8 @@ async def test_share_codes_are_the_callers(make, code):
 async def test_a_refusal_of_today_has_the_recorded_words(make, locker):
     async def ask(gateway):
         with pytest.raises(InvalidKeyError):
-            await gateway.locker(IDENTIFIER).open()
-        await gateway.locker(IDENTIFIER).status()
+            await gateway.locker(LOCKER).open()
+        await gateway.locker(LOCKER).status()
 
     async with make() as sim:
         sim.reply_next({"status": "ko", "code": 36, "cause": "kein Schluessel"}, on="open")
@@ -260,7 +259,7 @@ async def test_a_refusal_of_today_has_the_recorded_words(make, locker):
 async def test_broken_exchanges_break_again(make, fault, error):
     async def ask(gateway):
         with pytest.raises(error):
-            await gateway.locker(IDENTIFIER).open(timeout=NOW)
+            await gateway.locker(LOCKER).open(timeout=NOW)
 
     async with make() as sim:
         sim.fail(fault, on="open")
@@ -358,16 +357,20 @@ def answered(second, code, **what):
     ],
 )
 def test_how_far_ahead_a_timestamp_may_be_is_found_in_what_was_refused(leads, most):
-    habits = Habits([answered(second, code, lead=float(lead)) for second, (lead, code) in enumerate(leads)])
-    assert habits.max_future == most
-    plays = [habits.next(LOCKER_STATUS, 1000).code for _ in leads]
-    assert (33 in plays) is (most is None and any(code == 33 for _, code in leads))
+    recorded_gateway = RecordedGateway(
+        [answered(second, code, lead=float(lead)) for second, (lead, code) in enumerate(leads)]
+    )
+    assert recorded_gateway.max_future == most
+    replies = [recorded_gateway.next(LOCKER_STATUS, 1000).code for _ in leads]
+    assert (33 in replies) is (most is None and any(code == 33 for _, code in leads))
 
 
 def test_a_connection_is_closed_after_the_reply_after_which_it_was_found_closed():
     how = [("new", False), ("kept", False), ("new", True), ("kept", False)]
-    habits = Habits([answered(n, 49, connection=kind, found_closed=closed) for n, (kind, closed) in enumerate(how)])
-    assert [habits.next(LOCKER_STATUS, 1000).closes for _ in how] == [False, True, False, False]
+    recorded_gateway = RecordedGateway(
+        [answered(n, 49, connection=kind, found_closed=closed) for n, (kind, closed) in enumerate(how)]
+    )
+    assert [recorded_gateway.next(LOCKER_STATUS, 1000).closes for _ in how] == [False, True, False, False]
 
 
 async def test_another_web_server_answers_everything_so(make):

@@ -2,12 +2,11 @@
 
 import pytest
 
+from tests.sample import LOCKER
 from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.simulator import ReplyStyle, SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
-
-IDENTIFIER = 45961123
 
 
 def form_for(endpoint, sign):
@@ -32,10 +31,10 @@ async def test_every_request_is_known(client, make, sign, endpoint, style):
 @pytest.mark.parametrize(
     ("style", "path", "form", "body"),
     [
-        (ReplyStyle.FIELD, "/locker/synchronize", {"identifier": IDENTIFIER}, '{"status": "ok", "code": 0}'),
-        (ReplyStyle.PAGE, "/locker/synchronize", {"identifier": IDENTIFIER}, '{"status": "0", "code": "ok"}'),
-        (ReplyStyle.TERSE, "/locker/synchronize", {"identifier": IDENTIFIER}, ""),
-        (ReplyStyle.TERSE, "/locker/update", {"identifier": IDENTIFIER}, ""),
+        (ReplyStyle.FIELD, "/locker/synchronize", {"identifier": LOCKER}, '{"status": "ok", "code": 0}'),
+        (ReplyStyle.PAGE, "/locker/synchronize", {"identifier": LOCKER}, '{"status": "0", "code": "ok"}'),
+        (ReplyStyle.TERSE, "/locker/synchronize", {"identifier": LOCKER}, ""),
+        (ReplyStyle.TERSE, "/locker/update", {"identifier": LOCKER}, ""),
         (ReplyStyle.TERSE, "/update", {}, '{"status": "ok", "code": 0}'),
         (ReplyStyle.PAGE, "/locker/update", {"identifier": 1}, '{"status": "1", "code": "locker not found"}'),
         (
@@ -82,10 +81,10 @@ async def test_lockers_lists_what_is_in_range(client, sim, locker):
     locker.wander = 0
     rows = (await client.get(sim.url + "/lockers")).json()["devices"]
     assert rows == [
-        {"identifier": IDENTIFIER, "rssi": -71, "battery": 7044, "last_log": 100},
+        {"identifier": LOCKER, "rssi": -71, "battery": 7044, "last_log": 100},
         {"identifier": 2, "rssi": -40, "battery": 6000, "last_log": 7},
     ]
-    sim.vanish(IDENTIFIER)
+    sim.vanish(LOCKER)
     rows = (await client.get(sim.url + "/lockers")).json()["devices"]
     assert [row["identifier"] for row in rows] == [2]
 
@@ -109,7 +108,7 @@ async def test_the_rssi_wanders_but_not_far_and_the_same_with_the_same_seed(clie
 async def test_turns_make_the_log_grow_and_the_battery_drain(client, sim, locker, sign):
     for path in ("/open", "/close", "/calibrate"):
         await client.post(sim.url + path, data=sign())
-    sim.turn_bolt(IDENTIFIER, "open")
+    sim.turn_bolt(LOCKER, "open")
     (row,) = (await client.get(sim.url + "/lockers")).json()["devices"]
     assert (row["last_log"], row["battery"]) == (104, 7040)
     assert [(event.number, event.turn, event.by) for event in locker.events] == [
@@ -147,7 +146,7 @@ async def test_the_status_of_a_locker(client, make, locker, sign, *, state, code
     assert field == {
         "status": words,
         "code": code,
-        "id": IDENTIFIER,
+        "id": LOCKER,
         "version": 81,
         "position": 20,
         "rssi": -71,
@@ -166,7 +165,7 @@ async def test_a_jammed_bolt_says_so_until_it_is_free(client, sim, locker, sign)
 
 
 async def test_an_updated_locker_does_not_know_its_bolt(client, sim, locker, sign):
-    await client.post(sim.url + "/locker/update", data={"identifier": IDENTIFIER})
+    await client.post(sim.url + "/locker/update", data={"identifier": LOCKER})
     assert (locker.version, locker.state) == (82, "unknown")
     await client.post(sim.url + "/open", data=sign())
     assert locker.state == "open"
@@ -175,7 +174,7 @@ async def test_an_updated_locker_does_not_know_its_bolt(client, sim, locker, sig
 @pytest.mark.parametrize(("in_range", "compatible", "code"), [(False, True, 1), (True, False, 2), (True, True, 0)])
 async def test_synchronising_a_locker(client, sim, locker, *, in_range, compatible, code):
     locker.in_range, locker.compatible = in_range, compatible
-    reply = await client.post(sim.url + "/locker/synchronize", data={"identifier": IDENTIFIER})
+    reply = await client.post(sim.url + "/locker/synchronize", data={"identifier": LOCKER})
     assert reply.json()["code"] == code
 
 
@@ -183,8 +182,8 @@ async def test_synchronisations_are_told_to_whoever_wants_to_know(client, sim):
     told = []
     sim.on_synchronize.append(told.append)
     await client.get(sim.url + "/synchronize")
-    await client.post(sim.url + "/locker/synchronize", data={"identifier": IDENTIFIER})
-    assert told == [None, IDENTIFIER]
+    await client.post(sim.url + "/locker/synchronize", data={"identifier": LOCKER})
+    assert told == [None, LOCKER]
 
 
 @pytest.mark.parametrize("style", [ReplyStyle.FIELD, ReplyStyle.PAGE])
@@ -219,17 +218,17 @@ async def test_lists_are_given_to_a_post_too(client, sim, locker, sign, path):
     assert (await client.post(sim.url + path, data=sign())).json() == expected
 
 
-@pytest.mark.parametrize("query", ["", f"?identifier={IDENTIFIER}"])
+@pytest.mark.parametrize("query", ["", f"?identifier={LOCKER}"])
 async def test_a_locker_is_synchronised_by_a_get_too(client, sim, locker, query):
     locker.synchronized = False
     assert (await client.get(f"{sim.url}/locker/synchronize{query}")).json() == {"status": "ok", "code": 0}
     assert locker.synchronized
-    assert (sim.requests[0].endpoint, sim.requests[0].identifier) == ("synchronize_locker", IDENTIFIER)
+    assert (sim.requests[0].endpoint, sim.requests[0].identifier) == ("synchronize_locker", LOCKER)
 
 
 async def test_a_get_synchronises_the_locker_that_it_names_or_none(client, sim):
     assert (await client.get(f"{sim.url}/locker/synchronize?identifier=1")).json()["code"] == 1
-    sim.vanish(IDENTIFIER)
+    sim.vanish(LOCKER)
     assert (await client.get(f"{sim.url}/locker/synchronize")).json()["code"] == 400
 
 

@@ -6,14 +6,14 @@ import anyio
 import httpx
 import pytest
 
-from thekeys_async.simulator.http.messages import Response
+from thekeys_async.simulator.http.messages import HttpResponse
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks, serve
 
 pytestmark = pytest.mark.anyio
 
 
 async def echo(request):
-    return Response.json({"method": request.method, "path": request.path, "form": request.form()})
+    return HttpResponse.json({"method": request.method, "path": request.path, "form": request.form()})
 
 
 async def can_connect(port):
@@ -169,7 +169,7 @@ async def test_what_arrives_in_the_moment_of_pausing_is_not_worked_on():
 
     async def count(request):
         met.append(request)
-        return Response(b"done")
+        return HttpResponse(b"done")
 
     async with owned_tasks() as tasks:
         server = HttpServer(tasks, count)
@@ -205,7 +205,7 @@ async def test_pausing_closes_idle_connections_but_answers_what_is_under_way():
     async def slow(request):
         arrived.set()
         await going_on.wait()
-        return Response(b"done")
+        return HttpResponse(b"done")
 
     async with owned_tasks() as tasks:
         server = HttpServer(tasks, slow)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.sample import CODE, LOCKER
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
 
-IDENTIFIER = 45961123
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "signatures.json").read_text())["vectors"]
 
 
@@ -65,9 +65,9 @@ async def test_a_timestamp_with_a_wrong_hash_is_not_remembered(client, sim, sign
 
 
 async def test_a_timestamp_is_used_up_though_the_locker_did_not_answer(client, sim, sign):
-    sim.vanish(IDENTIFIER)
+    sim.vanish(LOCKER)
     assert await code_of(client, sim, "/open", sign(100)) == 34
-    sim.appear(IDENTIFIER)
+    sim.appear(LOCKER)
     assert await code_of(client, sim, "/open", sign(100)) == 33
 
 
@@ -103,7 +103,7 @@ async def test_what_the_locker_says(client, sim, locker, sign):
 
 async def test_the_locker_accepts_the_key_once_it_has_been_synchronised(client, sim, locker, sign):
     locker.synchronized = False
-    assert await code_of(client, sim, "/locker/synchronize", {"identifier": IDENTIFIER}) == 0
+    assert await code_of(client, sim, "/locker/synchronize", {"identifier": LOCKER}) == 0
     assert await code_of(client, sim, "/open", sign()) == 0
 
 
@@ -115,7 +115,7 @@ async def test_without_a_clock_everything_signed_is_38_until_it_is_synchronised(
 
 
 async def test_any_of_several_share_codes_opens(client, sign):
-    locker = SimulatedLocker(IDENTIFIER, share_code=["first", "second"])
+    locker = SimulatedLocker(LOCKER, share_code=["first", "second"])
     async with SimulatedGateway([locker], light=0, bluetooth=0) as sim:
         assert [await code_of(client, sim, "/open", sign(code=code)) for code in ("first", "second", "third")] == [
             0,
@@ -125,4 +125,4 @@ async def test_any_of_several_share_codes_opens(client, sign):
 
 
 def test_a_share_code_is_in_no_repr(locker):
-    assert "Zmo1sps2OVyCFtl1" not in repr(locker)
+    assert CODE not in repr(locker)

@@ -5,7 +5,10 @@ import logging
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import DoorState, InvalidHmacError, UpdateKind
+
+from .taking import take
 
 pytestmark = pytest.mark.anyio
 
@@ -16,36 +19,28 @@ def sim(canned):
     return canned(latency=0.1)
 
 
-_CODES = {1: "Zmo1sps2OVyCFtl1", 2: "another-code"}
+_CODES = {1: CODE, 2: "another-code"}
 
 
 def _reads(sim) -> int:
     return len(sim.times("/locker_status"))
 
 
-async def _take(updates, seconds: float = 1.0) -> list:
-    taken = []
-    with anyio.move_on_after(seconds):
-        while True:
-            taken.append(await anext(updates))
-    return taken
-
-
 async def test_a_door_is_read_when_first_seen_and_when_its_log_has_grown(sim) -> None:
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        appeared, read = await _take(updates)
+        appeared, read = await take(updates)
         assert (appeared.kind, appeared.status) == (UpdateKind.APPEARED, None)
         assert (read.kind, read.changed, read.status.state) == (UpdateKind.CHANGED, {"status"}, DoorState.CLOSED)
-        assert not await _take(updates, 3600)
+        assert not await take(updates, 3600)
         assert _reads(sim) == 1
         sim.see(1, rssi=-60)
-        (update,) = await _take(updates, 60)
+        (update,) = await take(updates, 60)
         assert update.changed == {"rssi"}
         assert update.status.state is DoorState.CLOSED
         sim.see(1, rssi=-60, last_log=101)
         sim.door = "Door open"
-        grown, read = await _take(updates, 60)
+        grown, read = await take(updates, 60)
         assert grown.changed == {"last_log"}
         assert (read.changed, read.status.state) == ({"status"}, DoorState.OPEN)
         assert _reads(sim) == 2
@@ -54,12 +49,12 @@ async def test_a_door_is_read_when_first_seen_and_when_its_log_has_grown(sim) ->
 async def test_a_log_that_was_reset_is_followed_from_there(sim) -> None:
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        await _take(updates)
+        await take(updates)
         sim.see(1, last_log=3)
-        await _take(updates, 60)
+        await take(updates, 60)
         assert _reads(sim) == 1
         sim.see(1, last_log=4)
-        await _take(updates, 60)
+        await take(updates, 60)
         assert _reads(sim) == 2
 
 
@@ -70,10 +65,10 @@ async def test_a_door_is_read_after_a_command_of_our_own_through_any_object(sim)
         sim.client() as other,
         gateway.watch(follow_doors=True) as updates,
     ):
-        await _take(updates, 15)
+        await take(updates, 15)
         sim.door = "Door open"
         await other.locker(1, share_code=_CODES[1]).open()
-        (read,) = await _take(updates, 60)
+        (read,) = await take(updates, 60)
         assert (read.changed, read.status.state) == ({"status"}, DoorState.OPEN)
         assert _reads(sim) == 2
 
@@ -84,15 +79,15 @@ async def test_without_a_log_a_door_is_read_at_an_interval_of_its_own_and_again_
         sim.client(share_codes=_CODES) as gateway,
         gateway.watch(follow_doors=True, door_interval=600) as updates,
     ):
-        await _take(updates, 3605)
+        await take(updates, 3605)
         before = _reads(sim)
         assert before in {6, 7}
         await gateway.locker(1).open()
-        await _take(updates, 12)
+        await take(updates, 12)
         assert _reads(sim) == before + 1
         sim.door = "Door open"
-        assert [u.status.state for u in await _take(updates, 12)] == [DoorState.OPEN]
-        await _take(updates, 550)
+        assert [u.status.state for u in await take(updates, 12)] == [DoorState.OPEN]
+        await take(updates, 550)
         assert _reads(sim) == before + 2
 
 
@@ -100,14 +95,14 @@ async def test_a_wrong_share_code_is_told_once_and_tried_less_and_less_often(sim
     sim.mode = "wrong code"
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        appeared, failed = await _take(updates, 280)
+        appeared, failed = await take(updates, 280)
         assert appeared.kind is UpdateKind.APPEARED
         assert (failed.status, failed.changed) == (None, {"status_error"})
         assert isinstance(failed.status_error, InvalidHmacError)
         # After 10 s, 20, 40, 80; each with a newer timestamp once more, in case that was what the gateway meant.
         assert _reads(sim) == 2 * 5
         sim.mode = "ok"
-        (read,) = await _take(updates, 170)
+        (read,) = await take(updates, 170)
         assert read.status_error is None
         assert read.changed == {"status", "status_error"}
         assert read.status.state is DoorState.CLOSED
@@ -117,11 +112,11 @@ async def test_a_refused_hash_is_tried_again_when_the_gateway_accepts_one(sim) -
     sim.mode = "wrong code"
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        await _take(updates, 200)
+        await take(updates, 200)
         before = _reads(sim)
         sim.mode = "ok"
         await gateway.locker(2).status()
-        (read,) = await _take(updates, 15)
+        (read,) = await take(updates, 15)
         assert read.status.state is DoorState.CLOSED
         assert read.status_error is None
         assert _reads(sim) == before + 2
@@ -130,17 +125,17 @@ async def test_a_refused_hash_is_tried_again_when_the_gateway_accepts_one(sim) -
 async def test_the_last_known_status_outlives_a_read_that_failed_and_a_locker_that_was_lost(sim) -> None:
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        await _take(updates)
+        await take(updates)
         sim.mode = "wrong code"
         sim.see(1, last_log=101)
-        _, failed = await _take(updates, 60)
+        _, failed = await take(updates, 60)
         assert failed.status.state is DoorState.CLOSED
         assert failed.status_error is not None
         device = sim.lockers.pop(1)
-        (lost,) = await _take(updates, 60)
+        (lost,) = await take(updates, 60)
         assert (lost.kind, lost.status.state) == (UpdateKind.LOST, DoorState.CLOSED)
         sim.lockers[1] = device
-        (again,) = await _take(updates, 15)
+        (again,) = await take(updates, 15)
         assert (again.kind, again.status.state) == (UpdateKind.APPEARED, DoorState.CLOSED)
         assert "status" not in again.changed
 
@@ -149,11 +144,11 @@ async def test_a_busy_gateway_is_asked_again_after_the_next_poll_and_nothing_is_
     sim.see(1)
     sim.mode = "busy with doors"
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        (appeared,) = await _take(updates, 35)
+        (appeared,) = await take(updates, 35)
         assert appeared.kind is UpdateKind.APPEARED
         assert _reads(sim) == 4
         sim.mode = "ok"
-        (read,) = await _take(updates, 35)
+        (read,) = await take(updates, 35)
         assert (read.changed, read.status_error) == ({"status"}, None)
     assert _reads(sim) == 5
 
@@ -163,7 +158,7 @@ async def test_lockers_without_a_share_code_are_skipped_with_one_warning(sim, ca
     for identifier in (1, 8, 9):
         sim.see(identifier)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        heard = await _take(updates, 3600)
+        heard = await take(updates, 3600)
     assert len(heard) == 4
     assert [(u.status, u.status_error) for u in heard if u.identifier in {8, 9}] == [(None, None)] * 2
     (record,) = caplog.records
@@ -184,11 +179,11 @@ async def test_watchers_with_the_same_code_share_a_read_and_others_use_their_own
     ):  # fmt: skip
         await anyio.sleep(9)
         assert _reads(sim) == 3
-        assert [u.identifier for u in await _take(our_updates) if u.status] == [1, 2]
-        assert [u.identifier for u in await _take(their_updates) if u.status] == [2]
-        assert not [u for u in await _take(plain_updates) if u.status]
+        assert [u.identifier for u in await take(our_updates) if u.status] == [1, 2]
+        assert [u.identifier for u in await take(their_updates) if u.status] == [2]
+        assert not [u for u in await take(plain_updates) if u.status]
         async with ours.watch(follow_doors=True) as late:
-            known = await _take(late, 100)
+            known = await take(late, 100)
             assert [(u.kind, u.status.state, "status" in u.changed) for u in known] == [
                 (UpdateKind.APPEARED, DoorState.CLOSED, False)
             ] * 2
@@ -212,7 +207,7 @@ async def test_a_watcher_that_leaves_in_mid_read_leaves_it_to_another(sim) -> No
             await anyio.sleep(1.0)
             assert _reads(sim) == 1
             leaves.cancel()
-            assert [u.changed for u in await _take(updates, 5)][-1] == {"status"}
+            assert [u.changed for u in await take(updates, 5)][-1] == {"status"}
             assert _reads(sim) == 2
 
 
@@ -223,7 +218,7 @@ async def test_polls_go_on_while_doors_are_slow(sim) -> None:
     start = anyio.current_time()
     sim.latency = 4.0
     async with sim.client(share_codes=codes) as gateway, gateway.watch(follow_doors=True) as updates:
-        await _take(updates, 119)
+        await take(updates, 119)
     assert _reads(sim) >= 15
     lateness = [at - start - 10 * i for i, at in enumerate(sim.times())]
     assert len(lateness) == 12
@@ -233,13 +228,13 @@ async def test_polls_go_on_while_doors_are_slow(sim) -> None:
 async def test_no_door_is_read_while_the_gateway_is_away(sim) -> None:
     sim.see(1)
     async with sim.client(share_codes=_CODES) as gateway, gateway.watch(follow_doors=True) as updates:
-        await _take(updates)
+        await take(updates)
         await gateway.locker(1).open()
         sim.mode = "gone"
-        await _take(updates, 600)
+        await take(updates, 600)
         assert _reads(sim) == 1
         sim.mode = "ok"
-        assert [u.status.state for u in await _take(updates, 61) if hasattr(u, "status")] == [DoorState.CLOSED]
+        assert [u.status.state for u in await take(updates, 61) if hasattr(u, "status")] == [DoorState.CLOSED]
 
 
 async def test_doors_that_still_wait_are_not_read_from_a_gateway_that_went_away(sim) -> None:
@@ -248,7 +243,7 @@ async def test_doors_that_still_wait_are_not_read_from_a_gateway_that_went_away(
         sim.see(identifier)
     sim.latency = 4.0
     async with sim.client(share_codes=codes) as gateway, gateway.watch(follow_doors=True) as updates:
-        await _take(updates, 9)
+        await take(updates, 9)
         sim.mode = "gone"
-        await _take(updates, 300)
+        await take(updates, 300)
         assert _reads(sim) < 5

@@ -8,29 +8,23 @@ import pytest
 
 from thekeys_async import DoorState, GatewayUpdate, LockerUpdate
 from thekeys_async.streams import poller
-from thekeys_async.streams.gateways import GatewayTracker
+from thekeys_async.streams.gateway_changes import GatewayTracker
 from thekeys_async.turns import shared
 from thekeys_async.turns.shared import Phase
 
+from .taking import take
+
 pytestmark = pytest.mark.anyio
-
-
-async def _take(updates, seconds: float) -> list:
-    taken = []
-    with anyio.move_on_after(seconds):
-        while True:
-            taken.append(await anext(updates))
-    return taken
 
 
 async def test_a_gateway_without_lockers_says_that_it_answers_once(canned) -> None:
     sim = canned()
     async with sim.client() as gateway, gateway.watch() as updates:
-        (first,) = await _take(updates, 100)
+        (first,) = await take(updates, 100)
         assert isinstance(first, GatewayUpdate)
         assert (first.gateway, first.reachable, first.error) == ("hall", True, None)
         async with gateway.watch() as later:
-            (known,) = await _take(later, 1)  # without a poll of its own
+            (known,) = await take(later, 1)  # without a poll of its own
             assert known.reachable
     assert sim.times("/status") == []
 
@@ -39,13 +33,13 @@ async def test_who_asks_for_its_status_hears_of_firmware_and_phase_at_once(canne
     sim = canned()
     sim.see(1)
     async with sim.client() as gateway, gateway.watch(status_interval=60.0) as updates:
-        locker, first = await _take(updates, 200)
+        locker, first = await take(updates, 200)
         assert isinstance(locker, LockerUpdate)
         assert (first.reachable, first.version, first.phase) == (True, 65, "Scanning...")
         assert first.phase_since is not None
         assert len(sim.times("/status")) == 4
         sim.firmware = 66
-        (updated,) = await _take(updates, 100)
+        (updated,) = await take(updates, 100)
         assert (updated.reachable, updated.version) == (True, 66)
 
 
@@ -53,16 +47,16 @@ async def test_a_gateway_that_is_busy_is_asked_what_it_does_once_a_minute(canned
     sim = canned()
     sim.see(1)
     async with sim.client() as gateway, gateway.watch() as updates:
-        await _take(updates, 5)
+        await take(updates, 5)
         sim.mode, sim.phase = "busy", "Synchronizing gw"
-        (busy,) = await _take(updates, 300)
+        (busy,) = await take(updates, 300)
         assert (busy.reachable, busy.phase) == (True, "Synchronizing gw")
         assert 5 <= len(sim.times("/status")) <= 6
         sim.mode, sim.phase = "ok", "Scanning..."
-        (over,) = await _take(updates, 300)
+        (over,) = await take(updates, 300)
         assert (over.reachable, over.phase) == (True, "Scanning...")
         asked = len(sim.times("/status"))
-        assert await _take(updates, 300) == []
+        assert await take(updates, 300) == []
         assert len(sim.times("/status")) == asked
 
 
@@ -108,12 +102,12 @@ async def test_a_clock_that_is_set_makes_no_synchronisation_hang(canned, monkeyp
     sim = canned(phase="Synchronizing gw")
     sim.see(1)
     async with sim.client() as gateway, gateway.watch(status_interval=20.0) as updates:
-        _, begun = await _take(updates, 60)
+        _, begun = await take(updates, 60)
         assert begun.phase == "Synchronizing gw"
         for module in (poller, shared):
             monkeypatch.setattr(module, "datetime", _ClockThatWasSet)
-        assert await _take(updates, 480) == []
-        (hangs,) = await _take(updates, 120)
+        assert await take(updates, 480) == []
+        (hangs,) = await take(updates, 120)
         assert hangs.at - hangs.phase_since == pytest.approx(timedelta(minutes=10), abs=timedelta(seconds=30))
 
 
@@ -130,7 +124,7 @@ async def test_who_leaves_in_the_middle_of_a_status_leaves_it_to_another(canned)
         async def watch() -> None:
             await first.wait()
             async with gateway.watch(status_interval=3600.0) as updates:
-                assert [update.version for update in await _take(updates, 60)] == [65]
+                assert [update.version for update in await take(updates, 60)] == [65]
                 second.set()
 
         async with anyio.create_task_group() as tasks:
@@ -151,14 +145,14 @@ async def test_a_door_is_read_at_once_for_all_who_follow_it(canned) -> None:
         other.watch(100.0) as strangers,
     ):
         for updates in (ours, theirs, strangers):
-            await _take(updates, 20)
+            await take(updates, 20)
         assert len(sim.times("/locker_status")) == 1
         sim.door = "Door open"
         one.read_now(1)
         one.read_now(2)  # nobody follows it
-        (our,), (their,) = await _take(ours, 10), await _take(theirs, 1)
+        (our,), (their,) = await take(ours, 10), await take(theirs, 1)
         assert our.status.state is their.status.state is DoorState.OPEN
-        assert await _take(strangers, 1) == []
+        assert await take(strangers, 1) == []
         assert len(sim.times("/locker_status")) == 2
         assert len(sim.times("/lockers")) == 1
 
@@ -168,9 +162,9 @@ async def test_a_read_that_is_asked_for_while_the_door_is_being_read_comes_after
     sim.see(1)
     sim.latency = 1.0
     async with sim.client(share_codes={1: "code"}) as gateway, gateway.watch(100.0, follow_doors=True) as updates:
-        await _take(updates, 1.5)  # the list came after 1 s: now the door is being read
+        await take(updates, 1.5)  # the list came after 1 s: now the door is being read
         gateway.read_now(1)
-        await _take(updates, 20)
+        await take(updates, 20)
         assert len(sim.times("/locker_status")) == 2
 
 
@@ -178,12 +172,12 @@ async def test_a_read_that_was_asked_for_while_the_gateway_was_busy_comes_with_a
     sim = canned()
     sim.see(1)
     async with sim.client(share_codes={1: "code"}) as gateway, gateway.watch(10.0, follow_doors=True) as updates:
-        await _take(updates, 5)
+        await take(updates, 5)
         sim.mode = "busy with doors"
         gateway.read_now(1)
-        assert await _take(updates, 20) == []
+        assert await take(updates, 20) == []
         sim.mode, sim.door = "ok", "Door open"
-        (update,) = await _take(updates, 20)
+        (update,) = await take(updates, 20)
         assert update.status.state is DoorState.OPEN
 
 

@@ -9,15 +9,9 @@ import pytest
 from thekeys_async import Fleet, GatewayUpdate
 from thekeys_async.streams.subscription import Subscription
 
+from .taking import take
+
 pytestmark = pytest.mark.anyio
-
-
-async def _take(updates, seconds: float) -> list:
-    taken = []
-    with anyio.move_on_after(seconds):
-        while True:
-            taken.append(await anext(updates))
-    return taken
 
 
 async def test_polls_are_spread_over_the_interval_and_stay_there(canned) -> None:
@@ -39,7 +33,7 @@ async def test_all_streams_are_one_and_a_dead_gateway_is_one_update(canned) -> N
     for identifier, sim in enumerate(sims.values()):
         sim.see(identifier)
     async with Fleet({name: sim.client(name=None) for name, sim in sims.items()}) as fleet, fleet.watch() as updates:
-        heard = await _take(updates, 600)
+        heard = await take(updates, 600)
         assert {u.gateway for u in heard if isinstance(u, GatewayUpdate)} == {"annex"}
         assert {(u.gateway, u.identifier) for u in heard if not isinstance(u, GatewayUpdate)} == {
             ("hall", 0),
@@ -47,7 +41,7 @@ async def test_all_streams_are_one_and_a_dead_gateway_is_one_update(canned) -> N
         }
         assert len(heard) == 3
         sims["annex"].mode = "ok"
-        assert [u.gateway for u in await _take(updates, 61)] == ["annex", "annex"]
+        assert [u.gateway for u in await take(updates, 61)] == ["annex", "annex"]
     count = sum(len(sim.requests) for sim in sims.values())
     await anyio.sleep(100)
     assert sum(len(sim.requests) for sim in sims.values()) == count
@@ -59,7 +53,7 @@ async def test_the_same_locker_at_two_gateways_is_two_stories(canned) -> None:
         sim.see(1)
     async with Fleet({name: sim.client() for name, sim in sims.items()}) as fleet, fleet.watch() as updates:
         await anyio.sleep(100)
-        assert [(u.gateway, u.identifier, u.missed) for u in await _take(updates, 1)] == [
+        assert [(u.gateway, u.identifier, u.missed) for u in await take(updates, 1)] == [
             ("hall", 1, 0),
             ("annex", 1, 0),
         ]
@@ -74,7 +68,7 @@ async def test_a_slow_consumer_of_a_fleet_costs_one_place_for_each_locker(canned
     async with Fleet(gateways) as fleet, fleet.watch(every_poll=True) as updates:
         await anyio.sleep(3605)  # not when a poll is due
         assert len(updates._buffer._waiting) == 40
-        assert {u.missed for u in await _take(updates, 0.01)} <= {359, 360}
+        assert {u.missed for u in await take(updates, 0.01)} <= {359, 360}
 
 
 async def test_a_fleet_and_a_watcher_of_its_own_share_the_polls_of_a_gateway(canned) -> None:
@@ -95,12 +89,12 @@ async def test_one_that_is_removed_says_nothing_more(canned) -> None:
     async with Fleet({name: sim.client() for name, sim in sims.items()}) as fleet, fleet.watch() as updates:
         await anyio.sleep(20)
         await fleet.remove("hall")
-        assert [u.gateway for u in await _take(updates, 100)] == ["annex"]
+        assert [u.gateway for u in await take(updates, 100)] == ["annex"]
         count = len(sims["hall"].requests)
         again = canned()
         again.see(1)
         await fleet.add("hall", again.client())
-        assert [u.gateway for u in await _take(updates, 100)] == ["hall"]
+        assert [u.gateway for u in await take(updates, 100)] == ["hall"]
         assert len(sims["hall"].requests) == count
 
 

@@ -2,20 +2,13 @@
 
 import logging
 
-import anyio
 import pytest
 
 from thekeys_async import CoordinationError, GatewayUpdate, LockerUpdate
 
+from .taking import take
+
 pytestmark = pytest.mark.anyio
-
-
-async def _take(updates, seconds: float) -> list:
-    taken = []
-    with anyio.move_on_after(seconds):
-        while True:
-            taken.append(await anext(updates))
-    return taken
 
 
 async def test_an_address_that_is_dead_is_no_news_at_the_other_one(canned) -> None:
@@ -28,9 +21,9 @@ async def test_an_address_that_is_dead_is_no_news_at_the_other_one(canned) -> No
         one.watch(interval=1.0) as good,
         two.watch(interval=1.0) as bad,
     ):
-        news = await _take(good, 60)
+        news = await take(good, 60)
         assert [type(update) for update in news] == [LockerUpdate]
-        (lost,) = await _take(bad, 60)
+        (lost,) = await take(bad, 60)
         assert not lost.reachable
 
 
@@ -72,12 +65,12 @@ async def test_coordination_that_fails_is_told_and_the_gateway_is_not_lost(canne
     async with sim.client(coordinator=coordinator) as gateway, gateway.watch() as updates:
         await anext(updates)
         coordinator.fails = True
-        (told,) = await _take(updates, 300)
+        (told,) = await take(updates, 300)
         assert isinstance(told, GatewayUpdate)
         assert told.reachable
         assert isinstance(told.error, CoordinationError)
         coordinator.fails = False
-        (again,) = await _take(updates, 300)
+        (again,) = await take(updates, 300)
         assert (again.reachable, again.error) == (True, None)
     assert "is lost" not in caplog.text
     assert "on fire" in caplog.text

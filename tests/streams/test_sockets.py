@@ -3,12 +3,11 @@
 import anyio
 import pytest
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, DoorState, GatewayUpdate, InvalidHmacError, LockerUpdate, Pacing, UpdateKind
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
 pytestmark = pytest.mark.anyio
-
-_CODE = "Zmo1sps2OVyCFtl1"
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -18,13 +17,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 def _simulated() -> SimulatedGateway:
-    return SimulatedGateway([SimulatedLocker(1, share_code=_CODE, wander=0)], light=0, bluetooth=0)
+    return SimulatedGateway([SimulatedLocker(1, share_code=CODE, wander=0)], light=0, bluetooth=0)
 
 
 async def test_a_door_turned_by_hand_is_heard_of() -> None:
     async with (
         _simulated() as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as gateway,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as gateway,
         gateway.watch(0.05, follow_doors=True) as updates,
     ):
         states = []
@@ -42,7 +41,7 @@ async def test_a_door_turned_by_hand_is_heard_of() -> None:
 async def test_each_watcher_reads_doors_with_its_own_share_code() -> None:
     async with (
         _simulated() as sim,
-        AsyncGateway(sim.address, share_codes={1: _CODE}, pacing=Pacing(0, 0)) as ours,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as ours,
         AsyncGateway(sim.address, share_codes={1: "a wrong one"}, pacing=Pacing(0, 0)) as theirs,
         ours.watch(0.05, follow_doors=True) as our_updates,
         theirs.watch(0.05, follow_doors=True) as their_updates,
@@ -54,7 +53,7 @@ async def test_each_watcher_reads_doors_with_its_own_share_code() -> None:
         assert isinstance(theirs_heard[-1].status_error, InvalidHmacError)
         assert not any(update.status_error for update in ours_heard)
         assert not any(update.status for update in theirs_heard)
-        assert _CODE not in repr([ours_heard, theirs_heard])
+        assert CODE not in repr([ours_heard, theirs_heard])
 
 
 async def _until_changed(updates, name: str) -> list[LockerUpdate]:
@@ -86,13 +85,13 @@ async def test_a_gateway_that_vanishes_and_comes_back() -> None:
 async def test_30_watchers_and_a_person_with_the_default_pacing_are_never_two_at_once() -> None:
     async def watch() -> None:
         async with (
-            AsyncGateway(sim.address, share_codes={1: _CODE}) as mine,
+            AsyncGateway(sim.address, share_codes={1: CODE}) as mine,
             mine.watch(0.2, follow_doors=True) as updates,
         ):
             async for _ in updates:
                 pass
 
-    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: _CODE}) as gateway:
+    async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: CODE}) as gateway:
         async with anyio.create_task_group() as tasks:
             for _ in range(30):
                 tasks.start_soon(watch)

@@ -26,6 +26,7 @@ import attrs
 import pytest
 import trio
 
+from tests.sample import CODE
 from thekeys_async import (
     AsyncGateway,
     CommandResult,
@@ -45,7 +46,6 @@ SECONDS = float(os.environ.get("THEKEYS_STRESS_SECONDS", "1.5"))
 SEED = int(os.environ.get("THEKEYS_STRESS_SEED", "1"))
 CALLERS = 12
 GATEWAYS = 3
-CODE = "Zmo1sps2OVyCFtl1"
 NAMES = ("hall", "annex", "attic")
 FIRST = 100
 LATE = 0.5

@@ -9,47 +9,15 @@ import httpx
 import pytest
 from anyio.abc import SocketStream
 
+from tests.sample import CODE
 from thekeys_async import AsyncGateway, GatewayTransport, Pacing, TheKeysError
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
+from .scripts import OK, always, ask, fails, request_for, then_close
+
 pytestmark = pytest.mark.anyio
 
-_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-_CODES = {1: "Zmo1sps2OVyCFtl1"}
-
-
-def _always(answer: bytes) -> Callable:
-    async def script(stream: SocketStream, _number: int) -> None:
-        await stream.send(answer)
-
-    return script
-
-
-def _then_close(answer: bytes) -> Callable:
-    async def script(stream: SocketStream, _number: int) -> None:
-        await stream.send(answer)
-        await stream.aclose()
-
-    return script
-
-
-def _request(address: str, method: str = "GET", **options: object) -> httpx.Request:
-    return httpx.Request(method, f"http://{address}/lockers", **options)
-
-
-async def _ask(transport: GatewayTransport, address: str, method: str = "GET", **options: object) -> bytes:
-    return await (await transport.handle_async_request(_request(address, method, **options))).aread()
-
-
-async def _fails(
-    transport: GatewayTransport, request: httpx.Request, error: type[httpx.TransportError], *, sent: bool
-) -> httpx.TransportError:
-    with pytest.raises(httpx.TransportError) as caught:
-        await transport.handle_async_request(request)
-    assert isinstance(caught.value, error)
-    assert request.extensions["sent"] is sent
-    assert caught.value.request is request
-    return caught.value
+_CODES = {1: CODE}
 
 
 # What httpx gets
@@ -57,7 +25,7 @@ async def _fails(
 
 async def test_a_client_gets_all_that_came(serve: Callable) -> None:
     answer = b"HTTP/1.1 404 Not Here\r\nX-One:  1 \r\nx-two: 2\r\nX-One: 3\r\nContent-Length: 2\r\n\r\n{}"
-    async with serve(_always(answer)) as server, httpx.AsyncClient(transport=GatewayTransport()) as client:
+    async with serve(always(answer)) as server, httpx.AsyncClient(transport=GatewayTransport()) as client:
         response = await client.get(f"http://{server.address}/lockers?a=b")
     assert response.status_code == 404
     assert response.headers.raw == [(b"X-One", b"1"), (b"x-two", b"2"), (b"X-One", b"3"), (b"Content-Length", b"2")]
@@ -68,7 +36,7 @@ async def test_a_client_gets_all_that_came(serve: Callable) -> None:
 async def test_what_h11_has_read_comes_whole_too(serve: Callable) -> None:
     answer = b"HTTP/1.1 200 Fine\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     async with (
-        serve(_always(answer)) as server,
+        serve(always(answer)) as server,
         httpx.AsyncClient(transport=GatewayTransport()) as client,
         client.stream("GET", f"http://{server.address}/") as response,
     ):
@@ -80,14 +48,14 @@ async def test_what_h11_has_read_comes_whole_too(serve: Callable) -> None:
 async def test_compressed_bodies_are_unpacked(serve: Callable) -> None:
     body = gzip.compress(b"{}")
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
-    async with serve(_always(head + body)) as server, httpx.AsyncClient(transport=GatewayTransport()) as client:
+    async with serve(always(head + body)) as server, httpx.AsyncClient(transport=GatewayTransport()) as client:
         assert (await client.get(f"http://{server.address}/")).text == "{}"
 
 
 async def test_after_head_comes_no_body(serve: Callable) -> None:
-    async with serve(_always(_OK[:-2])) as server, GatewayTransport() as transport:
+    async with serve(always(OK[:-2])) as server, GatewayTransport() as transport:
         for _ in range(2):
-            assert await _ask(transport, server.address, "HEAD", extensions={"timeout": {"read": 5}}) == b""
+            assert await ask(transport, server.address, "HEAD", extensions={"timeout": {"read": 5}}) == b""
         assert server.connections == 1
 
 
@@ -102,7 +70,7 @@ async def test_bodies_are_sent_whole_or_in_chunks(serve: Callable) -> None:
         if number == 2:
             while not received or not received[-1].endswith(b"0\r\n\r\n"):
                 received.append((received.pop() if received else b"") + await stream.receive())
-        await stream.send(_OK)
+        await stream.send(OK)
 
     async with serve(script) as server, httpx.AsyncClient(transport=GatewayTransport()) as client:
         await client.post(f"http://{server.address}/open", data={"hash": "a+b="})
@@ -112,8 +80,8 @@ async def test_bodies_are_sent_whole_or_in_chunks(serve: Callable) -> None:
 
 
 async def test_another_target_may_stand_in_the_first_line(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
-        await _ask(transport, server.address, "OPTIONS", extensions={"target": b"*"})
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
+        await ask(transport, server.address, "OPTIONS", extensions={"target": b"*"})
     assert server.requests[0].startswith(b"OPTIONS * HTTP/1.1\r\n")
 
 
@@ -121,18 +89,18 @@ async def test_another_target_may_stand_in_the_first_line(serve: Callable) -> No
 
 
 async def test_reads_share_a_connection_and_everything_else_takes_a_fresh_one(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server, GatewayTransport(server.address) as transport:
+    async with serve(always(OK)) as server, GatewayTransport(server.address) as transport:
         for method in ("GET", "OPTIONS", "GET"):
-            await _ask(transport, server.address, method)
+            await ask(transport, server.address, method)
         assert server.connections == 1
         for number, method in enumerate(("POST", "PUT", "DELETE"), start=2):
-            await _ask(transport, server.address, method)
+            await ask(transport, server.address, method)
             assert server.connections == number
-        await _ask(transport, server.address)
+        await ask(transport, server.address)
         assert server.connections == 4
-        await _ask(transport, server.address, headers={"Connection": "x, Close"})
+        await ask(transport, server.address, headers={"Connection": "x, Close"})
         assert server.connections == 5
-        await _ask(transport, server.address)
+        await ask(transport, server.address)
         assert server.connections == 6
 
 
@@ -146,11 +114,11 @@ async def test_requests_go_one_after_the_other(serve: Callable) -> None:
         most = max(most, under_way)
         await anyio.sleep(0.005)
         under_way -= 1
-        await stream.send(_OK)
+        await stream.send(OK)
 
     async with serve(script) as server, GatewayTransport() as transport, anyio.create_task_group() as group:
         for method in ["GET", "POST"] * 5:
-            group.start_soon(_ask, transport, server.address, method)
+            group.start_soon(ask, transport, server.address, method)
     assert (most, len(server.requests)) == (1, 10)
 
 
@@ -161,13 +129,13 @@ async def test_requests_go_one_after_the_other(serve: Callable) -> None:
         b"HTTP/1.1 200 OK\r\n\r\n{}",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.0 200\r\n\r\n{}",
-        _OK,
+        OK,
     ],
 )
 async def test_a_gateway_that_closes_after_each_reply_works_the_same(serve: Callable, answer: bytes) -> None:
-    async with serve(_then_close(answer)) as server, GatewayTransport() as transport:
+    async with serve(then_close(answer)) as server, GatewayTransport() as transport:
         for number in range(1, 4):
-            assert await _ask(transport, server.address) == b"{}"
+            assert await ask(transport, server.address) == b"{}"
             await server.ended.wait()
             server.ended = anyio.Event()
             assert server.connections == len(server.requests) == number
@@ -177,39 +145,39 @@ async def test_a_gateway_that_closes_after_each_reply_works_the_same(serve: Call
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + _OK,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
         b"HTTP/1.1 200 OK\r\ncontent-length:   2  \r\n\r\n{}",
     ],
 )
 async def test_chunks_interim_answers_and_white_space_are_understood(serve: Callable, answer: bytes) -> None:
-    async with serve(_always(answer)) as server, GatewayTransport() as transport:
+    async with serve(always(answer)) as server, GatewayTransport() as transport:
         for _ in range(2):
-            assert await _ask(transport, server.address) == b"{}"
+            assert await ask(transport, server.address) == b"{}"
         assert server.connections == 1
 
 
 async def test_bytes_that_nobody_asked_for_end_the_connection(serve: Callable) -> None:
-    async with serve(_always(_OK + _OK)) as server, GatewayTransport() as transport:
+    async with serve(always(OK + OK)) as server, GatewayTransport() as transport:
         for _ in range(2):
-            assert await _ask(transport, server.address) == b"{}"
+            assert await ask(transport, server.address) == b"{}"
         assert server.connections == 2
 
 
 @pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
 async def test_ip_addresses(serve: Callable, host: str) -> None:
-    async with serve(_always(_OK), host) as server, GatewayTransport() as transport:
-        assert await _ask(transport, server.address) == b"{}"
+    async with serve(always(OK), host) as server, GatewayTransport() as transport:
+        assert await ask(transport, server.address) == b"{}"
 
 
 async def test_a_name_with_several_addresses(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
         port = int(server.address.rpartition(":")[2])
 
         async def look_up(*_: object, **__: object) -> list:
             return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (f"127.0.0.{n}", port)) for n in (3, 2, 1)]
 
         monkeypatch.setattr(anyio, "getaddrinfo", look_up)
-        assert await _ask(transport, f"gateway.test:{port}") == b"{}"
+        assert await ask(transport, f"gateway.test:{port}") == b"{}"
 
 
 # Where it leads
@@ -221,14 +189,14 @@ async def test_a_name_with_several_addresses(serve: Callable, monkeypatch: pytes
 )
 @pytest.mark.parametrize("given", [True, False])
 async def test_it_leads_to_one_gateway_only(serve: Callable, url: str, *, given: bool) -> None:
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         async with GatewayTransport(server.address if given else None) as transport:
             if not given:
-                await _ask(transport, server.address)
+                await ask(transport, server.address)
             port = server.address.rpartition(":")[2]
             request = httpx.Request("GET", url.format(server.address, port=port))
-            await _fails(transport, request, httpx.UnsupportedProtocol, sent=False)
-            await _ask(transport, f"{server.address}")
+            await fails(transport, request, httpx.UnsupportedProtocol, sent=False)
+            await ask(transport, f"{server.address}")
         assert server.connections == 1
 
 
@@ -247,22 +215,22 @@ async def test_once_closed_it_refuses_and_what_is_under_way_ends(serve: Callable
     async def script(stream: SocketStream, _number: int) -> None:
         asked.set()
         await release.wait()
-        await stream.send(_OK)
+        await stream.send(OK)
 
     bodies = []
     async with serve(script) as server:
         transport = GatewayTransport()
 
-        async def ask() -> None:
-            bodies.append(await _ask(transport, server.address))
+        async def ask_once() -> None:
+            bodies.append(await ask(transport, server.address))
 
         async with anyio.create_task_group() as group:
-            group.start_soon(ask)
+            group.start_soon(ask_once)
             await asked.wait()
             await transport.aclose()
             release.set()
         await server.ended.wait()
-        request = _request(server.address)
+        request = request_for(server.address)
         with pytest.raises(RuntimeError, match="closed"):
             await transport.handle_async_request(request)
         assert request.extensions["sent"] is False
@@ -270,9 +238,9 @@ async def test_once_closed_it_refuses_and_what_is_under_way_ends(serve: Callable
 
 
 async def test_closing_closes_the_kept_connection(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         async with GatewayTransport() as transport:
-            await _ask(transport, server.address)
+            await ask(transport, server.address)
         await server.ended.wait()
     assert server.ends == ["closed"]
 
@@ -294,7 +262,7 @@ async def test_under_a_gateway_it_is_the_librarys_own_wire() -> None:
                 await gateway.lockers()
             await gateway.locker(1).open()
             await gateway.lockers()
-        request = _request(sim.address)
+        request = request_for(sim.address)
         with pytest.raises(RuntimeError, match="closed"):
             await transport.handle_async_request(request)
     assert [record.endpoint for record in sim.requests] == ["lockers", "lockers", "open", "lockers"]
@@ -311,7 +279,7 @@ async def test_a_gateway_waits_for_what_else_goes_through_its_transport(serve: C
 
     async with serve(script) as server, GatewayTransport() as transport, anyio.create_task_group() as group:
         gateway = AsyncGateway(server.address, transport=transport, pacing=Pacing(0, 0))
-        group.start_soon(_ask, transport, server.address)
+        group.start_soon(ask, transport, server.address)
         await asked.wait()
         with pytest.raises(TheKeysError) as caught:
             await gateway.lockers(timeout=0.05)

@@ -12,24 +12,9 @@ from anyio.abc import SocketAttribute, SocketStream
 from thekeys_async import GatewayTransport
 from thekeys_async.transport.connection import Connection
 
+from .scripts import OK, always, ask, fails, request_for, then_close
+
 pytestmark = pytest.mark.anyio
-
-_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def _always(answer: bytes) -> Callable:
-    async def script(stream: SocketStream, _number: int) -> None:
-        await stream.send(answer)
-
-    return script
-
-
-def _then_close(answer: bytes) -> Callable:
-    async def script(stream: SocketStream, _number: int) -> None:
-        await stream.send(answer)
-        await stream.aclose()
-
-    return script
 
 
 async def _hang(stream: SocketStream, _number: int) -> None:
@@ -46,50 +31,31 @@ def _hang_when_asked() -> tuple[anyio.Event, Callable]:
     return asked, script
 
 
-def _request(address: str, method: str = "GET", **options: object) -> httpx.Request:
-    return httpx.Request(method, f"http://{address}/lockers", **options)
-
-
-async def _ask(transport: GatewayTransport, address: str, method: str = "GET", **options: object) -> bytes:
-    return await (await transport.handle_async_request(_request(address, method, **options))).aread()
-
-
-async def _fails(
-    transport: GatewayTransport, request: httpx.Request, error: type[httpx.TransportError], *, sent: bool
-) -> httpx.TransportError:
-    with pytest.raises(httpx.TransportError) as caught:
-        await transport.handle_async_request(request)
-    assert isinstance(caught.value, error)
-    assert request.extensions["sent"] is sent
-    assert caught.value.request is request
-    return caught.value
-
-
 async def test_what_can_not_be_sent_is_not(serve: Callable) -> None:
     def sync_parts():
         yield b""
 
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
         for request in [
-            _request(server.address, "CONNECT"),
-            _request(server.address, headers={"Upgrade": "websocket"}),
-            _request(server.address, headers={"X": "a\r\nY: b"}),
-            _request(server.address, "GET /\r\nX:"),
-            _request(server.address, "GÉT"),
-            _request(server.address, "POST", content=b"abc", headers={"Content-Length": "2"}),
-            _request(server.address, "POST", content=b"abc", headers={"Content-Length": "4"}),
-            _request(server.address, "POST", content=sync_parts()),
+            request_for(server.address, "CONNECT"),
+            request_for(server.address, headers={"Upgrade": "websocket"}),
+            request_for(server.address, headers={"X": "a\r\nY: b"}),
+            request_for(server.address, "GET /\r\nX:"),
+            request_for(server.address, "GÉT"),
+            request_for(server.address, "POST", content=b"abc", headers={"Content-Length": "2"}),
+            request_for(server.address, "POST", content=b"abc", headers={"Content-Length": "4"}),
+            request_for(server.address, "POST", content=sync_parts()),
         ]:
-            await _fails(transport, request, httpx.LocalProtocolError, sent=False)
+            await fails(transport, request, httpx.LocalProtocolError, sent=False)
     assert server.connections == 0
 
 
 async def test_a_gateway_that_is_not_there_was_never_asked() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
-        request = _request(f"127.0.0.1:{reserved.getsockname()[1]}", "POST")
+        request = request_for(f"127.0.0.1:{reserved.getsockname()[1]}", "POST")
         async with GatewayTransport() as transport:
-            await _fails(transport, request, httpx.ConnectError, sent=False)
+            await fails(transport, request, httpx.ConnectError, sent=False)
 
 
 async def test_a_connection_that_does_not_come_was_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +74,8 @@ async def test_a_connection_may_take_5_seconds_unless_the_request_says_otherwise
     asked = []
     move_on_after = anyio.move_on_after
     monkeypatch.setattr(anyio, "move_on_after", lambda delay: asked.append(delay) or move_on_after(delay))
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
-        await _ask(transport, server.address, extensions={} if timeout is None else {"timeout": timeout})
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
+        await ask(transport, server.address, extensions={} if timeout is None else {"timeout": timeout})
     assert asked[0] == seconds
     assert set(asked[1:]) == {None}
 
@@ -117,20 +83,20 @@ async def test_a_connection_may_take_5_seconds_unless_the_request_says_otherwise
 async def test_who_waits_too_long_for_the_connection_has_sent_nothing(serve: Callable) -> None:
     asked, script = _hang_when_asked()
     async with serve(script) as server, GatewayTransport() as transport, anyio.create_task_group() as group:
-        group.start_soon(_ask, transport, server.address)
+        group.start_soon(ask, transport, server.address)
         await asked.wait()
-        request = _request(server.address, "POST", extensions={"timeout": {"pool": 0.01}})
-        await _fails(transport, request, httpx.PoolTimeout, sent=False)
+        request = request_for(server.address, "POST", extensions={"timeout": {"pool": 0.01}})
+        await fails(transport, request, httpx.PoolTimeout, sent=False)
         group.cancel_scope.cancel()
     assert len(server.requests) == 1
 
 
 async def test_no_time_to_wait_is_enough_for_a_free_connection(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
-        await _ask(transport, server.address, extensions={"timeout": {"pool": 0}})
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
+        await ask(transport, server.address, extensions={"timeout": {"pool": 0}})
 
 
-@pytest.mark.parametrize("before_answer", [b"", b"HTTP/1.1 2", _OK[:-1], b"HTTP/1.1 100 Continue\r\n\r\n"])
+@pytest.mark.parametrize("before_answer", [b"", b"HTTP/1.1 2", OK[:-1], b"HTTP/1.1 100 Continue\r\n\r\n"])
 async def test_a_reply_that_does_not_come_in_time(serve: Callable, before_answer: bytes) -> None:
     async def script(stream: SocketStream, _number: int) -> None:
         if before_answer:
@@ -139,8 +105,8 @@ async def test_a_reply_that_does_not_come_in_time(serve: Callable, before_answer
 
     async with serve(script) as server, GatewayTransport() as transport:
         for number in (1, 2):
-            request = _request(server.address, extensions={"timeout": {"read": 0.05}})
-            await _fails(transport, request, httpx.ReadTimeout, sent=True)
+            request = request_for(server.address, extensions={"timeout": {"read": 0.05}})
+            await fails(transport, request, httpx.ReadTimeout, sent=True)
             await server.ended.wait()
             server.ended = anyio.Event()
             assert server.connections == len(server.ends) == number
@@ -150,9 +116,9 @@ async def test_a_reply_that_does_not_come_in_time(serve: Callable, before_answer
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_reply_that_is_cut_off(serve: Callable, answer: bytes, method: str) -> None:
-    async with serve(_then_close(answer)) as server, GatewayTransport() as transport:
+    async with serve(then_close(answer)) as server, GatewayTransport() as transport:
         for _ in range(2):
-            await _fails(transport, _request(server.address, method), httpx.RemoteProtocolError, sent=True)
+            await fails(transport, request_for(server.address, method), httpx.RemoteProtocolError, sent=True)
     assert server.connections == 2
 
 
@@ -163,7 +129,7 @@ async def test_a_connection_that_is_reset(serve: Callable) -> None:
         await stream.aclose()
 
     async with serve(reset) as server, GatewayTransport() as transport:
-        error = await _fails(transport, _request(server.address, "POST"), httpx.ReadError, sent=True)
+        error = await fails(transport, request_for(server.address, "POST"), httpx.ReadError, sent=True)
     assert "reset" in str(error).lower()
 
 
@@ -173,7 +139,7 @@ async def test_a_connection_that_is_reset(serve: Callable) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b" " * 100_000,
         b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 100_000,
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000 + _OK,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000 + OK,
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: nonsense\r\n\r\n{}",
@@ -181,9 +147,9 @@ async def test_a_connection_that_is_reset(serve: Callable) -> None:
     ],
 )
 async def test_a_reply_beyond_the_limits_or_beyond_http_ends_the_connection(serve: Callable, answer: bytes) -> None:
-    async with serve(_always(answer)) as server, GatewayTransport() as transport:
+    async with serve(always(answer)) as server, GatewayTransport() as transport:
         for _ in range(2):
-            await _fails(transport, _request(server.address), httpx.RemoteProtocolError, sent=True)
+            await fails(transport, request_for(server.address), httpx.RemoteProtocolError, sent=True)
         assert server.connections == 2
 
 
@@ -196,8 +162,8 @@ async def test_a_request_that_the_gateway_does_not_take() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         async with GatewayTransport() as transport, aclosing(_flood()) as flood:
-            request = _request(address, "POST", content=flood, extensions={"timeout": {"write": 0.05}})
-            await _fails(transport, request, httpx.WriteTimeout, sent=True)
+            request = request_for(address, "POST", content=flood, extensions={"timeout": {"write": 0.05}})
+            await fails(transport, request, httpx.WriteTimeout, sent=True)
 
 
 async def test_a_request_that_the_gateway_cuts_off() -> None:
@@ -210,7 +176,7 @@ async def test_a_request_that_the_gateway_cuts_off() -> None:
         group.start_soon(listener.serve, refuse)
         address = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
         async with aclosing(_flood()) as flood:
-            await _fails(transport, _request(address, "POST", content=flood), httpx.WriteError, sent=True)
+            await fails(transport, request_for(address, "POST", content=flood), httpx.WriteError, sent=True)
         group.cancel_scope.cancel()
 
 
@@ -220,8 +186,8 @@ async def test_a_body_that_is_not_as_long_as_it_said(serve: Callable, length: st
         yield b"ab"
 
     async with serve(_hang) as server, GatewayTransport() as transport, aclosing(parts()) as body:
-        request = _request(server.address, "POST", content=body, headers={"Content-Length": length})
-        await _fails(transport, request, httpx.WriteError, sent=True)
+        request = request_for(server.address, "POST", content=body, headers={"Content-Length": length})
+        await fails(transport, request, httpx.WriteError, sent=True)
         await server.ended.wait()
     assert server.ends == ["reset"]
 
@@ -230,17 +196,17 @@ async def test_a_send_that_takes_nothing_has_sent_nothing(serve: Callable, monke
     def broken(_connection: Connection, _data: bytes) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
         monkeypatch.setattr(Connection, "send", broken)
-        await _fails(transport, _request(server.address, "POST"), httpx.ConnectError, sent=False)
-        sent_before = _request(server.address, "POST", extensions={"sent": True})
-        await _fails(transport, sent_before, httpx.ConnectError, sent=True)
+        await fails(transport, request_for(server.address, "POST"), httpx.ConnectError, sent=False)
+        sent_before = request_for(server.address, "POST", extensions={"sent": True})
+        await fails(transport, sent_before, httpx.ConnectError, sent=True)
 
 
 async def test_a_cancelled_request_says_whether_it_was_sent(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, script = _hang_when_asked()
     async with serve(script) as server, GatewayTransport() as transport, anyio.create_task_group() as group:
-        first, waiting = _request(server.address, "POST"), _request(server.address, "POST")
+        first, waiting = request_for(server.address, "POST"), request_for(server.address, "POST")
         group.start_soon(transport.handle_async_request, first)
         await asked.wait()
         group.start_soon(transport.handle_async_request, waiting)
@@ -254,43 +220,43 @@ async def test_a_cancelled_request_leaves_no_connection_and_no_turn(serve: Calla
     asked, hang = _hang_when_asked()
 
     async def script(stream: SocketStream, number: int) -> None:
-        await (hang(stream, number) if number == 1 else stream.send(_OK))
+        await (hang(stream, number) if number == 1 else stream.send(OK))
 
     async with serve(script) as server, GatewayTransport() as transport:
         async with anyio.create_task_group() as group:
-            group.start_soon(_ask, transport, server.address)
+            group.start_soon(ask, transport, server.address)
             await asked.wait()
             group.cancel_scope.cancel()
         await server.ended.wait()
         assert server.ends == ["reset"]
-        assert await _ask(transport, server.address) == b"{}"
+        assert await ask(transport, server.address) == b"{}"
         assert server.connections == 2
 
 
 async def test_who_is_cancelled_while_connecting_has_sent_nothing(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
-        request = _request(server.address, "POST")
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
+        request = request_for(server.address, "POST")
         with anyio.CancelScope() as scope:
             scope.cancel()
             await transport.handle_async_request(request)
         assert request.extensions["sent"] is False
-        assert await _ask(transport, server.address) == b"{}"
+        assert await ask(transport, server.address) == b"{}"
     assert len(server.requests) == 1
 
 
 async def test_a_request_that_was_sent_once_stays_so(serve: Callable) -> None:
-    async with serve(_then_close(b"")) as server, GatewayTransport() as transport:
-        request = _request(server.address)
-        await _fails(transport, request, httpx.RemoteProtocolError, sent=True)
+    async with serve(then_close(b"")) as server, GatewayTransport() as transport:
+        request = request_for(server.address)
+        await fails(transport, request, httpx.RemoteProtocolError, sent=True)
         request.extensions["timeout"] = {"connect": 0}
-        await _fails(transport, request, httpx.ConnectTimeout, sent=True)
+        await fails(transport, request, httpx.ConnectTimeout, sent=True)
 
 
 async def test_a_dead_kept_connection_is_noticed_before_it_is_used(serve: Callable) -> None:
-    async with serve(_then_close(_OK)) as server, GatewayTransport() as transport:
-        await _ask(transport, server.address)
+    async with serve(then_close(OK)) as server, GatewayTransport() as transport:
+        await ask(transport, server.address)
         await server.ended.wait()
-        assert await _ask(transport, server.address) == b"{}"
+        assert await ask(transport, server.address) == b"{}"
     assert len(server.requests) == 2
 
 
@@ -300,8 +266,8 @@ async def test_a_trace_may_refuse_at_the_last_moment(serve: Callable) -> None:
         assert request.extensions["sent"] is False
         raise ArithmeticError
 
-    async with serve(_always(_OK)) as server, GatewayTransport() as transport:
-        request = _request(server.address, extensions={"trace": refuse})
+    async with serve(always(OK)) as server, GatewayTransport() as transport:
+        request = request_for(server.address, extensions={"trace": refuse})
         with pytest.raises(ArithmeticError):
             await transport.handle_async_request(request)
         assert request.extensions["sent"] is False
@@ -312,7 +278,7 @@ async def test_a_trace_may_refuse_at_the_last_moment(serve: Callable) -> None:
 async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked() -> None:
     async def speak(stream: SocketStream) -> None:
         async with stream:
-            await stream.send(_OK)
+            await stream.send(OK)
             spoken.set()
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 received.append(await stream.receive())
@@ -326,8 +292,8 @@ async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked() -> None:
     async with listener, GatewayTransport() as transport, anyio.create_task_group() as group:
         group.start_soon(listener.serve, speak)
         address = f"127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
-        request = _request(address, "POST", extensions={"trace": after_it_has_spoken})
-        await _fails(transport, request, httpx.ConnectError, sent=False)
+        request = request_for(address, "POST", extensions={"trace": after_it_has_spoken})
+        await fails(transport, request, httpx.ConnectError, sent=False)
         await heard.wait()
         group.cancel_scope.cancel()
     assert received == []

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import respx
 
+from tests.sample import CODE
 from thekeys_async import (
     AsyncGateway,
     DoorState,
@@ -28,7 +29,7 @@ from thekeys_async.transport.wire import Attempt, NotSentError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
 
-_CODES = {1: "Zmo1sps2OVyCFtl1"}
+_CODES = {1: CODE}
 _OPTIONS = {
     "share_codes": _CODES,
     "pacing": Pacing(0, 0),

@@ -17,26 +17,12 @@ from thekeys_async.transport.wire import (
     UnusableAnswerError,
 )
 
+from .scripts import OK, always, then_close
+
 pytestmark = pytest.mark.anyio
 
 _READ = SignedRequest("GET", "/lockers")
 _COMMAND = SignedRequest("POST", "/open", b"identifier=1")
-_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def _always(answer: bytes) -> Callable:
-    async def script(stream: anyio.abc.SocketStream, _number: int) -> None:
-        await stream.send(answer)
-
-    return script
-
-
-def _then_close(answer: bytes) -> Callable:
-    async def script(stream: anyio.abc.SocketStream, _number: int) -> None:
-        await stream.send(answer)
-        await stream.aclose()
-
-    return script
 
 
 async def _read(wire: SocketWire) -> bytes:
@@ -52,7 +38,7 @@ async def _fails(wire: SocketWire, expected: type[ExchangeError], *, sent: bool,
 
 
 async def test_reads_share_a_connection_and_a_command_takes_a_fresh_one(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         wire = SocketWire(Address.parse(server.address))
         for _ in range(3):
             assert await _read(wire) == b"{}"
@@ -66,7 +52,7 @@ async def test_reads_share_a_connection_and_a_command_takes_a_fresh_one(serve: C
 
 
 async def test_what_is_sent_is_plain_http(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         wire = SocketWire(Address.parse(server.address))
         await wire.exchange(lambda: _COMMAND, Attempt(), fresh=True)
         wire.close()
@@ -89,7 +75,7 @@ async def test_what_is_sent_is_plain_http(serve: Callable) -> None:
     ],
 )
 async def test_a_gateway_that_closes_after_each_reply_works_the_same(serve: Callable, answer: bytes) -> None:
-    async with serve(_then_close(answer)) as server:
+    async with serve(then_close(answer)) as server:
         wire = SocketWire(Address.parse(server.address))
         for _ in range(3):
             assert await _read(wire) == b"{}"
@@ -99,7 +85,7 @@ async def test_a_gateway_that_closes_after_each_reply_works_the_same(serve: Call
 
 
 async def test_a_dead_kept_connection_is_noticed_before_it_is_used(serve: Callable) -> None:
-    async with serve(_then_close(_OK)) as server:
+    async with serve(then_close(OK)) as server:
         wire = SocketWire(Address.parse(server.address))
         await _read(wire)
         await server.ended.wait()
@@ -112,12 +98,12 @@ async def test_a_dead_kept_connection_is_noticed_before_it_is_used(serve: Callab
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" + _OK,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
         b"HTTP/1.1 200 OK\r\ncontent-length:   2  \r\n\r\n{}",
     ],
 )
 async def test_chunks_interim_answers_and_white_space_are_understood(serve: Callable, answer: bytes) -> None:
-    async with serve(_always(answer)) as server:
+    async with serve(always(answer)) as server:
         wire = SocketWire(Address.parse(server.address))
         assert await _read(wire) == b"{}"
         assert await _read(wire) == b"{}"
@@ -127,7 +113,7 @@ async def test_chunks_interim_answers_and_white_space_are_understood(serve: Call
 
 async def test_a_reply_that_comes_byte_by_byte_is_whole(serve: Callable) -> None:
     async def drip(stream: anyio.abc.SocketStream, _number: int) -> None:
-        for byte in _OK:
+        for byte in OK:
             await stream.send(bytes([byte]))
 
     async with serve(drip) as server:
@@ -137,7 +123,7 @@ async def test_a_reply_that_comes_byte_by_byte_is_whole(serve: Callable) -> None
 
 
 async def test_bytes_that_nobody_asked_for_end_the_connection(serve: Callable) -> None:
-    async with serve(_always(_OK + _OK)) as server:
+    async with serve(always(OK + OK)) as server:
         wire = SocketWire(Address.parse(server.address))
         await _read(wire)
         await _read(wire)
@@ -156,7 +142,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection(serve: Callable) -
     ],
 )
 async def test_an_answer_beyond_the_limits_or_beyond_http_is_unusable(serve: Callable, answer: bytes) -> None:
-    async with serve(_always(answer)) as server:
+    async with serve(always(answer)) as server:
         wire = SocketWire(Address.parse(server.address))
         await _fails(wire, UnusableAnswerError, sent=True)
         await _fails(wire, UnusableAnswerError, sent=True)
@@ -166,7 +152,7 @@ async def test_an_answer_beyond_the_limits_or_beyond_http_is_unusable(serve: Cal
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"])
 async def test_a_connection_that_ends_within_the_answer_is_no_answer(serve: Callable, answer: bytes) -> None:
-    async with serve(_then_close(answer)) as server:
+    async with serve(then_close(answer)) as server:
         wire = SocketWire(Address.parse(server.address))
         await _fails(wire, NoAnswerError, sent=True)
         await _fails(wire, NoAnswerError, sent=True, fresh=True)
@@ -190,7 +176,7 @@ async def test_what_prepare_refuses_is_not_sent(serve: Callable) -> None:
     def refuse() -> SignedRequest:
         raise KeyError("too late")
 
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         wire = SocketWire(Address.parse(server.address))
         attempt = Attempt()
         with pytest.raises(KeyError):
@@ -222,7 +208,7 @@ async def test_a_connection_given_up_with_a_request_outstanding_is_aborted(serve
 
 
 async def test_a_wire_that_is_closed_keeps_no_connection(serve: Callable) -> None:
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         wire = SocketWire(Address.parse(server.address))
         wire.close()
         await _read(wire)
@@ -231,7 +217,7 @@ async def test_a_wire_that_is_closed_keeps_no_connection(serve: Callable) -> Non
 
 
 async def test_ipv6(serve: Callable) -> None:
-    async with serve(_always(_OK), "::1") as server:
+    async with serve(always(OK), "::1") as server:
         wire = SocketWire(Address.parse(server.address))
         assert await _read(wire) == b"{}"
         wire.close()
@@ -241,7 +227,7 @@ async def test_ipv6(serve: Callable) -> None:
 async def test_a_name_with_several_addresses(
     serve: Callable, monkeypatch: pytest.MonkeyPatch, *, dead_first: bool
 ) -> None:
-    async with serve(_always(_OK)) as server:
+    async with serve(always(OK)) as server:
         port = int(server.address.rpartition(":")[2])
         places = [("127.0.0.1", port), ("127.0.0.2", port)]
 
@@ -267,7 +253,7 @@ async def test_a_gateway_that_speaks_before_it_is_asked_is_not_asked(*, fresh: b
 
     async def speak(stream: anyio.abc.SocketStream) -> None:
         async with stream:
-            await stream.send(_OK)
+            await stream.send(OK)
             spoken.set()
             try:
                 received.append(await stream.receive())

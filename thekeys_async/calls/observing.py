@@ -1,4 +1,4 @@
-"""What an observer of a gateway is told: plain values for each wait, request, call and poll, as they happen.
+"""The events for an observer of a gateway: a plain value for each wait, request, call and poll, as it happens.
 
 Nothing is made when nobody observes. An observer is called in the middle of a call and must be quick; what it raises
 is logged and changes nothing.
@@ -25,7 +25,7 @@ _log = logging.getLogger("thekeys_async")
 
 
 class Outcome(enum.Enum):
-    """What came of a request, a call or a poll."""
+    """The outcome of a request, a call or a poll."""
 
     DONE = "done"
     """It was answered, and a command carried out."""
@@ -47,7 +47,7 @@ class Outcome(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class _OfACall:
-    """What every event of a call tells.
+    """The fields of every event of a call.
 
     Attributes:
         gateway: The gateway's name.
@@ -175,7 +175,7 @@ _OUTCOMES: tuple[tuple[type[TheKeysError], Outcome], ...] = (
 
 
 def outcome_of(error: TheKeysError | None) -> Outcome:
-    """Say in one word what an error means."""
+    """Return the outcome that an error stands for."""
     if error is None:
         return Outcome.DONE
     for kind, outcome in _OUTCOMES:
@@ -226,11 +226,11 @@ class CallObserver:
         self._tell(RequestSent, attempt=attempt, timestamp=timestamp)
 
     def ended(self, attempt: int, error: BaseException | None, *, sent: bool, retried: bool, seconds: float) -> None:
-        """Tell what came of a request."""
+        """Tell the outcome of a request."""
         self._tell(RequestEnded, attempt=attempt, sent=sent, retried=retried, seconds=seconds, **_what_came(error))
 
     def over(self, attempts: int, error: BaseException | None, seconds: float) -> None:
-        """Tell what came of the call."""
+        """Tell the outcome of the call."""
         self._tell(CallEnded, attempts=attempts, seconds=seconds, **_what_came(error))
 
     def _tell(self, kind: Callable[..., GatewayEvent], **what: object) -> None:

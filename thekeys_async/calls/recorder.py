@@ -1,4 +1,4 @@
-"""Taking down what a gateway does, for a recording that may be sent to strangers."""
+"""The recorder: writes a gateway's exchanges to a file that may be sent to strangers."""
 
 import logging
 import os
@@ -59,7 +59,7 @@ class Recorder:
                 _log.warning("the recording is not whole (%s)", error.strerror)
 
     def take_down(self, gateway: str, tried: "CallAttempt") -> None:
-        """Write what came of one attempt; nothing if it came to nothing before it was begun.
+        """Write one attempt; nothing for one that ended before it began.
 
         A door does not depend on it: if the file can't be written, the recording ends, with one warning.
         """
@@ -97,7 +97,7 @@ class Recorder:
         self._file.flush()
 
     def _remember(self, tried: "CallAttempt") -> None:
-        """Remember what must not be written, also where a later reply echoes it; the oldest hashes are forgotten."""
+        """Remember the secrets that no later reply may show; the oldest hashes are forgotten."""
         code = tried.request.code
         if code is None:
             return

@@ -1,4 +1,4 @@
-"""What to do about a failure: the whole policy, as one pure function."""
+"""The retry policy, as one pure function."""
 
 import enum
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from thekeys_async.protocol.errors import (
 
 
 class Step(enum.Enum):
-    """What follows a failed attempt."""
+    """The step after a failed attempt."""
 
     FAIL = "tell the caller"
     BACK_OFF = "ask again when the gateway's backoff is over"
@@ -33,7 +33,7 @@ _OLD_TIMESTAMP = frozenset({Step.JUMP_AHEAD, Step.CATCH_UP})  # one of the two, 
 def next_step(
     endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float, taken: Sequence[Step]
 ) -> Step:
-    """Decide what follows a failed attempt.
+    """Decide the step after a failed attempt.
 
     Only what the gateway itself says it did not do is sent again, if it is a command.
 

@@ -18,7 +18,7 @@ from thekeys_async.protocol.text import printable
 
 try:
     from thekeys_async.bridge.checking import published
-    from thekeys_async.bridge.plan import Plan, make_plan
+    from thekeys_async.bridge.plan import BridgePlan, make_plan
     from thekeys_async.bridge.purging import Purge
     from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
@@ -69,11 +69,11 @@ def run_bridge(settings: Settings, wanted: BridgeSettings) -> None:
         run_until_stopped(settings, partial(_run, plan, codes, coordinator), coordinator)
 
 
-async def _run(plan: Plan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
+async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
     await Process(plan, codes, coordinator).run()
 
 
-def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: list[str]) -> Plan:
+def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: list[str]) -> BridgePlan:
     try:
         return make_plan(
             config,
@@ -89,7 +89,7 @@ def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: lis
     raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
 
 
-def _check(settings: Settings, plan: Plan) -> None:
+def _check(settings: Settings, plan: BridgePlan) -> None:
     for topic, value in published(plan):
         if settings.json:
             output.print_json({"topic": topic, "payload": value, "retain": True, "qos": 1})
@@ -102,7 +102,7 @@ def _check(settings: Settings, plan: Plan) -> None:
         )
 
 
-def _purge(settings: Settings, plan: Plan) -> None:
+def _purge(settings: Settings, plan: BridgePlan) -> None:
     async def purge() -> Purge:
         work = Purge(plan)
         await work.run()

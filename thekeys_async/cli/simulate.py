@@ -27,7 +27,7 @@ from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
 from thekeys_async.simulator.control import obey
-from thekeys_async.simulator.habits import SAMPLE_CODE
+from thekeys_async.simulator.recorded_gateway import SAMPLE_CODE
 
 _LOOPBACK = "127.0.0.1"
 _CHUNK = 4096

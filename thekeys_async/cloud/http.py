@@ -1,4 +1,4 @@
-"""One HTTP exchange with the cloud: what may be talked to, how much is read, and what came of it.
+"""One HTTP exchange with the cloud: the addresses that are allowed, the limits, and the outcome.
 
 httpx's own frames hold headers and bodies in plain text, so none of its exceptions leaves this module with its
 traceback: failures come out as values.
@@ -39,7 +39,7 @@ _FAILED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueE
 
 @attrs.frozen
 class WebCall:
-    """One thing to ask of the cloud.
+    """One request to the cloud.
 
     Attributes:
         what: What it is for, for messages: ``"create a share"``.
@@ -288,6 +288,6 @@ async def _body(response: httpx.Response) -> bytes | None:
 
 
 def _worse(status: int, fields: Fields | None) -> int:
-    """Say which status counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
+    """Return the status that counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
     inside = fields.number("status") if fields else None
     return inside if inside is not None and status < 400 <= inside < 600 else status  # noqa: PLR2004 - as in HTTP

@@ -9,11 +9,11 @@ from typing import Self
 
 import anyio
 
+from thekeys_async._clocks import boot_time
 from thekeys_async.coordination.base import (
     Claim,
     LeaseLostError,
     Pause,
-    boot_time,
 )
 from thekeys_async.coordination.leader import LeaderLease, check_arguments
 from thekeys_async.coordination.redis_claim import NEXT_TRY, SAFE_PART, Grant, RedisClaimant
@@ -75,7 +75,7 @@ class RedisCoordinator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, when what was to be given back has been, or after a second."""
+        """End when all turns have been given back, or after a second."""
         stack, self._stack = self._stack, None
         if stack:
             await self._line.finish(_TO_FINISH)
@@ -161,7 +161,7 @@ class RedisCoordinator:
             raise RuntimeError("enter the coordinator first: async with RedisCoordinator(...) as coordinator")
 
     async def _until_returned(self, turn: str, until: float) -> None:
-        """Let our own last turn arrive first: asking before it has would be in vain."""
+        """Wait until our own last turn has been given back: asking before would be in vain."""
         if turn in self._returning:
             with anyio.CancelScope(deadline=until):
                 await self._returning[turn].wait()

@@ -87,11 +87,11 @@ class RedisClaimant:
         return self._next_look(ahead=first, wait=second / 1000)
 
     def expect_answer(self) -> None:
-        """Note that Redis does not answer, if it does not for a while from now on."""
+        """Note that Redis does not answer, should it not within a while from now on."""
         self._note(f"Redis at {self._line.place} does not answer", after=SLOW)
 
     def _understood(self, answer: object) -> tuple[int, int, int]:
-        """Check what the script answered; that comes from outside, as all that a server says.
+        """Check the script's answer; it comes from outside, as all that a server says.
 
         Raises:
             CoordinationError: It is not what the script answers.
@@ -102,7 +102,7 @@ class RedisClaimant:
         return found
 
     def _note(self, trouble: str, *, after: float = 0.0) -> str:
-        """Note what is wrong, also for those who queue behind this caller, unless something worse is noted already."""
+        """Note a trouble, also for those who queue behind this caller, unless a worse one is noted already."""
         text = f"nothing was sent: {trouble}"
         if not (after and self._claim.trouble.text):
             self._claim.trouble.note(text, after=after)

@@ -20,7 +20,7 @@ _ERROR_CODE = re.compile(r"[A-Z]{2,}\b")
 
 @attrs.define(eq=False)
 class Asked:
-    """A script that was sent to Redis, and what became of it.
+    """A script that was sent to Redis, and its outcome.
 
     Attributes:
         done: Set when there is an answer, or trouble.
@@ -36,7 +36,7 @@ class Asked:
 
 
 class RedisLine:
-    """A connection to Redis that comes back by itself.
+    """A connection to Redis that is made again when it is lost.
 
     Attributes:
         place: Where Redis is: host and port, or the path of a socket.
@@ -77,13 +77,13 @@ class RedisLine:
             await pool.__aexit__(None, None, None)
 
     def start(self, function: Callable[[*_Ts], Awaitable[None]], *arguments: *_Ts) -> None:
-        """Do something in the background that `finish` waits for; nothing at all when the block is over."""
+        """Start a task in the background that `finish` waits for; nothing is started when the block is over."""
         if self._tasks:
             self._unfinished += 1
             self._tasks.start_soon(self._count, function, arguments)
 
     async def finish(self, seconds: float) -> None:
-        """Wait until what was started is finished, but not for ever."""
+        """Wait for the tasks that were started, but not for ever."""
         with anyio.move_on_after(seconds, shield=True):
             while self._unfinished:
                 self._finished = anyio.Event()

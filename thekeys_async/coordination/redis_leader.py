@@ -1,4 +1,4 @@
-"""The record of who leads among the programs that share a Redis, as a hash: `<prefix>:{<name>}:leader`."""
+"""The record of the leader among the programs that share a Redis, as a hash: `<prefix>:{<name>}:leader`."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""The library's own wire: one HTTP connection to one gateway, and what is known of a request that failed.
+"""The library's own wire: one HTTP connection to one gateway, and the state of a request that failed.
 
 It knows for certain whether a byte of a request may have reached the gateway, asks a kept connection whether it is
 still alive before it is used, and aborts a connection that is given up with a request outstanding.

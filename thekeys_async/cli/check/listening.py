@@ -7,7 +7,7 @@ import anyio
 
 from thekeys_async.calls.attempt import CallAttempt
 from thekeys_async.calls.recorder import Recorder
-from thekeys_async.cli.check.observations import Exchange
+from thekeys_async.cli.check.observations import ObservedExchange
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.errors import GatewayBusyError, InvalidHmacError
 from thekeys_async.protocol.replies import Reply
@@ -83,7 +83,7 @@ class LookingWire:
         self._inner.close()
 
 
-class Listener(Recorder):
+class ExchangeCollector(Recorder):
     """Takes down every exchange as it was, for the findings; and for a recording, if there is to be one.
 
     Args:
@@ -95,7 +95,7 @@ class Listener(Recorder):
 
     def __init__(self, recorder: Recorder | None) -> None:
         super().__init__(io.StringIO())
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[ObservedExchange] = []
         self._recorder = recorder
 
     def take_down(self, gateway: str, tried: CallAttempt) -> None:
@@ -108,7 +108,7 @@ class Listener(Recorder):
         connected = None if heard.kept or heard.sent_at is None else heard.sent_at - tried.began
         ended = heard.pieces[-1][0] if heard.pieces else anyio.current_time()
         self.exchanges.append(
-            Exchange(
+            ObservedExchange(
                 action=tried.request.endpoint.name,
                 seconds=max(0.0, ended - tried.began),
                 connected_after=connected,

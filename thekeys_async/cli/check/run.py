@@ -9,7 +9,7 @@ import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.check.asking import Plan, observe
+from thekeys_async.cli.check.asking import CheckPlan, observe
 from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.errors import Effect, ExitCode
@@ -38,7 +38,7 @@ class CheckSettings:
     anonymous: bool = False
 
 
-PLAN = Plan(address=Address("thekeys.local"))
+PLAN = CheckPlan(address=Address("thekeys.local"))
 """How a check asks; the command puts the gateway in."""
 
 
