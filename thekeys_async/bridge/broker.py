@@ -10,8 +10,8 @@ import anyio
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from thekeys_async.bridge.backoff import Backoff
 from thekeys_async.bridge.broker_address import BrokerAddress
+from thekeys_async.bridge.broker_backoff import Backoff
 from thekeys_async.bridge.broker_link import CONNECTING, Link, Session, TopicSubscription, open_connection
 from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.text import printable
