@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, GatewayConfig, LockerConfig
-from thekeys_async.bridge.plan import Plan, make_plan
+from thekeys_async.bridge.plan import BridgePlan, make_plan
 from thekeys_async.bridge.running import Process
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -86,7 +86,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    plan: Plan, settings: Config, listener: Listener, coordinator: FileCoordinator | None = None, *, ready: bool = True
+    plan: BridgePlan,
+    settings: Config,
+    listener: Listener,
+    coordinator: FileCoordinator | None = None,
+    *,
+    ready: bool = True,
 ) -> AsyncIterator[Running]:
     """Run a bridge; it is ended as a signal would end it."""
     codes = {name: settings.share_codes(name) for name in settings.gateways}
@@ -110,7 +115,7 @@ async def running(
 
 
 @asynccontextmanager
-async def house(broker: Mosquitto, listen: Callable[..., Listener], **bridge: Any) -> AsyncIterator[tuple]:
+async def home(broker: Mosquitto, listen: Callable[..., Listener], **bridge: Any) -> AsyncIterator[tuple]:
     """Everything at once: a broker, a gateway, a bridge, and somebody who listens."""
     broker.start()
     listener = await to_thread.run_sync(listen)
@@ -120,4 +125,4 @@ async def house(broker: Mosquitto, listen: Callable[..., Listener], **bridge: An
             yield bridged, gateway
 
 
-__all__ = ["config", "house", "running", "simulated", "stamped"]
+__all__ = ["config", "home", "running", "simulated", "stamped"]

@@ -17,7 +17,7 @@ from thekeys_async.coordination import FileCoordinator
 from thekeys_async.simulator import Fault
 
 from .conftest import Listener
-from .running import GARAGE, config, house, running, simulated, stamped
+from .running import GARAGE, config, home, running, simulated, stamped
 
 pytestmark = pytest.mark.anyio
 
@@ -37,14 +37,14 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes seconds for good reasons takes a moment here."""
     monkeypatch.setattr("thekeys_async.bridge.application.PACING", Pacing(0, 0))
     monkeypatch.setattr("thekeys_async.bridge.application._BIRTH", (0.0, 0.05))
-    monkeypatch.setattr("thekeys_async.bridge.claims.HOLD", 0.05)
+    monkeypatch.setattr("thekeys_async.bridge.prefix_claim.HOLD", 0.05)
     monkeypatch.setattr("thekeys_async.bridge.commands._LOOKS_AFTER", (0.05, 0.2, 0.2))
     monkeypatch.setattr("thekeys_async.bridge.heartbeat.HEARTBEAT", 0.1)
     monkeypatch.setattr("thekeys_async.bridge.application.HEARTBEAT", 0.1)
 
 
 async def test_from_discovery_to_an_open_door(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         config = json.loads(bridge.listener.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
         assert config["components"]["lock"]["command_topic"] == f"thekeys/{SET}"
         assert bridge.now("gateway/hall/state") == "online"
@@ -64,7 +64,7 @@ async def test_from_discovery_to_an_open_door(broker, listen):
 
 
 async def test_everything_the_bridge_says_is_kept_but_events(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         gateway.turn_bolt(LOCKER, "open")
         await bridge.until_said(STATE, "UNLOCKED")
         await bridge.until(lambda: bridge.listener.said(f"thekeys/lock/{LOCKER}/event"))
@@ -93,7 +93,7 @@ async def test_what_the_broker_has_kept_opens_no_door_and_is_emptied(broker, lis
 
 async def test_a_plain_unlock_is_refused_and_nothing_of_a_message_is_logged(broker, listen, caplog):
     with caplog.at_level(logging.DEBUG):
-        async with house(broker, listen) as (bridge, gateway):
+        async with home(broker, listen) as (bridge, gateway):
             await bridge.say(SET, "UNLOCK")
             assert (await bridge.until_result("refused"))["reason"] == "no time"
             await bridge.say(SET, '{"action":"UNLOCK","pin":"4711-in-a-message"}')
@@ -114,7 +114,7 @@ async def test_a_plain_unlock_is_refused_and_nothing_of_a_message_is_logged(brok
 
 async def test_a_lost_reply_leaves_the_lock_unknown_until_the_bolt_is_read(broker, listen, monkeypatch):
     monkeypatch.setattr("thekeys_async.bridge.commands._LOOKS_IN_DOUBT", (0.3, 0.2, 0.2))
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         gateway.fail(Fault.RESET_AFTER, on="open")
         await bridge.say(SET, stamped("UNLOCK"))
         await bridge.until_result("unknown")
@@ -130,7 +130,7 @@ async def test_a_lost_reply_leaves_the_lock_unknown_until_the_bolt_is_read(broke
 
 
 async def test_what_the_gateway_refuses_leaves_what_was_read(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         gateway.error(36, on="open")
         await bridge.say(SET, stamped("UNLOCK"))
         result = await bridge.until_result("not done")
@@ -140,7 +140,7 @@ async def test_what_the_gateway_refuses_leaves_what_was_read(broker, listen):
 
 
 async def test_a_command_that_waits_longer_than_its_age_is_never_sent(broker, listen):
-    async with house(broker, listen, max_command_age=1.0) as (bridge, gateway):
+    async with home(broker, listen, max_command_age=1.0) as (bridge, gateway):
         with gateway.synchronizing():
             await bridge.say(SET, stamped("UNLOCK"))
             await bridge.until_result("not done")
@@ -150,7 +150,7 @@ async def test_a_command_that_waits_longer_than_its_age_is_never_sent(broker, li
 
 
 async def test_the_opposite_waits_and_comes_last(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         gateway.settings.bluetooth = 0.3
         at = time.time()
         for number, action in enumerate(["UNLOCK", "UNLOCK", "LOCK", "LOCK"]):
@@ -163,7 +163,7 @@ async def test_the_opposite_waits_and_comes_last(broker, listen):
 
 
 async def test_buttons(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         await bridge.say(f"lock/{LOCKER}/press", stamped("calibrate"))
         assert (await bridge.until_result("done"))["action"] == "calibrate"
         assert gateway.lockers[LOCKER].calibrated_count == 1
@@ -179,7 +179,7 @@ async def test_buttons(broker, listen):
 
 
 async def test_after_the_broker_has_forgotten_everything_all_is_there_again(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         before = {t for t, v in bridge.listener.values.items() if v and not t.endswith(("/echo", "/event"))}
         await to_thread.run_sync(broker.kill)
         bridge.listener.values.clear()
@@ -194,7 +194,7 @@ async def test_after_the_broker_has_forgotten_everything_all_is_there_again(brok
 
 
 async def test_to_a_home_assistant_that_has_started_everything_is_said_again(broker, listen):
-    async with house(broker, listen) as (bridge, _):
+    async with home(broker, listen) as (bridge, _):
         topic = f"homeassistant/device/thekeys_{LOCKER}/config"
         first = len(bridge.listener.heard)
         await to_thread.run_sync(lambda: bridge.listener.publish("homeassistant/status", "online"))
@@ -224,8 +224,8 @@ async def test_what_has_left_the_file_is_taken_away_and_nothing_else(broker, lis
         async with running(make_plan(settings, {}), settings, listener) as bridge:
             await bridge.until(lambda: not _kept(listener, f"thekeys/lock/{GARAGE}/"))
             assert listener.values[f"homeassistant/device/thekeys_{GARAGE}/config"] == ""
-            order = [topic for topic, value, _ in listener.heard if not value]
-            assert order[0] == f"homeassistant/device/thekeys_{GARAGE}/config"
+            emptied = [topic for topic, value, _ in listener.heard if not value]
+            assert emptied[0] == f"homeassistant/device/thekeys_{GARAGE}/config"
             assert all(listener.values[topic] == value for topic, value in foreign.items())
         purge = Purge(make_plan(settings, {}))
         await purge.run()
@@ -235,7 +235,7 @@ async def test_what_has_left_the_file_is_taken_away_and_nothing_else(broker, lis
 
 
 async def test_a_gateway_that_is_lost_and_one_that_is_back(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         await gateway.stop()
         await bridge.until_said("gateway/hall/state", "offline")
         assert bridge.now(AVAILABILITY) == "online"
@@ -269,7 +269,7 @@ async def test_of_two_bridges_the_older_one_ends_and_commands_are_carried_out_on
 
 
 async def test_who_reads_offline_on_its_own_topic_says_that_it_is_online(broker, listen):
-    async with house(broker, listen) as (bridge, _):
+    async with home(broker, listen) as (bridge, _):
         await bridge.say("bridge/state", "offline", retain=True)
         await bridge.until(lambda: bridge.listener.said("thekeys/bridge/state")[-2:] == ["offline", "online"])
 
@@ -300,7 +300,7 @@ async def test_a_standby_takes_over_and_only_the_leader_connects(broker, listen,
 
 async def test_nothing_secret_is_said_or_logged(broker, listen, caplog):
     with caplog.at_level(logging.DEBUG):
-        async with house(broker, listen, username="bridge", password="Geheim-4711-word") as (bridge, gateway):
+        async with home(broker, listen, username="bridge", password="Geheim-4711-word") as (bridge, gateway):
             gateway.error(33, on="open", times=3)
             await bridge.say(SET, stamped("UNLOCK"))
             await bridge.until(lambda: bridge.listener.said(f"thekeys/lock/{LOCKER}/result"))
@@ -311,7 +311,7 @@ async def test_nothing_secret_is_said_or_logged(broker, listen, caplog):
 
 
 async def test_a_stop_waits_for_what_is_on_the_wire_and_says_what_came_of_it(broker, listen):
-    async with house(broker, listen) as (bridge, gateway):
+    async with home(broker, listen) as (bridge, gateway):
         gateway.settings.bluetooth = 0.4
         await bridge.say(SET, stamped("UNLOCK"))
         await bridge.until_said(STATE, "UNLOCKING")

@@ -11,11 +11,11 @@ import pytest
 import trustme
 from anyio import to_thread
 
-from thekeys_async.bridge.backoff import FIRST, LONGEST, Backoff
 from thekeys_async.bridge.broker import Broker
 from thekeys_async.bridge.broker_address import BrokerAddress
-from thekeys_async.bridge.broker_link import Message, Subscription
-from thekeys_async.bridge.picture import Picture
+from thekeys_async.bridge.broker_backoff import FIRST, LONGEST, Backoff
+from thekeys_async.bridge.broker_link import Message, TopicSubscription
+from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.secrets import Secret
 
 from .conftest import PASSWORD
@@ -35,7 +35,7 @@ class Session:
 
     def connected(self) -> None:
         self.connects += 1
-        self.broker.say_everything()
+        self.broker.publish_all()
         self._wake()
 
     def received(self, message: Message) -> None:
@@ -57,11 +57,11 @@ class Session:
 
 
 @asynccontextmanager
-async def _connected(mosquitto, picture: Picture, **who) -> AsyncIterator[tuple[Broker, Session]]:
+async def _connected(mosquitto, retained: RetainedTopics, **who) -> AsyncIterator[tuple[Broker, Session]]:
     session = Session()
     address = attrs.evolve(BrokerAddress.parse(mosquitto.url), ca_file=mosquitto.ca_file, **who)
-    subscriptions = (Subscription("in/#"), Subscription("echo", own=True))
-    broker = Broker(address, picture, subscriptions, session, will=("state", "offline"), client_id="bridge-1")
+    subscriptions = (TopicSubscription("in/#"), TopicSubscription("echo", own=True))
+    broker = Broker(address, retained, subscriptions, session, will=("state", "offline"), client_id="bridge-1")
     session.broker = broker
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(broker.run)
@@ -75,23 +75,23 @@ async def _logged(caplog, words: str) -> None:
             await anyio.sleep(0.01)
 
 
-def _picture(**values: str) -> Picture:
-    picture = Picture()
+def _retained(**values: str) -> RetainedTopics:
+    retained = RetainedTopics()
     for topic, value in values.items():
-        picture.say(topic, value)
-    return picture
+        retained.set(topic, value)
+    return retained
 
 
 async def test_what_the_picture_says_is_kept_by_the_broker_and_news_follow(broker, listen):
     broker.start()
-    picture = _picture(state="online", **{f"t{number}": "x" for number in range(100)})
-    async with _connected(broker, picture) as (link, session):
+    retained = _retained(state="online", **{f"t{number}": "x" for number in range(100)})
+    async with _connected(broker, retained) as (link, session):
         await session.until(lambda: session.connects)
         await link.flush()
         listener = await to_thread.run_sync(listen)
         await to_thread.run_sync(listener.wait_for, lambda: len(listener.values) == 101)
         assert all(retained for _, _, retained in listener.heard)
-        picture.say("t1", "y")
+        retained.set("t1", "y")
         link.wake()
         await to_thread.run_sync(listener.wait_for_value, "t1", "y")
         assert link.is_connected
@@ -101,7 +101,7 @@ async def test_messages_are_heard_and_own_ones_only_where_that_is_wanted(broker,
     broker.start()
     listener = await to_thread.run_sync(listen)
     await to_thread.run_sync(lambda: listener.publish("in/old", "kept", retain=True))
-    async with _connected(broker, _picture()) as (link, session):
+    async with _connected(broker, _retained()) as (link, session):
         await session.until(lambda: session.heard)
         assert session.heard == [Message("in/old", b"kept", retained=True)]
         await to_thread.run_sync(lambda: listener.publish("in/new", "live", retain=True))
@@ -115,9 +115,9 @@ async def test_messages_are_heard_and_own_ones_only_where_that_is_wanted(broker,
 
 async def test_a_broker_that_is_killed_and_forgets_everything_is_told_again(broker, listen, caplog):
     broker.start()
-    picture = _picture(a="1", b="2")
+    retained = _retained(a="1", b="2")
     with caplog.at_level(logging.WARNING, "thekeys_async.bridge"):
-        async with _connected(broker, picture) as (link, session):
+        async with _connected(broker, retained) as (link, session):
             await session.until(lambda: session.connects)
             await link.flush()
             await to_thread.run_sync(broker.kill)
@@ -125,7 +125,7 @@ async def test_a_broker_that_is_killed_and_forgets_everything_is_told_again(brok
             assert not link.is_connected
             assert not link.publish("echo", "nobody there")
             for number in range(1000):
-                picture.say("a", str(number))
+                retained.set("a", str(number))
             await to_thread.run_sync(broker.start)
             await session.until(lambda: session.connects == 2)
             await link.flush()
@@ -138,7 +138,7 @@ async def test_a_broker_that_is_killed_and_forgets_everything_is_told_again(brok
 async def test_when_it_ends_in_order_there_is_no_will_and_when_it_is_cut_off_there_is(broker, listen):
     broker.start()
     listener = await to_thread.run_sync(listen)
-    async with _connected(broker, _picture(state="online")) as (link, session):
+    async with _connected(broker, _retained(state="online")) as (link, session):
         await session.until(lambda: session.connects)
         await link.flush()
         link.drop("as a test")  # a new connection is made, and says it again
@@ -152,10 +152,10 @@ async def test_when_it_ends_in_order_there_is_no_will_and_when_it_is_cut_off_the
 async def test_a_password_is_sent_and_a_wrong_one_is_said_without_it(broker, listen, caplog):
     broker.demand_password()
     broker.start()
-    async with _connected(broker, _picture(), username="bridge", password=Secret(PASSWORD)) as (_, session):
+    async with _connected(broker, _retained(), username="bridge", password=Secret(PASSWORD)) as (_, session):
         await session.until(lambda: session.connects)
     with caplog.at_level(logging.DEBUG):
-        async with _connected(broker, _picture(), username="bridge", password=Secret("Wrong-1234")) as (link, session):
+        async with _connected(broker, _retained(), username="bridge", password=Secret("Wrong-1234")) as (link, session):
             await _logged(caplog, "uthorized")
             assert not link.is_connected
     assert "Wrong-1234" not in caplog.text
@@ -166,7 +166,7 @@ async def test_over_tls_with_the_broker_s_own_authority(broker, listen):
     broker.speak_tls()
     broker.start()
     text = "x" * 60_000  # more than a TLS record, so that something is left in its buffer
-    async with _connected(broker, _picture(big=text)) as (link, session):
+    async with _connected(broker, _retained(big=text)) as (link, session):
         await session.until(lambda: session.connects)
         await link.flush()
         listener = await to_thread.run_sync(listen)
@@ -181,20 +181,20 @@ async def test_a_broker_whose_certificate_is_another_s_gets_nothing(broker, capl
     broker.start()
     trustme.CA().cert_pem.write_to_path(broker.ca_file)
     with caplog.at_level(logging.WARNING, "thekeys_async.bridge"):
-        async with _connected(broker, _picture(), username="bridge", password=Secret(PASSWORD)) as (link, _):
+        async with _connected(broker, _retained(), username="bridge", password=Secret(PASSWORD)) as (link, _):
             await _logged(caplog, "not to be trusted")
             assert not link.is_connected
 
 
 async def test_a_broker_that_hangs_costs_no_memory_and_is_left(broker):
     broker.start()
-    picture = _picture(a="1")
-    async with _connected(broker, picture) as (link, session):
+    retained = _retained(a="1")
+    async with _connected(broker, retained) as (link, session):
         await session.until(lambda: session.connects)
         await link.flush()
         broker.pause()
         for number in range(300):
-            picture.say(f"t{number}", "x" * 10_000)
+            retained.set(f"t{number}", "x" * 10_000)
         link.wake()
         sent = 0
         for number in range(5000):  # until the sockets are full

@@ -1,4 +1,4 @@
-"""The other parts of the pure core: topics, claims, the picture, a lock's states, and what is said of the house."""
+"""The other parts of the pure core: topics, claims, retained topics, a lock's states, and the devices' topics."""
 
 import json
 import math
@@ -17,14 +17,14 @@ from thekeys_async import (
     LockerUpdate,
     UpdateKind,
 )
-from thekeys_async.bridge.claims import HOLD, Claim
+from thekeys_async.bridge.command_history import Command
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.discovery import BridgedLocker, is_ours
 from thekeys_async.bridge.heartbeat import Moment
-from thekeys_async.bridge.house import House
-from thekeys_async.bridge.lock_state import IN_DOUBT, SETTLES, LockState, Said
-from thekeys_async.bridge.messages import Action, Request
-from thekeys_async.bridge.orders import Order
-from thekeys_async.bridge.picture import Picture
+from thekeys_async.bridge.lock_state import IN_DOUBT, SETTLES, LockState, PublishedState
+from thekeys_async.bridge.messages import Action, CommandMessage
+from thekeys_async.bridge.prefix_claim import HOLD, PrefixClaim
+from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.bridge.topics import Target, Topics, escaped, slug
 from thekeys_async.bridge.views import Event
 
@@ -74,7 +74,7 @@ def test_a_prefix_that_makes_no_topic_is_refused(prefix):
 _INFO = {name: json.dumps({"instance": name}).encode() for name in "ab"}
 
 
-def _claiming(claim: Claim, at: float) -> None:
+def _claiming(claim: PrefixClaim, at: float) -> None:
     claim.connected()
     assert claim.say()
     assert not claim.say()
@@ -82,7 +82,7 @@ def _claiming(claim: Claim, at: float) -> None:
 
 
 def test_a_new_bridge_takes_the_prefix_and_waits_before_it_takes_commands():
-    claim = Claim("a")
+    claim = PrefixClaim("a")
     claim.connected()
     claim.heard(_INFO["b"], Moment(0, 1))  # kept by the broker: the bridge before
     assert not claim.superseded
@@ -92,7 +92,7 @@ def test_a_new_bridge_takes_the_prefix_and_waits_before_it_takes_commands():
 
 
 def test_the_bridge_that_had_it_takes_no_more_commands():
-    claim = Claim("a")
+    claim = PrefixClaim("a")
     _claiming(claim, 0)
     claim.heard(_INFO["b"], Moment(0, 9))
     assert claim.superseded
@@ -100,7 +100,7 @@ def test_the_bridge_that_had_it_takes_no_more_commands():
 
 
 def test_after_a_lost_connection_the_own_claim_is_enough_and_anothers_ends_it():
-    claim = Claim("a")
+    claim = PrefixClaim("a")
     _claiming(claim, 0)
     claim.connected()
     assert not claim.may_take_commands(Moment(0, 50))
@@ -117,7 +117,7 @@ def test_after_a_lost_connection_the_own_claim_is_enough_and_anothers_ends_it():
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b"7", b'{"instance":7}', b'{"instance":""}', b"[" * 9999])
 def test_what_is_no_claim_changes_nothing(payload):
-    claim = Claim("a")
+    claim = PrefixClaim("a")
     _claiming(claim, 0)
     claim.heard(payload, Moment(0, 9))
     assert not claim.superseded
@@ -127,7 +127,7 @@ def test_what_is_no_claim_changes_nothing(payload):
 @settings(deadline=None)
 def test_of_two_bridges_one_is_left_whatever_the_order(order, second_is_new):
     """Each event is a step of one of them; the broker hands the same claims, in the same order, to both."""
-    one, two = Claim("a"), Claim("b")
+    one, two = PrefixClaim("a"), PrefixClaim("b")
     if not second_is_new:
         _claiming(two, 0)
     bridges = {"a": one, "b": two}
@@ -155,32 +155,32 @@ def test_of_two_bridges_one_is_left_whatever_the_order(order, second_is_new):
 
 
 def test_the_picture_is_no_queue_and_says_devices_last():
-    picture = Picture(lambda topic: topic.startswith("config"))
-    picture.say("config/1", "device")
+    retained = RetainedTopics(lambda topic: topic.startswith("config"))
+    retained.set("config/1", "device")
     for value in range(1000):
-        picture.say("state", str(value))
-    assert picture.unsaid == len(picture) == 2
-    assert [picture.take(), picture.take(), picture.take()] == [("config/1", "device"), ("state", "999"), None]
-    picture.say("state", "999")
-    assert picture.take() is None
-    picture.repeat_all()
-    assert [picture.take(), picture.take()] == [("state", "999"), ("config/1", "device")]
-    picture.repeat("state")
-    picture.repeat("nothing")
-    assert picture.take() == ("state", "999")
+        retained.set("state", str(value))
+    assert retained.unsent == len(retained) == 2
+    assert [retained.take(), retained.take(), retained.take()] == [("config/1", "device"), ("state", "999"), None]
+    retained.set("state", "999")
+    assert retained.take() is None
+    retained.repeat_all()
+    assert [retained.take(), retained.take()] == [("state", "999"), ("config/1", "device")]
+    retained.repeat("state")
+    retained.repeat("nothing")
+    assert retained.take() == ("state", "999")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=30), st.data())
 @settings(deadline=None)
 def test_whoever_takes_all_news_knows_the_picture(news, data):
-    picture, known = Picture(), {}
+    retained, known = RetainedTopics(), {}
     for topic, value in news:
-        picture.say(topic, value)
-        if data.draw(st.booleans()) and (taken := picture.take()):
+        retained.set(topic, value)
+        if data.draw(st.booleans()) and (taken := retained.take()):
             known[taken[0]] = taken[1]
-    while taken := picture.take():
+    while taken := retained.take():
         known[taken[0]] = taken[1]
-    assert known == picture.values
+    assert known == retained.values
 
 
 def _lock(read: DoorState | None = None) -> LockState:
@@ -191,20 +191,25 @@ def _lock(read: DoorState | None = None) -> LockState:
 
 
 def test_a_lock_that_nobody_has_read_is_unknown():
-    assert _lock().said is Said.UNKNOWN
-    assert [_lock(state).said for state in DoorState] == [Said.UNLOCKED, Said.LOCKED, Said.UNKNOWN, Said.JAMMED]
+    assert _lock().published is PublishedState.UNKNOWN
+    assert [_lock(state).published for state in DoorState] == [
+        PublishedState.UNLOCKED,
+        PublishedState.LOCKED,
+        PublishedState.UNKNOWN,
+        PublishedState.JAMMED,
+    ]
 
 
 def test_a_command_that_is_carried_out():
     lock = _lock(DoorState.CLOSED)
     lock.sent(Action.UNLOCK)
-    assert lock.said is Said.UNLOCKING
+    assert lock.published is PublishedState.UNLOCKING
     lock.replied(Action.UNLOCK, 10)
     assert not lock.was_read(DoorState.CLOSED, 9.9)  # of before the reply
     assert not lock.was_read(DoorState.CLOSED, 12)
-    assert lock.said is Said.UNLOCKING
+    assert lock.published is PublishedState.UNLOCKING
     assert not lock.was_read(DoorState.OPEN, 16)
-    assert lock.said is Said.UNLOCKED
+    assert lock.published is PublishedState.UNLOCKED
 
 
 def test_a_bolt_that_does_not_move_is_said_as_read():
@@ -212,9 +217,9 @@ def test_a_bolt_that_does_not_move_is_said_as_read():
     lock.sent(Action.UNLOCK)
     lock.replied(Action.UNLOCK, 10)
     assert not lock.was_read(DoorState.CLOSED, 10 + SETTLES - 0.1)
-    assert lock.said is Said.UNLOCKING
+    assert lock.published is PublishedState.UNLOCKING
     assert lock.was_read(DoorState.CLOSED, 10 + SETTLES)
-    assert lock.said is Said.LOCKED
+    assert lock.published is PublishedState.LOCKED
 
 
 def test_a_bolt_that_jams_is_said_at_once():
@@ -222,7 +227,7 @@ def test_a_bolt_that_jams_is_said_at_once():
     lock.sent(Action.UNLOCK)
     lock.replied(Action.UNLOCK, 10)
     lock.was_read(DoorState.JAMMED, 12)
-    assert lock.said is Said.JAMMED
+    assert lock.published is PublishedState.JAMMED
 
 
 def test_a_bolt_that_nobody_can_read_afterwards_is_unknown():
@@ -231,14 +236,14 @@ def test_a_bolt_that_nobody_can_read_afterwards_is_unknown():
     lock.replied(Action.UNLOCK, 10)
     assert not lock.passed(10 + SETTLES)
     assert lock.passed(10 + 2 * SETTLES)
-    assert lock.said is Said.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
 
 
 def test_what_was_not_done_leaves_what_was_read():
     lock = _lock(DoorState.CLOSED)
     lock.sent(Action.UNLOCK)
     lock.failed(10, may_have_executed=False)
-    assert lock.said is Said.LOCKED
+    assert lock.published is PublishedState.LOCKED
     assert not lock.in_doubt
 
 
@@ -246,13 +251,13 @@ def test_what_may_have_been_done_leaves_nothing_until_somebody_looks():
     lock = _lock(DoorState.CLOSED)
     lock.sent(Action.UNLOCK)
     lock.failed(10, may_have_executed=True)
-    assert lock.said is Said.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
     assert lock.in_doubt
     lock.was_read(DoorState.CLOSED, 9.9)  # of before the command
-    assert lock.said is Said.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
     assert lock.in_doubt
     lock.was_read(DoorState.OPEN, 11)
-    assert lock.said is Said.UNLOCKED
+    assert lock.published is PublishedState.UNLOCKED
     assert not lock.in_doubt
 
 
@@ -262,7 +267,7 @@ def test_doubt_ends_after_a_minute_and_the_state_stays_unknown():
     assert not lock.passed(10 + IN_DOUBT - 0.1)
     assert lock.passed(10 + IN_DOUBT)
     assert not lock.in_doubt
-    assert lock.said is Said.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
 
 
 def test_what_was_read_before_a_command_that_was_carried_out_is_not_said_after_one_that_was_not():
@@ -271,10 +276,10 @@ def test_what_was_read_before_a_command_that_was_carried_out_is_not_said_after_o
     lock.replied(Action.UNLOCK, 10)
     lock.sent(Action.LOCK)
     lock.failed(12, may_have_executed=False)
-    assert lock.said is Said.UNKNOWN
+    assert lock.published is PublishedState.UNKNOWN
     assert lock.awaits_read
     lock.was_read(DoorState.OPEN, 16)
-    assert lock.said is Said.UNLOCKED
+    assert lock.published is PublishedState.UNLOCKED
     assert not lock.awaits_read
 
 
@@ -283,19 +288,19 @@ def test_a_doubt_outlives_a_command_that_was_not_carried_out():
     lock.sent(Action.UNLOCK)
     lock.failed(10, may_have_executed=True)
     lock.sent(Action.LOCK)
-    assert (lock.said, lock.in_doubt) == (Said.LOCKING, False)
+    assert (lock.published, lock.in_doubt) == (PublishedState.LOCKING, False)
     lock.failed(12, may_have_executed=False)
-    assert (lock.said, lock.in_doubt) == (Said.UNKNOWN, True)
+    assert (lock.published, lock.in_doubt) == (PublishedState.UNKNOWN, True)
     assert lock.passed(10 + IN_DOUBT)
 
 
 def test_a_command_that_never_left_changes_nothing_that_is_said():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    house.command_sent(LOCKER, Action.UNLOCK, 5)
-    house.command_replied(LOCKER, Action.UNLOCK, 5)
-    house.command_failed(LOCKER, 6, may_have_executed=False, was_sent=False)
-    assert _said(house, f"lock/{LOCKER}/state") == "UNLOCKING"
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    devices.command_sent(LOCKER, Action.UNLOCK, 5)
+    devices.command_replied(LOCKER, Action.UNLOCK, 5)
+    devices.command_failed(LOCKER, 6, may_have_executed=False, was_sent=False)
+    assert _said(devices, f"lock/{LOCKER}/state") == "UNLOCKING"
 
 
 _STEPS = st.sampled_from(["sent", "replied", "not done", "unknown", "read", "passed"])
@@ -325,12 +330,12 @@ def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
                 shown = state
             case _:
                 lock.passed(now)
-        if lock.said is Said.LOCKED:
+        if lock.published is PublishedState.LOCKED:
             assert shown is DoorState.CLOSED
-        if lock.said is Said.UNLOCKED:
+        if lock.published is PublishedState.UNLOCKED:
             assert shown is DoorState.OPEN
         if step == "unknown":
-            assert lock.said is Said.UNKNOWN
+            assert lock.published is PublishedState.UNKNOWN
             assert lock.in_doubt
 
 
@@ -341,12 +346,12 @@ def _moment(seconds: float) -> Moment:
     return Moment(_AT.timestamp() + seconds, seconds)
 
 
-def _house(**options: object) -> House:
+def _devices(**options: object) -> Devices:
     lockers = [
         BridgedLocker(LOCKER, "Front door", "hall/1", area="Hall", has_code=True),
         BridgedLocker(7, "Garage", "hall/1"),
     ]
-    return House(Topics(), lockers, ["hall/1"], version="1.2", **options)
+    return Devices(Topics(), lockers, ["hall/1"], version="1.2", **options)
 
 
 def _update(rssi: int = -70, log: int | None = 100, **more: object) -> LockerUpdate:
@@ -354,30 +359,30 @@ def _update(rssi: int = -70, log: int | None = 100, **more: object) -> LockerUpd
     return LockerUpdate(gateway="hall/1", identifier=LOCKER, reading=LockerReading(LOCKER, rssi, 7783, log), **options)
 
 
-def _said(house: House, topic: str) -> object:
-    text = house.picture.values[f"thekeys/{topic}"]
+def _said(devices: Devices, topic: str) -> object:
+    text = devices.retained.values[f"thekeys/{topic}"]
     return json.loads(text) if text.startswith("{") else text
 
 
-def _read(house: House, state: DoorState, at: float, log: int = 100) -> list[Event]:
+def _read(devices: Devices, state: DoorState, at: float, log: int = 100) -> list[Event]:
     status = LockerStatus(state, position=3, version=81)
-    return house.locker_news(_update(log=log, changed=frozenset({"status"}), status=status), _moment(at))
+    return devices.locker_news(_update(log=log, changed=frozenset({"status"}), status=status), _moment(at))
 
 
 def test_before_anything_is_known_nothing_is_claimed():
-    house = _house()
-    assert _said(house, f"lock/{LOCKER}/state") == "None"
-    assert _said(house, f"lock/{LOCKER}/availability") == "online"
-    assert _said(house, "gateway/hall%2F1/state") == "offline"
-    assert not any("set" in topic.split("/") for topic in house.picture.values)
+    devices = _devices()
+    assert _said(devices, f"lock/{LOCKER}/state") == "None"
+    assert _said(devices, f"lock/{LOCKER}/availability") == "online"
+    assert _said(devices, "gateway/hall%2F1/state") == "offline"
+    assert not any("set" in topic.split("/") for topic in devices.retained.values)
 
 
 def test_an_update_of_a_locker():
-    house = _house()
-    house.gateway_news(GatewayUpdate(gateway="hall/1", reachable=True, phase="Scanning...", at=_AT))
-    assert _read(house, DoorState.CLOSED, 0) == []
-    assert _said(house, f"lock/{LOCKER}/state") == "LOCKED"
-    assert _said(house, f"lock/{LOCKER}/attributes") == {
+    devices = _devices()
+    devices.gateway_news(GatewayUpdate(gateway="hall/1", reachable=True, phase="Scanning...", at=_AT))
+    assert _read(devices, DoorState.CLOSED, 0) == []
+    assert _said(devices, f"lock/{LOCKER}/state") == "LOCKED"
+    assert _said(devices, f"lock/{LOCKER}/attributes") == {
         "rssi": -70,
         "battery_mv": 7783,
         "battery_percent": 77,
@@ -388,51 +393,51 @@ def test_an_update_of_a_locker():
         "gateway": "hall/1",
         "error": None,
     }
-    assert _said(house, "gateway/hall%2F1/state") == "online"
-    assert _said(house, "gateway/hall%2F1/attributes")["phase"] == "Scanning..."
+    assert _said(devices, "gateway/hall%2F1/state") == "online"
+    assert _said(devices, "gateway/hall%2F1/attributes")["phase"] == "Scanning..."
 
 
 def test_the_signal_is_said_once_a_minute_or_when_it_moves_far():
-    house = _house()
+    devices = _devices()
     said = []
     for second, rssi in enumerate([-70, -71, -72, -71, -73, -72, *[-74] * 70]):
-        house.locker_news(_update(rssi), _moment(second))
-        house.passed(second)
-        said.append(_said(house, f"lock/{LOCKER}/attributes")["rssi"])
+        devices.locker_news(_update(rssi), _moment(second))
+        devices.passed(second)
+        said.append(_said(devices, f"lock/{LOCKER}/attributes")["rssi"])
     assert said[:7] == [-70, -70, -70, -70, -73, -73, -73]
     assert said[4 + 59] == -73
     assert said[4 + 60] == -74
 
 
 def test_who_moved_the_bolt():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    assert house.locker_news(_update(log=101), _moment(10)) == [Event(LOCKER, "moved", "other")]
-    house.command_sent(LOCKER, Action.UNLOCK, 20)
-    house.command_replied(LOCKER, Action.UNLOCK, 21)
-    moved = house.locker_news(_update(log=104), _moment(30))
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    assert devices.locker_news(_update(log=101), _moment(10)) == [Event(LOCKER, "moved", "other")]
+    devices.command_sent(LOCKER, Action.UNLOCK, 20)
+    devices.command_replied(LOCKER, Action.UNLOCK, 21)
+    moved = devices.locker_news(_update(log=104), _moment(30))
     assert moved == [Event(LOCKER, "moved", "bridge"), Event(LOCKER, "moved", "other", 2)]
-    assert house.locker_news(_update(log=105), _moment(40)) == [Event(LOCKER, "moved", "other")]
-    house.command_sent(LOCKER, Action.LOCK, 50)
-    assert house.locker_news(_update(log=106), _moment(500)) == [Event(LOCKER, "moved", "other")]
+    assert devices.locker_news(_update(log=105), _moment(40)) == [Event(LOCKER, "moved", "other")]
+    devices.command_sent(LOCKER, Action.LOCK, 50)
+    assert devices.locker_news(_update(log=106), _moment(500)) == [Event(LOCKER, "moved", "other")]
 
 
 def test_a_command_that_was_not_carried_out_has_moved_nothing():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    house.command_sent(LOCKER, Action.UNLOCK, 20)
-    house.command_failed(LOCKER, 21, may_have_executed=False)
-    assert house.locker_news(_update(log=101), _moment(30)) == [Event(LOCKER, "moved", "other")]
-    house.command_sent(LOCKER, Action.UNLOCK, 40)
-    house.command_failed(LOCKER, 41, may_have_executed=True)
-    assert house.locker_news(_update(log=102), _moment(45)) == [Event(LOCKER, "moved", "bridge")]
-    house.command_sent(LOCKER, Action.LOCK, 50)
-    house.command_failed(LOCKER, 51, may_have_executed=False, was_sent=False)  # another one, which never left
-    assert house.locker_news(_update(log=103), _moment(55)) == [Event(LOCKER, "moved", "bridge")]
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    devices.command_sent(LOCKER, Action.UNLOCK, 20)
+    devices.command_failed(LOCKER, 21, may_have_executed=False)
+    assert devices.locker_news(_update(log=101), _moment(30)) == [Event(LOCKER, "moved", "other")]
+    devices.command_sent(LOCKER, Action.UNLOCK, 40)
+    devices.command_failed(LOCKER, 41, may_have_executed=True)
+    assert devices.locker_news(_update(log=102), _moment(45)) == [Event(LOCKER, "moved", "bridge")]
+    devices.command_sent(LOCKER, Action.LOCK, 50)
+    devices.command_failed(LOCKER, 51, may_have_executed=False, was_sent=False)  # another one, which never left
+    assert devices.locker_news(_update(log=103), _moment(55)) == [Event(LOCKER, "moved", "bridge")]
 
 
 def test_without_a_log_the_bolt_itself_tells():
-    house = _house()
+    devices = _devices()
     for at, state, events in [
         (0, DoorState.CLOSED, []),
         (10, DoorState.OPEN, [Event(LOCKER, "moved", "other")]),
@@ -440,56 +445,56 @@ def test_without_a_log_the_bolt_itself_tells():
     ]:
         status = LockerStatus(state)
         update = _update(log=None, changed=frozenset({"status"}), status=status)
-        assert house.locker_news(update, _moment(at)) == events
+        assert devices.locker_news(update, _moment(at)) == events
 
 
 def test_a_bolt_that_did_not_move_is_an_event():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    house.command_sent(LOCKER, Action.UNLOCK, 5)
-    house.command_replied(LOCKER, Action.UNLOCK, 5)
-    assert house.bolt_read(LOCKER, LockerStatus(DoorState.CLOSED), _moment(21)) == [
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    devices.command_sent(LOCKER, Action.UNLOCK, 5)
+    devices.command_replied(LOCKER, Action.UNLOCK, 5)
+    assert devices.bolt_read(LOCKER, LockerStatus(DoorState.CLOSED), _moment(21)) == [
         Event(LOCKER, "did not move", "bridge")
     ]
-    assert _said(house, f"lock/{LOCKER}/state") == "LOCKED"
+    assert _said(devices, f"lock/{LOCKER}/state") == "LOCKED"
 
 
 def test_a_lost_locker_and_one_that_cannot_be_read_for_good_are_offline():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    house.locker_news(_update(kind=UpdateKind.LOST), _moment(1))
-    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
-    assert _said(house, f"lock/{LOCKER}/state") == "LOCKED"
-    house.locker_news(_update(kind=UpdateKind.APPEARED), _moment(2))
-    assert _said(house, f"lock/{LOCKER}/availability") == "online"
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    devices.locker_news(_update(kind=UpdateKind.LOST), _moment(1))
+    assert _said(devices, f"lock/{LOCKER}/availability") == "offline"
+    assert _said(devices, f"lock/{LOCKER}/state") == "LOCKED"
+    devices.locker_news(_update(kind=UpdateKind.APPEARED), _moment(2))
+    assert _said(devices, f"lock/{LOCKER}/availability") == "online"
     error = InvalidKeyError("locker_status: the locker refused the key", code=36)
-    house.locker_news(_update(changed=frozenset({"status_error"}), status_error=error), _moment(3))
-    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
-    assert "refused the key" in _said(house, f"lock/{LOCKER}/attributes")["error"]
-    _read(house, DoorState.OPEN, 4)
-    assert _said(house, f"lock/{LOCKER}/availability") == "online"
+    devices.locker_news(_update(changed=frozenset({"status_error"}), status_error=error), _moment(3))
+    assert _said(devices, f"lock/{LOCKER}/availability") == "offline"
+    assert "refused the key" in _said(devices, f"lock/{LOCKER}/attributes")["error"]
+    _read(devices, DoorState.OPEN, 4)
+    assert _said(devices, f"lock/{LOCKER}/availability") == "online"
 
 
 def test_a_lost_gateway_changes_its_own_availability_alone():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    before = {topic: value for topic, value in house.picture.values.items() if "/lock/" in topic}
-    house.gateway_news(GatewayUpdate(gateway="hall/1", reachable=False, at=_AT))
-    assert _said(house, "gateway/hall%2F1/state") == "offline"
-    assert before == {topic: value for topic, value in house.picture.values.items() if "/lock/" in topic}
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    before = {topic: value for topic, value in devices.retained.values.items() if "/lock/" in topic}
+    devices.gateway_news(GatewayUpdate(gateway="hall/1", reachable=False, at=_AT))
+    assert _said(devices, "gateway/hall%2F1/state") == "offline"
+    assert before == {topic: value for topic, value in devices.retained.values.items() if "/lock/" in topic}
 
 
 def test_a_command_of_unknown_outcome_makes_the_lock_unavailable_until_it_is_read():
-    house = _house()
-    _read(house, DoorState.CLOSED, 0)
-    house.command_sent(LOCKER, Action.UNLOCK, 5)
-    assert _said(house, f"lock/{LOCKER}/state") == "UNLOCKING"
-    house.command_failed(LOCKER, 6, may_have_executed=True)
-    order = Order(Target("lock", str(LOCKER), "set"), Request(Action.UNLOCK, 5.0, "x"), math.inf)
-    house.result(order, "unknown", "it may have moved\x1b[2J", 6.0)
-    assert _said(house, f"lock/{LOCKER}/state") == "None"
-    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
-    assert _said(house, f"lock/{LOCKER}/result") == {
+    devices = _devices()
+    _read(devices, DoorState.CLOSED, 0)
+    devices.command_sent(LOCKER, Action.UNLOCK, 5)
+    assert _said(devices, f"lock/{LOCKER}/state") == "UNLOCKING"
+    devices.command_failed(LOCKER, 6, may_have_executed=True)
+    command = Command(Target("lock", str(LOCKER), "set"), CommandMessage(Action.UNLOCK, 5.0, "x"), math.inf)
+    devices.result(command, "unknown", "it may have moved\x1b[2J", 6.0)
+    assert _said(devices, f"lock/{LOCKER}/state") == "None"
+    assert _said(devices, f"lock/{LOCKER}/availability") == "offline"
+    assert _said(devices, f"lock/{LOCKER}/result") == {
         "action": "UNLOCK",
         "outcome": "unknown",
         "reason": "it may have moved [2J",
@@ -498,30 +503,30 @@ def test_a_command_of_unknown_outcome_makes_the_lock_unavailable_until_it_is_rea
         "ended": "1970-01-01T00:00:06.000+00:00",
     }
     assert (
-        house.locker_news(
+        devices.locker_news(
             _update(changed=frozenset({"status"}), status=LockerStatus(DoorState.CLOSED)),
             Moment(_AT.timestamp() + 9, 9.0),
         )
         == []
     )  # the update says that it was answered at 0
-    assert _said(house, f"lock/{LOCKER}/availability") == "offline"
-    house.bolt_read(LOCKER, LockerStatus(DoorState.OPEN), _moment(10))
-    assert _said(house, f"lock/{LOCKER}/state") == "UNLOCKED"
-    assert _said(house, f"lock/{LOCKER}/availability") == "online"
+    assert _said(devices, f"lock/{LOCKER}/availability") == "offline"
+    devices.bolt_read(LOCKER, LockerStatus(DoorState.OPEN), _moment(10))
+    assert _said(devices, f"lock/{LOCKER}/state") == "UNLOCKED"
+    assert _said(devices, f"lock/{LOCKER}/availability") == "online"
 
 
 def test_what_others_see_is_not_said():
-    house = _house()
-    before = house.picture.values
+    devices = _devices()
+    before = devices.retained.values
     reading = LockerReading(99, -50, 7000, 1)
     strange = LockerUpdate(gateway="hall/1", identifier=99, kind=UpdateKind.APPEARED, reading=reading, at=_AT)
-    assert house.locker_news(strange, _moment(0)) == []
-    assert house.picture.values == before
+    assert devices.locker_news(strange, _moment(0)) == []
+    assert devices.retained.values == before
 
 
 def test_discovery_of_a_lock():
-    house = _house()
-    config = json.loads(house.picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
+    devices = _devices()
+    config = json.loads(devices.retained.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
     assert config["device"] == {
         "identifiers": [f"thekeys_{LOCKER}"],
         "name": "Front door",
@@ -547,24 +552,24 @@ def test_discovery_of_a_lock():
     for key in ("signal", "read", "calibrate"):
         assert parts[key]["enabled_by_default"] is False
     assert len({part["unique_id"] for part in parts.values()}) == len(parts)
-    _read(house, DoorState.CLOSED, 0)
-    config = json.loads(house.picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
+    _read(devices, DoorState.CLOSED, 0)
+    config = json.loads(devices.retained.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
     assert config["device"]["sw_version"] == "81"
 
 
 def test_without_a_share_code_or_read_only_there_are_sensors_alone():
     sensors = {"battery", "voltage", "signal", "jammed"}
-    without_code = json.loads(_house().picture.values["homeassistant/device/thekeys_7/config"])
+    without_code = json.loads(_devices().retained.values["homeassistant/device/thekeys_7/config"])
     assert without_code["components"].keys() == sensors
-    read_only = _house(read_only=True)
-    config = json.loads(read_only.picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
+    read_only = _devices(read_only=True)
+    config = json.loads(read_only.retained.values[f"homeassistant/device/thekeys_{LOCKER}/config"])
     assert config["components"].keys() == sensors
-    gateway = json.loads(read_only.picture.values["homeassistant/device/thekeys_gateway_hall_2f_1/config"])
+    gateway = json.loads(read_only.retained.values["homeassistant/device/thekeys_gateway_hall_2f_1/config"])
     assert "synchronise" not in gateway["components"]
 
 
 def test_only_what_bears_our_origin_and_prefix_is_ours():
-    config = _house().picture.values[f"homeassistant/device/thekeys_{LOCKER}/config"].encode()
+    config = _devices().retained.values[f"homeassistant/device/thekeys_{LOCKER}/config"].encode()
     assert is_ours(config, "thekeys")
     assert not is_ours(config, "thekeys2")
     assert not is_ours(config.replace(b"thekeys-async", b"zigbee2mqtt"), "thekeys")
@@ -574,5 +579,5 @@ def test_only_what_bears_our_origin_and_prefix_is_ours():
 
 def test_without_discovery_nothing_is_said_to_home_assistant():
     lockers = [BridgedLocker(LOCKER, "Front door", "hall", has_code=True)]
-    house = House(Topics("home/keys", None), lockers, ["hall"], version="1")
-    assert all(topic.startswith("home/keys/") for topic in house.picture.values)
+    devices = Devices(Topics("home/keys", None), lockers, ["hall"], version="1")
+    assert all(topic.startswith("home/keys/") for topic in devices.retained.values)

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sample import LOCKER
 from thekeys_async import Config, GatewayConfig, LockerConfig
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.heartbeat import Heartbeat
-from thekeys_async.bridge.house import House
 from thekeys_async.bridge.messages import parse
 from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import make_plan
@@ -32,7 +32,7 @@ def _families() -> dict[str, set[str]]:
     """All metrics, and the labels of each."""
     plan = make_plan(Config({"hall": GatewayConfig("127.0.0.1")}, {"Front": LockerConfig(LOCKER, "hall", "code")}), {})
     metrics = Metrics("1")
-    metrics.show(House(plan.topics, plan.lockers, ["hall"], version="1"), Heartbeat(), lambda: True)
+    metrics.show(Devices(plan.topics, plan.lockers, ["hall"], version="1"), Heartbeat(), lambda: True)
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(metrics.text().decode()):
         if not family.name.endswith("_created"):

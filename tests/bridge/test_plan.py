@@ -7,7 +7,7 @@ import pytest
 
 from thekeys_async import BridgeConfig, CommandPolicy, Config, ConfigurationError, GatewayConfig, LockerConfig
 from thekeys_async.bridge.checking import published
-from thekeys_async.bridge.plan import BROKER_URL, PASSWORD, Plan, make_plan, read_secret
+from thekeys_async.bridge.plan import BROKER_URL, PASSWORD, BridgePlan, make_plan, read_secret
 from thekeys_async.bridge.running import Process
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.protocol.errors import CoordinationError
@@ -25,7 +25,7 @@ def _config(**bridge) -> Config:
     return Config(gateways, lockers, bridge=BridgeConfig(**bridge))
 
 
-def _plan(environment=None, /, **how) -> Plan:
+def _plan(environment=None, /, **how) -> BridgePlan:
     bridge = how.pop("bridge", {})
     return make_plan(_config(**bridge), environment or {}, **how)
 

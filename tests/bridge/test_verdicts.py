@@ -65,13 +65,13 @@ def test_a_stamped_command_in_time_is_run_until_its_age_is_reached():
     bridge = Bridge()
     verdict = bridge.hears(_stamped("UNLOCK", bridge.wall - 4))
     assert verdict.decision is Decision.RUN
-    assert verdict.order.request.action is Action.UNLOCK
-    assert verdict.order.deadline == pytest.approx(bridge.boot + 6)
+    assert verdict.command.message.action is Action.UNLOCK
+    assert verdict.command.deadline == pytest.approx(bridge.boot + 6)
 
 
 def test_a_clock_ahead_of_ours_gives_a_command_no_longer_life():
     bridge = Bridge()
-    assert bridge.hears(_stamped("UNLOCK", bridge.wall + 4.9)).order.deadline == pytest.approx(bridge.boot + 10)
+    assert bridge.hears(_stamped("UNLOCK", bridge.wall + 4.9)).command.deadline == pytest.approx(bridge.boot + 10)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_plain_words():
 def test_a_plain_word_lives_from_the_heartbeat_before_it():
     bridge = Bridge(Rules(commands="any"))
     bridge.passes(2.5)
-    assert bridge.hears(b"UNLOCK").order.deadline == pytest.approx(bridge.boot - 2.5 + 10)
+    assert bridge.hears(b"UNLOCK").command.deadline == pytest.approx(bridge.boot - 2.5 + 10)
 
 
 def test_a_read_only_bridge_drives_nothing_and_reads():
@@ -179,7 +179,7 @@ def test_a_stamp_and_an_id_count_once():
     bridge = Bridge()
     first = bridge.hears(_stamped("UNLOCK", 1100, id="a"))
     assert first.decision is Decision.RUN
-    bridge.judge.next(first.order, bridge.now)
+    bridge.judge.next(first.command, bridge.now)
     assert _refusal(bridge.hears(_stamped("UNLOCK", 1100))) is Refusal.DUPLICATE
     assert _refusal(bridge.hears(_stamped("UNLOCK", 1100.5, id="a"))) is Refusal.DUPLICATE
     assert bridge.hears(_stamped("UNLOCK", 1100), Target("lock", "7", "set")).decision is Decision.RUN
@@ -214,15 +214,15 @@ def test_the_same_is_joined_and_of_opposites_the_newest_waits():
     first = bridge.hears(_stamped("UNLOCK", 1100.0))
     joined = bridge.hears(_stamped("UNLOCK", 1100.1))
     assert joined.decision is Decision.JOIN
-    assert bridge.judge.newest_of(first.order) is joined.order
+    assert bridge.judge.newest_of(first.command) is joined.command
     waits = bridge.hears(_stamped("LOCK", 1100.2))
     newer = bridge.hears(_stamped("LOCK", 1100.3))
     assert waits.decision is newer.decision is Decision.WAIT
-    assert newer.replaced is waits.order
-    verdict = bridge.judge.next(first.order, bridge.now)
+    assert newer.replaced is waits.command
+    verdict = bridge.judge.next(first.command, bridge.now)
     assert verdict.decision is Decision.RUN
-    assert verdict.order.request is newer.order.request
-    assert bridge.judge.next(verdict.order, bridge.now) is None
+    assert verdict.command.message is newer.command.message
+    assert bridge.judge.next(verdict.command, bridge.now) is None
 
 
 def test_what_a_read_says_is_no_command_s_result():
@@ -231,9 +231,9 @@ def test_what_a_read_says_is_no_command_s_result():
     joined = bridge.hears(_stamped("UNLOCK", 1100.1))
     read = bridge.hears(b"read", PRESS)
     assert read.decision is Decision.RUN
-    assert bridge.judge.newest_of(read.order) is read.order
-    assert bridge.judge.next(read.order, bridge.now) is None
-    assert bridge.judge.newest_of(first.order) is joined.order
+    assert bridge.judge.newest_of(read.command) is read.command
+    assert bridge.judge.next(read.command, bridge.now) is None
+    assert bridge.judge.newest_of(first.command) is joined.command
 
 
 def test_who_joins_what_is_under_way_takes_back_the_opposite_that_waits():
@@ -242,8 +242,8 @@ def test_who_joins_what_is_under_way_takes_back_the_opposite_that_waits():
     waits = bridge.hears(_stamped("UNLOCK", 1100.1))
     last = bridge.hears(_stamped("LOCK", 1100.2))
     assert last.decision is Decision.JOIN
-    assert last.replaced is waits.order
-    assert bridge.judge.next(first.order, bridge.now) is None
+    assert last.replaced is waits.command
+    assert bridge.judge.next(first.command, bridge.now) is None
 
 
 def test_what_has_waited_is_judged_anew():
@@ -252,12 +252,12 @@ def test_what_has_waited_is_judged_anew():
     bridge.hears(_stamped("UNLOCK", 1100.1))
     bridge.passes(10.2)
     bridge.beats()
-    assert _refusal(bridge.judge.next(first.order, bridge.now)) is Refusal.TOO_OLD
+    assert _refusal(bridge.judge.next(first.command, bridge.now)) is Refusal.TOO_OLD
     bridge = Bridge()
     first = bridge.hears(_stamped("LOCK", 1100.0))
     bridge.hears(_stamped("UNLOCK", 1100.1))
     bridge.passes(3.1)
-    assert _refusal(bridge.judge.next(first.order, bridge.now)) is Refusal.NO_HEARTBEAT
+    assert _refusal(bridge.judge.next(first.command, bridge.now)) is Refusal.NO_HEARTBEAT
 
 
 def test_ten_commands_a_minute_for_each_locker():
@@ -276,7 +276,7 @@ def test_ten_commands_a_minute_for_each_locker():
 def test_a_clock_that_is_set_back_makes_nothing_fresh_again():
     bridge = Bridge()
     first = bridge.hears(_stamped("UNLOCK", bridge.wall))
-    bridge.judge.next(first.order, bridge.now)
+    bridge.judge.next(first.command, bridge.now)
     missed = bridge.wall + 1  # sent, and kept by its client
     bridge.passes(30)
     bridge.judge.tick(bridge.now)
@@ -284,7 +284,7 @@ def test_a_clock_that_is_set_back_makes_nothing_fresh_again():
     bridge.judge.tick(bridge.now)
     bridge.beats()
     assert _refusal(bridge.hears(_stamped("UNLOCK", missed))) is Refusal.BEFORE_START
-    assert _refusal(bridge.hears(_stamped("UNLOCK", first.order.request.at))) is Refusal.DUPLICATE
+    assert _refusal(bridge.hears(_stamped("UNLOCK", first.command.message.at))) is Refusal.DUPLICATE
     bridge.passes(6)
     bridge.beats()
     assert bridge.hears(_stamped("UNLOCK", bridge.wall)).decision is Decision.RUN
@@ -424,31 +424,31 @@ class AnyHistory(RuleBasedStateMachine):
         self.end_one(data.draw(st.sampled_from(sorted(self.running, key=str))))
 
     def end_one(self, target: Target) -> None:
-        following = self.judge.next(self.running.pop(target).order, self.now)
+        following = self.judge.next(self.running.pop(target).command, self.now)
         if following is not None and following.decision is Decision.RUN:
             self.carry_out(following)
 
     def carry_out(self, verdict: Verdict) -> None:
-        order = verdict.order
-        request = order.request
-        assert order.target not in self.running, "two at once at one locker"
+        command = verdict.command
+        message = command.message
+        assert command.target not in self.running, "two at once at one locker"
         assert any(self.boot - sent < FRESH for sent in self.echoes), "no fresh echo of this connection"
-        if request.at is None:
-            assert request.action is Action.LOCK
+        if message.at is None:
+            assert message.action is Action.LOCK
         else:
-            key = order.target, request.action, request.at
+            key = command.target, message.action, message.at
             assert key not in self.carried_out, "one stamp twice"
             self.carried_out.add(key)
-            age = self.wall - request.at
+            age = self.wall - message.at
             assert -self.rules.max_skew <= age <= self.rules.max_age
-            assert self.boot <= order.deadline <= self.boot + self.rules.max_age - max(0.0, age) + 1e-6
-        self.running[order.target] = verdict
+            assert self.boot <= command.deadline <= self.boot + self.rules.max_age - max(0.0, age) + 1e-6
+        self.running[command.target] = verdict
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        for orders in self.judge._orders.values():
-            assert len(orders._ids) <= 64
-            assert all(len(stamps) <= 64 for stamps in orders._stamps.values())
+        for history in self.judge._histories.values():
+            assert len(history._ids) <= 64
+            assert all(len(stamps) <= 64 for stamps in history._stamps.values())
 
 
 AnyHistory.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
@@ -481,15 +481,15 @@ def test_through_a_broker_that_keeps_the_order_no_plain_word_is_old(steps):
                             verdict = bridge.hears(b"UNLOCK")
                             if verdict.decision is Decision.RUN:
                                 assert bridge.boot - published < FRESH
-                                assert verdict.order.deadline - published <= 10 + 1e-6
-                                bridge.judge.next(verdict.order, bridge.now)
+                                assert verdict.command.deadline - published <= 10 + 1e-6
+                                bridge.judge.next(verdict.command, bridge.now)
 
 
 def test_many_stamps_never_make_an_old_one_new():
     bridge = Bridge()
     first = _stamped("UNLOCK", bridge.wall)
     verdict = bridge.hears(first)
-    bridge.judge.next(verdict.order, bridge.now)
+    bridge.judge.next(verdict.command, bridge.now)
     for number in range(200):
         bridge.hears(_stamped("UNLOCK", bridge.wall + 0.001 * (number + 1)))
     bridge.passes(61)

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, ConfigurationError, GatewayConfig, LockerConfig, Pacing
-from thekeys_async.bridge.house import House
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.page import fragment, rows
 from thekeys_async.bridge.plan import make_plan
 from thekeys_async.bridge.web_address import WebAddress
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thekeys_async.bridge.application.PACING", Pacing(0, 0))
-    monkeypatch.setattr("thekeys_async.bridge.claims.HOLD", 0.05)
+    monkeypatch.setattr("thekeys_async.bridge.prefix_claim.HOLD", 0.05)
     monkeypatch.setattr("thekeys_async.bridge.application.HEARTBEAT", 0.1)
 
 
@@ -157,13 +157,13 @@ def make_address(token: str) -> WebAddress:
 
 def test_text_from_outside_is_shown_as_text():
     plan = make_plan(Config({"<b>": GatewayConfig("127.0.0.1")}, {"<script>": LockerConfig(LOCKER, "<b>", CODE)}), {})
-    house = House(plan.topics, plan.lockers, ["<b>"], version="1")
-    html = fragment(house, ["<i>"], 0.0)
+    devices = Devices(plan.topics, plan.lockers, ["<b>"], version="1")
+    html = fragment(devices, ["<i>"], 0.0)
     assert "<script>" not in html
     assert "<b>" not in html
     assert "<i>" not in html
     assert "&lt;script&gt;" in html
-    assert rows(house, 0.0)[0].age == "not yet read"
+    assert rows(devices, 0.0)[0].age == "not yet read"
 
 
 _DOORS = 40
@@ -210,7 +210,7 @@ async def test_forty_doors_in_a_real_browser(broker, listen, tmp_path, pytestcon
                 for width, height in ((1280, 900), (390, 844)):
                     _look_at(browser, url, width, height)
                     if (folder := pytestconfig.getoption("--pictures")) is not None:
-                        browser.picture(folder / f"bridge-page-{width}.png")
+                        browser.retained(folder / f"bridge-page-{width}.png")
                 anyio.from_thread.run_sync(gateways["north"].turn_bolt, 5, "open")
                 browser.wait_for(
                     f"{_ROWS}.some(row => /Door 05/.test(row.innerText) && /unlocked/.test(row.innerText))"

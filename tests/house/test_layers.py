@@ -20,11 +20,11 @@ _TOP = next(each for each in _SETTINGS["contracts"] if each.get("containers") ==
 # One arrow upwards from every layer, and those that a page of the documentation rules out.
 _FORBIDDEN = [
     ("thekeys_async.cli.commands", "thekeys_async.__main__"),
-    ("thekeys_async.bridge.house", "thekeys_async.cli.runner"),
+    ("thekeys_async.bridge.devices", "thekeys_async.cli.runner"),
     ("thekeys_async.bridge.verdicts", "time"),
     ("thekeys_async.bridge.lock_state", "anyio"),
     ("thekeys_async.simulator.gateway", "thekeys_async.cli.runner"),
-    ("thekeys_async.simulator.gateway", "thekeys_async.bridge.house"),
+    ("thekeys_async.simulator.gateway", "thekeys_async.bridge.devices"),
     ("thekeys_async.simulator.gateway", "thekeys_async.protocol.secrets"),
     ("thekeys_async.simulator.gateway", "thekeys_async.gateway"),
     ("thekeys_async.fleets.fleet", "thekeys_async.simulator.gateway"),
@@ -38,6 +38,7 @@ _FORBIDDEN = [
     ("thekeys_async.calls.call", "thekeys_async.locker"),
     ("thekeys_async.calls.retries", "thekeys_async.calls.call"),
     ("thekeys_async.turns.queue", "thekeys_async.calls.call"),
+    ("thekeys_async.turns.pacing", "thekeys_async.turns.timestamps"),
     ("thekeys_async.turns.timestamps", "thekeys_async.turns.queue"),
     ("thekeys_async.coordination.base", "thekeys_async.turns.queue"),
     ("thekeys_async.coordination.base", "thekeys_async.transport.wire"),
@@ -49,6 +50,7 @@ _FORBIDDEN = [
     ("thekeys_async.protocol.errors", "anyio"),
     ("thekeys_async.protocol.replies", "time"),
     ("thekeys_async._lazy", "thekeys_async.protocol.errors"),
+    ("thekeys_async._clocks", "thekeys_async.protocol.errors"),
     ("thekeys_async.calls.call", "asyncio"),
     ("thekeys_async.streams.poller", "trio"),
 ]

@@ -8,14 +8,14 @@ import httpx
 import pytest
 
 from thekeys_async.simulator.http import listener
-from thekeys_async.simulator.http.messages import Ending, Response
+from thekeys_async.simulator.http.messages import Ending, HttpResponse
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks, serve
 
 pytestmark = pytest.mark.anyio
 
 
 async def echo(request):
-    return Response.json({"method": request.method, "path": request.path, "form": request.form()})
+    return HttpResponse.json({"method": request.method, "path": request.path, "form": request.form()})
 
 
 async def can_connect(port):
@@ -230,7 +230,7 @@ async def test_what_arrives_in_the_moment_of_pausing_is_not_worked_on():
 
     async def count(request):
         met.append(request)
-        return Response(b"done")
+        return HttpResponse(b"done")
 
     async with owned_tasks() as tasks:
         server = HttpServer(tasks, count)
@@ -266,7 +266,7 @@ async def test_pausing_closes_idle_connections_but_answers_what_is_under_way():
     async def slow(request):
         arrived.set()
         await going_on.wait()
-        return Response(b"done")
+        return HttpResponse(b"done")
 
     async with owned_tasks() as tasks:
         server = HttpServer(tasks, slow)

@@ -14,16 +14,9 @@ from thekeys_async import (
     UpdateKind,
 )
 
+from .taking import take
+
 pytestmark = pytest.mark.anyio
-
-
-async def take(updates, seconds: float = 1.0) -> list:
-    """Take all that comes within a time."""
-    taken = []
-    with anyio.move_on_after(seconds):
-        while True:
-            taken.append(await anext(updates))
-    return taken
 
 
 async def test_the_first_list_comes_at_once_and_then_only_what_changes(canned) -> None:

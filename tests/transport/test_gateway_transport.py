@@ -221,11 +221,11 @@ async def test_once_closed_it_refuses_and_what_is_under_way_ends(serve: Callable
     async with serve(script) as server:
         transport = GatewayTransport()
 
-        async def ask() -> None:
+        async def ask_once() -> None:
             bodies.append(await ask(transport, server.address))
 
         async with anyio.create_task_group() as group:
-            group.start_soon(ask)
+            group.start_soon(ask_once)
             await asked.wait()
             await transport.aclose()
             release.set()

@@ -1,1 +1,1 @@
-"""The bridge: locks in MQTT and Home Assistant, metrics for Prometheus, and one page. `thekeys bridge` runs it."""
+"""The bridge: locks in MQTT and Home Assistant, metrics for Prometheus, and a page. `thekeys bridge` runs it."""

@@ -1,4 +1,4 @@
-"""The bridge itself: follows the gateways, keeps the broker informed, and carries out what the judge lets through."""
+"""The bridge itself: follows the gateways, publishes their news, and carries out the commands that are admitted."""
 
 import json
 import random
@@ -10,12 +10,12 @@ import anyio
 import anyio.abc
 
 from thekeys_async.bridge import clocks
-from thekeys_async.bridge.commands import Commands, Leadership
+from thekeys_async.bridge.commands import CommandRunner, Leadership
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.errors import SupersededError
 from thekeys_async.bridge.heartbeat import HEARTBEAT
-from thekeys_async.bridge.house import House
 from thekeys_async.bridge.metrics import Metrics
-from thekeys_async.bridge.plan import Plan
+from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.session import VERSION, BrokerSession
 from thekeys_async.bridge.views import Event
 from thekeys_async.calls.observing import GatewayEvent, Outcome, PollEnded, RequestSent
@@ -23,7 +23,7 @@ from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.fleet import Fleet
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.streams.updates import STATUS, STATUS_ERROR, LockerUpdate, Update
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 
 PACING: Final = Pacing()
 """How long each gateway rests after a reply."""
@@ -38,41 +38,41 @@ class Bridge:
     """One bridge, from its start to its end.
 
     Args:
-        plan: What it is to do.
-        metrics: What counts.
-        on_news: Called when there is news of the house.
+        plan: Its settings.
+        metrics: The counters.
+        on_news: Called when there is news of the devices.
         leadership: Looked at right before each command; None if nobody stands by.
 
     Attributes:
-        house: What it says.
+        devices: All locks and gateways, and their topics.
         session: Its side of the connection to the broker.
-        turned_at: When its heart last beat, by the event loop's clock.
+        ran_at: When its loop last ran, by the event loop's clock.
     """
 
     def __init__(
-        self, plan: Plan, metrics: Metrics, on_news: Callable[[], None], leadership: Leadership | None = None
+        self, plan: BridgePlan, metrics: Metrics, on_news: Callable[[], None], leadership: Leadership | None = None
     ) -> None:
         self.plan = plan
-        self.house = House(
+        self.devices = Devices(
             plan.topics,
             plan.lockers,
             [gateway.name for gateway in plan.gateways],
             version=VERSION,
             read_only=plan.read_only,
         )
-        self.session = BrokerSession(plan, self.house, metrics, self._repeat_soon)
-        self.house.picture.on_news = self._tell_news
-        self.turned_at = anyio.current_time()
+        self.session = BrokerSession(plan, self.devices, metrics, self._repeat_soon)
+        self.devices.retained.on_news = self._tell_news
+        self.ran_at = anyio.current_time()
         self._on_news = on_news
         self._metrics = metrics
         self._leadership = leadership
         self._repeats_soon = False
         self._tasks: anyio.abc.TaskGroup | None = None
-        metrics.show(self.house, self.session.heartbeat, lambda: self.session.broker.is_connected)
+        metrics.show(self.devices, self.session.heartbeat, lambda: self.session.broker.is_connected)
 
     def problems(self) -> list[str]:
-        """Say why it does not do its work, if it does not."""
-        reachable = any(gateway.reachable for gateway in self.house.gateways.values())
+        """List the reasons why it does not do its work, if it does not."""
+        reachable = any(gateway.reachable for gateway in self.devices.gateways.values())
         return [*self.session.problems(), *([] if reachable else ["no gateway answers"])]
 
     def _tell_news(self) -> None:
@@ -126,8 +126,8 @@ class Bridge:
     ) -> None:
         with anyio.CancelScope(shield=True) as scope:
             async with anyio.create_task_group() as tasks:
-                self.session.commands = Commands(
-                    fleet, self.house, self.session.judge, self._metrics, tasks=tasks, leadership=self._leadership
+                self.session.commands = CommandRunner(
+                    fleet, self.devices, self.session.judge, self._metrics, tasks=tasks, leadership=self._leadership
                 )
                 task_status.started(scope)
                 await anyio.sleep_forever()
@@ -162,7 +162,7 @@ class Bridge:
 
     async def _follow(self, fleet: Fleet) -> None:
         watching = fleet.watch(
-            self.plan.interval, lockers=list(self.house.locks), follow_doors=True, status_interval=_STATUS_EVERY
+            self.plan.interval, lockers=list(self.devices.locks), follow_doors=True, status_interval=_STATUS_EVERY
         )
         async with watching as updates:
             async for update in updates:
@@ -170,16 +170,16 @@ class Bridge:
 
     def _take(self, update: Update) -> None:
         if not isinstance(update, LockerUpdate):
-            self.house.gateway_news(update)
+            self.devices.gateway_news(update)
             return
-        for event in self.house.locker_news(update, clocks.now()):
+        for event in self.devices.locker_news(update, clocks.now()):
             self._happened(event)
         if self.session.commands is not None and update.changed & {STATUS, STATUS_ERROR}:
             self.session.commands.looked(update.identifier)
 
     def _happened(self, event: Event) -> None:
-        self._metrics.happened(self.house, event)
-        lock = self.house.locks[event.identifier]
+        self._metrics.happened(self.devices, event)
+        lock = self.devices.locks[event.identifier]
         told = {
             "event": event.what,
             "by": event.by,
@@ -198,7 +198,7 @@ class Bridge:
             case PollEnded():
                 self._metrics.polled(event.outcome)
                 if event.outcome in {Outcome.DONE, Outcome.BUSY}:
-                    self.house.gateways[event.gateway].answered_at = event.at.timestamp()
+                    self.devices.gateways[event.gateway].answered_at = event.at.timestamp()
             case _:
                 pass
 
@@ -206,10 +206,10 @@ class Bridge:
         """Once a second: look at the clocks, and send the heartbeat."""
         while True:
             now = clocks.now()
-            self.house.passed(now.boot)
+            self.devices.passed(now.boot)
             self.session.beat(now)
-            self.turned_at = anyio.current_time()
-            await anyio.sleep_until(self.turned_at + HEARTBEAT)
+            self.ran_at = anyio.current_time()
+            await anyio.sleep_until(self.ran_at + HEARTBEAT)
 
     def _repeat_soon(self) -> None:
         if self._tasks is not None and not self._repeats_soon:
@@ -220,4 +220,4 @@ class Bridge:
         """Say everything again to a Home Assistant that has just started, and not at once with everybody else."""
         await anyio.sleep(random.uniform(*_BIRTH))  # noqa: S311 - not a secret
         self._repeats_soon = False
-        self.session.say_everything()
+        self.session.publish_all()

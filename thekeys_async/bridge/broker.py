@@ -1,6 +1,6 @@
 """The connection to the MQTT broker: made again whenever it is lost, on whatever event loop anyio runs.
 
-What the broker is to keep comes out of a `Picture`, so a broker that is slow or away costs no memory.
+Retained messages come out of `RetainedTopics`, so a broker that is slow or away costs no memory.
 """
 
 import logging
@@ -10,10 +10,10 @@ import anyio
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from thekeys_async.bridge.backoff import Backoff
 from thekeys_async.bridge.broker_address import BrokerAddress
-from thekeys_async.bridge.broker_link import CONNECTING, Link, Session, Subscription, open_connection
-from thekeys_async.bridge.picture import Picture
+from thekeys_async.bridge.broker_backoff import Backoff
+from thekeys_async.bridge.broker_link import CONNECTING, Link, Session, TopicSubscription, open_connection
+from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.text import printable
 
 _log = logging.getLogger("thekeys_async.bridge")
@@ -26,9 +26,9 @@ class Broker:
 
     Args:
         address: Where it is, and who we are there.
-        picture: What it is to keep.
-        subscriptions: What to hear of.
-        session: Who is told of connections and messages.
+        retained: The topics that it is to keep.
+        subscriptions: The topics to subscribe to.
+        session: Takes connections and messages.
         will: Topic and text that the broker publishes, to be kept, when the connection is lost.
         client_id: What we call ourselves; two clients of one id would throw each other out for ever.
     """
@@ -36,15 +36,15 @@ class Broker:
     def __init__(
         self,
         address: BrokerAddress,
-        picture: Picture,
-        subscriptions: tuple[Subscription, ...],
+        retained: RetainedTopics,
+        subscriptions: tuple[TopicSubscription, ...],
         session: Session,
         *,
         will: tuple[str, str],
         client_id: str,
     ) -> None:
         self._address = address
-        self._picture = picture
+        self._retained = retained
         self._subscriptions = subscriptions
         self._session = session
         self._will = will
@@ -71,38 +71,38 @@ class Broker:
             await anyio.sleep(backoff.failed())
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> bool:
-        """Say something that is not in the picture, with QoS 0.
+        """Publish a message that is not one of the retained topics, with QoS 0.
 
         Returns:
             Whether it is on its way; not if there is no connection, or the broker does not take what was said before.
         """
-        return self._link is not None and self._link.say_now(topic, payload, retain=retain)
+        return self._link is not None and self._link.publish_now(topic, payload, retain=retain)
 
-    def say_everything(self) -> None:
-        """Say all that is in the picture, and from now on what is news in it. Before that, nothing of it is said."""
+    def publish_all(self) -> None:
+        """Publish all retained topics, and from now on every change of them. Before that, none is published."""
         if self._link is not None:
-            self._link.talks = True
-            self._picture.repeat_all()
+            self._link.publishes = True
+            self._retained.repeat_all()
             self._link.wakeup.set()
 
     def wake(self) -> None:
-        """Look into the picture: there is news."""
+        """Publish what has changed in the retained topics."""
         if self._link is not None:
             self._link.wakeup.set()
 
     def unsubscribe(self, filters: tuple[str, ...]) -> None:
-        """Hear no more of these topics, until the next connection."""
+        """Unsubscribe from these topics, until the next connection."""
         if self._link is not None:
             self._link.client.unsubscribe(list(filters))
 
     def drop(self, why: str) -> None:
-        """Give the connection up and make a new one: it is open, but nothing comes through."""
+        """Close the connection and make a new one: it is open, but nothing comes through."""
         if self._link is not None:
             self._link.lose(why)
 
     async def flush(self) -> None:
-        """Wait until the broker has confirmed everything that the picture says; at once if there is no connection."""
-        while (link := self._link) is not None and link.talks and (self._picture.unsaid or link.unacknowledged):
+        """Wait until the broker has confirmed all retained topics; return at once if there is no connection."""
+        while (link := self._link) is not None and link.publishes and (self._retained.unsent or link.unacknowledged):
             self.wake()
             await link.next_change()
 
@@ -111,7 +111,7 @@ class Broker:
             client = self._make_client()
         except OSError as error:
             return f"{self._address.ca_file} can't be used ({error.strerror or type(error).__name__})"
-        link = Link(client, self._picture)
+        link = Link(client, self._retained)
         try:
             if (problem := await open_connection(client, self._address)) is not None:
                 return problem

@@ -1,4 +1,4 @@
-"""Where the broker is, and who we are there."""
+"""The broker's address, and the account to use there."""
 
 import ipaddress
 import ssl
@@ -35,7 +35,7 @@ class BrokerAddress:
 
     @classmethod
     def parse(cls, url: str) -> "BrokerAddress":
-        """Understand ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``, with ``USER:PASSWORD@`` or without.
+        """Parse ``mqtt://HOST[:1883]`` or ``mqtts://HOST[:8883]``, with ``USER:PASSWORD@`` or without.
 
         Raises:
             ValueError: It is no such URL; the text is not repeated, as it may hold a password.
@@ -63,7 +63,7 @@ class BrokerAddress:
             return True
 
     def context(self) -> ssl.SSLContext:
-        """Make what checks the broker's certificate and name.
+        """Make the TLS context that checks the broker's certificate and name.
 
         Raises:
             OSError: The file of certificates can't be read.
@@ -85,7 +85,7 @@ def _address(url: str) -> tuple[SplitResult, str, int] | None:
 
 
 class _ClosingSocket(ssl.SSLSocket):
-    """Closes itself where hands can't be shaken: paho has lost sight of it by then."""
+    """A TLS socket that closes itself if the handshake fails: paho has no reference to it by then."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the standard library's signature
         try:

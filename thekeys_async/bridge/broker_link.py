@@ -17,7 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from thekeys_async.bridge.broker_address import BrokerAddress
-from thekeys_async.bridge.picture import Picture
+from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.text import printable
 
 _log = logging.getLogger("thekeys_async.bridge")
@@ -46,8 +46,8 @@ class Message:
 
 
 @attrs.frozen
-class Subscription:
-    """What to hear of.
+class TopicSubscription:
+    """A subscription to topics.
 
     Attributes:
         filter: Topics, with wildcards.
@@ -59,10 +59,10 @@ class Subscription:
 
 
 class Session(Protocol):
-    """Who uses the connection. Nothing here waits."""
+    """The user of a connection: takes its events. Nothing here waits."""
 
     def connected(self) -> None:
-        """The broker takes and gives messages now; what it has kept comes next."""
+        """Take the news that the connection is there; the messages that the broker has kept come next."""
         ...
 
     def received(self, message: Message) -> None:
@@ -70,7 +70,7 @@ class Session(Protocol):
         ...
 
     def disconnected(self) -> None:
-        """The connection is lost; a new one is being made."""
+        """Take the news that the connection is lost; a new one is being made."""
         ...
 
 
@@ -109,15 +109,15 @@ def _words(error: Exception, address: BrokerAddress) -> str:
 class Link:
     """One connection, from its socket to its end."""
 
-    def __init__(self, client: Client, picture: Picture) -> None:
+    def __init__(self, client: Client, retained: RetainedTopics) -> None:
         self.client = client
         self.session: Session | None = None
         self.early: list[Message] = []
-        self.talks = False
+        self.publishes = False
         self.opened = anyio.Event()
         self.wakeup = anyio.Event()
         self.lost_because: str | None = None
-        self._picture = picture
+        self._retained = retained
         self._tasks: anyio.abc.TaskGroup | None = None
         self._subscribed = anyio.Event()
         self._writable = anyio.Event()
@@ -132,7 +132,7 @@ class Link:
 
     @property
     def unacknowledged(self) -> int:
-        """How many messages the broker has not confirmed."""
+        """The number of messages that the broker has not confirmed."""
         return len(self._on_the_way)
 
     def begin(self, tasks: anyio.abc.TaskGroup) -> None:
@@ -140,11 +140,11 @@ class Link:
         self._tasks = tasks
         self.client.on_socket_register_write = self._has_to_write
         self._writable.set()
-        for work in (self._read, self._write, self._keep_alive, self._say_news):
+        for work in (self._read, self._write, self._keep_alive, self._publish_news):
             tasks.start_soon(work)
 
     def lose(self, why: str) -> None:
-        """The connection is of no use any more."""
+        """End the connection: it is of no use any more."""
         if self.lost_because is None:
             self.lost_because = why
         self._set(self._changed)
@@ -163,7 +163,7 @@ class Link:
             socket.close()
         self.client.on_socket_close = None  # it may be collected when no event loop runs any more
 
-    async def subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
+    async def subscribe(self, subscriptions: tuple[TopicSubscription, ...]) -> None:
         """Subscribe, and wait until the broker has confirmed it."""
         options = [
             (each.filter, SubscribeOptions(qos=0, noLocal=not each.own, retainAsPublished=True))
@@ -172,8 +172,8 @@ class Link:
         self.client.subscribe(options)
         await self._subscribed.wait()
 
-    def say_now(self, topic: str, payload: str, *, retain: bool = False) -> bool:
-        """Say something with QoS 0, unless the broker is too slow for it."""
+    def publish_now(self, topic: str, payload: str, *, retain: bool = False) -> bool:
+        """Publish a message with QoS 0, unless the broker is too slow for it."""
         if self.client.want_write():
             self._check(self.client.loop_write())
         if self.client.want_write():
@@ -214,17 +214,17 @@ class Link:
             await anyio.sleep(_KEEPALIVE / 3)
             self._check(self.client.loop_misc())
 
-    async def _say_news(self) -> None:
-        """Say what is news in the picture, with few messages on the way at once."""
+    async def _publish_news(self) -> None:
+        """Publish what changes in the retained topics, with few messages on the way at once."""
         while True:
-            while not self.talks or len(self._on_the_way) >= _MOST_UNACKNOWLEDGED or not self._say_one():
+            while not self.publishes or len(self._on_the_way) >= _MOST_UNACKNOWLEDGED or not self._publish_one():
                 self._set(self._changed)
                 self.wakeup = anyio.Event()
                 await self.wakeup.wait()
             await anyio.lowlevel.checkpoint()
 
-    def _say_one(self) -> bool:
-        news = self._picture.take()
+    def _publish_one(self) -> bool:
+        news = self._retained.take()
         if news is None:
             return False
         topic, value = news
@@ -232,7 +232,7 @@ class Link:
         if said.rc is MQTTErrorCode.MQTT_ERR_SUCCESS:
             self._on_the_way[said.mid] = topic
         else:
-            self._picture.repeat(topic)
+            self._retained.repeat(topic)
             self.lose("nothing can be written")
         return True
 

@@ -1,22 +1,22 @@
-"""`thekeys bridge --check`: what would be published, without connecting to anything."""
+"""`thekeys bridge --check`: the topics that would be published, without connecting to anything."""
 
 import json
 from collections.abc import Iterator
 
-from thekeys_async.bridge.house import House
-from thekeys_async.bridge.plan import Plan
+from thekeys_async.bridge.devices import Devices
+from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.session import VERSION, info
 from thekeys_async.bridge.topics import ONLINE
 
 
-def published(plan: Plan) -> Iterator[tuple[str, str]]:
+def published(plan: BridgePlan) -> Iterator[tuple[str, str]]:
     """List topics and values, as they stand before anything is known of the doors.
 
     Args:
         plan: What the bridge would do.
     """
     gateways = [gateway.name for gateway in plan.gateways]
-    house = House(plan.topics, plan.lockers, gateways, version=VERSION, read_only=plan.read_only)
+    devices = Devices(plan.topics, plan.lockers, gateways, version=VERSION, read_only=plan.read_only)
     yield plan.topics.state, ONLINE
     yield plan.topics.info, json.dumps(info("(made at each start)", None, gateways), ensure_ascii=False)
-    yield from house.picture.values.items()
+    yield from devices.retained.values.items()

@@ -1,4 +1,4 @@
-"""Carries out the orders that the judge has let through, so that nothing of one leaves after its deadline."""
+"""Carries out the commands that are admitted, so that nothing of one leaves after its deadline."""
 
 import logging
 import math
@@ -10,10 +10,10 @@ import anyio.abc
 import attrs
 
 from thekeys_async.bridge import clocks
-from thekeys_async.bridge.house import House
+from thekeys_async.bridge.command_history import Command
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.messages import Action
 from thekeys_async.bridge.metrics import Metrics
-from thekeys_async.bridge.orders import Order
 from thekeys_async.bridge.topics import escaped
 from thekeys_async.bridge.verdicts import Decision, Judge, Refusal, Verdict
 from thekeys_async.calls.observing import RequestSent
@@ -39,22 +39,22 @@ _NAMES: Final = {
 
 
 class Leadership(Protocol):
-    """Whether this bridge may act, where several stand by."""
+    """The lease of the bridge that leads, where several stand by."""
 
     @property
     def lost(self) -> bool:
-        """Whether another one may act by now."""
+        """Whether another bridge may lead by now."""
         ...
 
 
-class Commands:
-    """Carries out orders, each in a task of its own; at one locker, one at a time.
+class CommandRunner:
+    """Carries out commands, each in a task of its own; at one locker, one at a time.
 
     Args:
         gateways: By name.
-        house: What is told of the outcome.
-        judge: Who lets the next one through.
-        metrics: What counts them.
+        devices: Take the outcome.
+        judge: Admits commands.
+        metrics: The counters.
         tasks: Who owns the tasks.
         leadership: Looked at right before each command; None if nobody stands by.
     """
@@ -62,7 +62,7 @@ class Commands:
     def __init__(
         self,
         gateways: Mapping[str, AsyncGateway],
-        house: House,
+        devices: Devices,
         judge: Judge,
         metrics: Metrics,
         *,
@@ -70,7 +70,7 @@ class Commands:
         leadership: Leadership | None = None,
     ) -> None:
         self._gateways = gateways
-        self._house = house
+        self._devices = devices
         self._judge = judge
         self._metrics = metrics
         self._tasks = tasks
@@ -80,32 +80,32 @@ class Commands:
         self._ends: anyio.Event | None = None
 
     def take(self, verdict: Verdict) -> None:
-        """Do what a verdict says about an order that it does not refuse."""
+        """Do what a verdict says about a command that it does not refuse."""
         if verdict.replaced is not None:
             self.refuse(verdict.replaced, Refusal.REPLACED)
-        if verdict.order is not None and verdict.decision is Decision.RUN:
-            self._tasks.start_soon(self._run, verdict.order)
+        if verdict.command is not None and verdict.decision is Decision.RUN:
+            self._tasks.start_soon(self._run, verdict.command)
 
-    def refuse(self, order: Order, refusal: Refusal) -> None:
-        """Say that an order is refused."""
+    def refuse(self, command: Command, refusal: Refusal) -> None:
+        """Say that a command is refused."""
         self._metrics.refused(refusal)
-        topic = f"{order.target.kind}/{order.target.name}/{order.target.channel}"
+        topic = f"{command.target.kind}/{command.target.name}/{command.target.channel}"
         _log.warning("refused a command on %s: %s", printable(topic), refusal.value)
-        self._house.result(order, "refused", refusal.value, clocks.now().wall)
+        self._devices.result(command, "refused", refusal.value, clocks.now().wall)
 
     def bytes_left(self, sent: RequestSent) -> None:
-        """Take the news that the bytes of a request leave."""
+        """Note that the bytes of a request leave."""
         sending = self._under_way.get((sent.gateway, sent.identifier))
-        if sending is None or _NAMES.get(sending.order.request.action) != sent.action:
+        if sending is None or _NAMES.get(sending.command.message.action) != sent.action:
             return
         is_first, sending.sent = not sending.sent, True
         sending.scope.deadline = math.inf
         self._metrics.command_sent()
         if is_first and sent.identifier is not None:
-            self._house.command_sent(sent.identifier, sending.order.request.action, clocks.now().boot)
+            self._devices.command_sent(sent.identifier, sending.command.message.action, clocks.now().boot)
 
     def looked(self, identifier: int) -> None:
-        """Take the news that somebody has tried to read a bolt."""
+        """Note that somebody has tried to read a bolt."""
         if (event := self._looks.pop(identifier, None)) is not None:
             event.set()
 
@@ -115,24 +115,24 @@ class Commands:
             self._ends = self._ends or anyio.Event()
             await self._ends.wait()
 
-    async def _run(self, order: Order) -> None:
-        """Carry out an order, and the one that has waited for its end."""
-        following: Order | None = order
+    async def _run(self, command: Command) -> None:
+        """Carry out a command, and the one that has waited for its end."""
+        following: Command | None = command
         while following is not None:
-            order, following = following, None
-            await self._perform(order)
-            verdict = self._judge.next(order, clocks.now())
-            if verdict is not None and verdict.order is not None:
+            command, following = following, None
+            await self._perform(command)
+            verdict = self._judge.next(command, clocks.now())
+            if verdict is not None and verdict.command is not None:
                 if verdict.refusal is not None:
-                    self.refuse(verdict.order, verdict.refusal)
+                    self.refuse(verdict.command, verdict.refusal)
                 else:
-                    following = verdict.order
+                    following = verdict.command
 
-    async def _perform(self, order: Order) -> None:
-        """Carry an order out, and say what is known of that, also if this is cancelled."""
-        sending = _Sending(order)
-        key = self._gateway(order).name, order.target.identifier
-        if not order.request.action.is_read:
+    async def _perform(self, command: Command) -> None:
+        """Carry a command out, and publish what is known of that, also if this is cancelled."""
+        sending = _Sending(command)
+        key = self._gateway(command).name, command.target.identifier
+        if not command.message.action.is_read:
             self._under_way[key] = sending
         began = anyio.current_time()
         outcome: Outcome = "unknown"
@@ -153,31 +153,31 @@ class Commands:
                 self._ends.set()
                 self._ends = None
             self._ended(sending, outcome)
-            self._metrics.command_ended(order.request.action, outcome, anyio.current_time() - began)
-            self._house.result(self._judge.newest_of(order), outcome, reason, clocks.now().wall)
+            self._metrics.command_ended(command.message.action, outcome, anyio.current_time() - began)
+            self._devices.result(self._judge.newest_of(command), outcome, reason, clocks.now().wall)
 
     def _ended(self, sending: "_Sending", outcome: Outcome) -> None:
-        action, identifier = sending.order.request.action, sending.order.target.identifier
+        action, identifier = sending.command.message.action, sending.command.target.identifier
         if identifier is None or action.is_read:
             return
         now = clocks.now()
         if outcome == "done":
-            self._house.command_replied(identifier, action, now.boot)
+            self._devices.command_replied(identifier, action, now.boot)
             self._tasks.start_soon(self._look_until_known, identifier, _LOOKS_AFTER)
         else:
             unknown = outcome == "unknown"
-            self._house.command_failed(identifier, now.boot, may_have_executed=unknown, was_sent=sending.sent)
+            self._devices.command_failed(identifier, now.boot, may_have_executed=unknown, was_sent=sending.sent)
             if outcome == "unknown":
                 self._tasks.start_soon(self._look_until_known, identifier, _LOOKS_IN_DOUBT)
 
     async def _send(self, sending: "_Sending") -> None:
-        order = sending.order
-        left = order.deadline - clocks.now().boot
+        command = sending.command
+        left = command.deadline - clocks.now().boot
         if left <= 0:
             raise RequestTimeoutError("nothing was sent: it was too late")
         if self._leadership is not None and self._leadership.lost:
             raise CoordinationError("nothing was sent: another bridge leads")
-        gateway, identifier = self._gateway(order), order.target.identifier
+        gateway, identifier = self._gateway(command), command.target.identifier
         if identifier is None:
             sending.scope.deadline = anyio.current_time() + left
             with sending.scope:
@@ -185,7 +185,7 @@ class Commands:
             if sending.scope.cancelled_caught:
                 raise RequestTimeoutError("nothing was sent: the gateway had no time for it")
             return
-        match order.request.action:
+        match command.message.action:
             case Action.LOCK:
                 await gateway.locker(identifier).close(send_within=left)
             case Action.UNLOCK:
@@ -201,7 +201,7 @@ class Commands:
         Raises:
             TheKeysError: It could not be read.
         """
-        lock = self._house.locks[identifier]
+        lock = self._devices.locks[identifier]
         self._gateways[lock.locker.gateway].read_now(identifier)
         event = self._looks.setdefault(identifier, anyio.Event())
         with anyio.move_on_after(_LOOK_TAKES):
@@ -215,30 +215,30 @@ class Commands:
         """Look where the bolt is, until that is known or it makes no sense any more."""
         for pause in pauses:
             await anyio.sleep(pause)
-            if not self._house.locks[identifier].state.awaits_read:
+            if not self._devices.locks[identifier].state.awaits_read:
                 return
             try:
                 await self._look(identifier)
             except TheKeysError as error:
                 _log.debug("locker %d could not be read: %s", identifier, error)
 
-    def _gateway(self, order: Order) -> AsyncGateway:
-        identifier = order.target.identifier
+    def _gateway(self, command: Command) -> AsyncGateway:
+        identifier = command.target.identifier
         if identifier is not None:
-            return self._gateways[self._house.locks[identifier].locker.gateway]
-        return next(each for name, each in self._gateways.items() if escaped(name) == order.target.name)
+            return self._gateways[self._devices.locks[identifier].locker.gateway]
+        return next(each for name, each in self._gateways.items() if escaped(name) == command.target.name)
 
 
 @attrs.define(eq=False)
 class _Sending:
-    """An order that is being carried out.
+    """An command that is being carried out.
 
     Attributes:
-        order: Which.
+        command: Which.
         sent: Whether any byte of it has left.
         scope: Ends it before its bytes have left, where the library can't be told to.
     """
 
-    order: Order
+    command: Command
     sent: bool = False
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)

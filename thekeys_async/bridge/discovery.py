@@ -1,4 +1,4 @@
-"""What Home Assistant is told of the devices: one message for each, with everything it has. Pure."""
+"""The discovery messages for Home Assistant: one for each device, with everything it has. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def lock_device(topics: Topics, locker: BridgedLocker, *, version: str, firmware
         **({} if firmware is None else {"sw_version": str(firmware)}),
         **({} if locker.area is None else {"suggested_area": locker.area}),
     }
-    parts = _Parts(f"thekeys_{locker.identifier}", _object_id(locker.name, locker.identifier))
+    parts = _Components(f"thekeys_{locker.identifier}", _object_id(locker.name, locker.identifier))
     if driven:
         _add_lock(parts, here)
     _add_sensors(parts, here)
@@ -90,7 +90,7 @@ def gateway_device(topics: Topics, name: str, *, version: str, firmware: int | N
         **({} if firmware is None else {"sw_version": str(firmware)}),
     }
     attributes = topics.gateway(name, "attributes")
-    parts = _Parts(_gateway_identifier(name), f"gateway_{slug(name)}".lower())
+    parts = _Components(_gateway_identifier(name), f"gateway_{slug(name)}".lower())
     parts.add(
         "connectivity",
         "binary_sensor",
@@ -126,8 +126,8 @@ def is_ours(payload: bytes, prefix: str) -> bool:
     return origin == ORIGIN and f"{prefix}/bridge/state" in states
 
 
-class _Parts:
-    """The components of a device; all their identifiers begin alike."""
+class _Components:
+    """The components of a device; all their identifiers have one prefix."""
 
     def __init__(self, unique: str, object_id: str) -> None:
         self._unique = unique
@@ -162,7 +162,7 @@ class _Parts:
         )
 
 
-def _add_lock(parts: _Parts, here: str) -> None:
+def _add_lock(parts: _Components, here: str) -> None:
     parts.add(
         "lock",
         "lock",
@@ -184,7 +184,7 @@ def _add_lock(parts: _Parts, here: str) -> None:
     )
 
 
-def _add_sensors(parts: _Parts, here: str) -> None:
+def _add_sensors(parts: _Components, here: str) -> None:
     attributes = f"{here}/attributes"
     sensors: Mapping[str, Mapping[str, object]] = {
         "battery": {"name": "Battery", "device_class": "battery", "unit_of_measurement": "%", "_": "battery_percent"},
@@ -219,7 +219,7 @@ def _add_sensors(parts: _Parts, here: str) -> None:
     )
 
 
-def _message(device: Mapping[str, object], parts: _Parts, availability: list[dict[str, str]], version: str) -> str:
+def _message(device: Mapping[str, object], parts: _Components, availability: list[dict[str, str]], version: str) -> str:
     message = {
         "device": device,
         "origin": {"name": ORIGIN, "sw_version": version},

@@ -1,4 +1,4 @@
-"""Why a bridge ends by itself."""
+"""The errors that end a bridge."""
 
 from thekeys_async.protocol.errors import TheKeysError
 

@@ -1,4 +1,4 @@
-"""Whether messages come through the broker without delay, as the bridge's own heartbeat shows. Pure.
+"""The bridge's heartbeat through the broker: it shows whether messages come without delay. Pure.
 
 That nothing is overdue shows nothing: a process that was stopped, or a machine that slept, finds the echoes and the
 commands of back then in its socket, one after the other. What counts is when the newest echo was *sent*.
@@ -20,7 +20,7 @@ _MOST_ON_THE_WAY: Final = 32
 
 @attrs.frozen
 class Moment:
-    """What the clocks said at one point in time.
+    """One point in time, by two clocks.
 
     Attributes:
         wall: Seconds since 1970; may be wrong, and may jump.
@@ -37,9 +37,9 @@ class Heartbeat:
     def __init__(self) -> None:
         self._sent: dict[str, float] = {}
         self.newest_sent: float | None = None
-        """When the newest echo of this connection was sent, by the clock of `Moment.boot`."""
+        """The time when the newest echo of this connection was sent, by the clock of `Moment.boot`."""
         self.seconds: float | None = None
-        """How long the newest echo was on the way."""
+        """The seconds that the newest echo was on the way."""
 
     def connected(self) -> None:
         """Begin anew: what was sent on another connection says nothing of this one."""

@@ -1,4 +1,4 @@
-"""What is said of one lock: never more than is known of its bolt. Pure.
+"""The published state of one lock: never more than is known of its bolt. Pure.
 
 A command that nobody has answered leaves `None` and makes the lock unavailable until the bolt has been read: Home
 Assistant before 2025.10 stays at *unlocking* with `None` alone (observed).
@@ -19,8 +19,8 @@ IN_DOUBT: Final = 60.0
 """Seconds for which a lock is unavailable after a command of unknown outcome, unless its bolt can be read before."""
 
 
-class Said(enum.StrEnum):
-    """What stands on a lock's state topic."""
+class PublishedState(enum.StrEnum):
+    """A value of a lock's state topic."""
 
     LOCKED = "LOCKED"
     UNLOCKED = "UNLOCKED"
@@ -31,12 +31,12 @@ class Said(enum.StrEnum):
 
 
 _READ: Final = {
-    DoorState.CLOSED: Said.LOCKED,
-    DoorState.OPEN: Said.UNLOCKED,
-    DoorState.JAMMED: Said.JAMMED,
-    DoorState.UNKNOWN: Said.UNKNOWN,
+    DoorState.CLOSED: PublishedState.LOCKED,
+    DoorState.OPEN: PublishedState.UNLOCKED,
+    DoorState.JAMMED: PublishedState.JAMMED,
+    DoorState.UNKNOWN: PublishedState.UNKNOWN,
 }
-_MOVING: Final = {Action.LOCK: Said.LOCKING, Action.UNLOCK: Said.UNLOCKING}
+_MOVING: Final = {Action.LOCK: PublishedState.LOCKING, Action.UNLOCK: PublishedState.UNLOCKING}
 _GOAL: Final = {Action.LOCK: DoorState.CLOSED, Action.UNLOCK: DoorState.OPEN}
 
 
@@ -61,8 +61,8 @@ class LockState:
     _moved_since_read: bool = attrs.field(default=False, init=False)
 
     @property
-    def said(self) -> Said:
-        """What to say of it."""
+    def published(self) -> PublishedState:
+        """The state to publish."""
         if self._moving is not None:
             return _MOVING.get(self._moving, self._as_read)
         return self._as_read
@@ -83,14 +83,14 @@ class LockState:
         return self._replied_at is not None or self.in_doubt or self._forgotten
 
     def sent(self, action: Action) -> None:
-        """The bytes of a command leave."""
+        """Note that the bytes of a command leave."""
         if action in _GOAL:
             self._before = self.read
             self._moving, self._replied_at = action, None
         self._doubt_before, self._doubt_until = self._doubt_until, None
 
     def replied(self, action: Action, now: float) -> None:
-        """The gateway says that the command was carried out; the bolt moves some seconds later."""
+        """Note that the gateway has confirmed the command; the bolt moves some seconds later."""
         if action in _GOAL:
             self._moving, self._replied_at = action, now
         else:
@@ -99,7 +99,7 @@ class LockState:
         self._doubt_until = self._doubt_before = None
 
     def failed(self, now: float, *, may_have_executed: bool) -> None:
-        """A command that was sent has failed: the bolt is where it was, or nobody knows where it is."""
+        """Note that a command that was sent has failed: the bolt is where it was, or nobody knows where it is."""
         self._moving = self._replied_at = None
         if may_have_executed:
             self._doubt_until, self._doubted_at, self._forgotten = now + IN_DOUBT, now, True
@@ -111,7 +111,7 @@ class LockState:
         self._forgotten = self._forgotten or self._moved_since_read
 
     def was_read(self, state: DoorState, answered_at: float) -> bool:
-        """The bolt was read.
+        """Note that the bolt was read.
 
         A gateway does one thing at a time, so what was answered after a command ended was asked after it.
 
@@ -137,10 +137,10 @@ class LockState:
         return late and not arrived
 
     def passed(self, now: float) -> bool:
-        """Time has passed: nobody could look, and what is not known any more is said so.
+        """Note that time has passed: what nobody could read meanwhile is unknown now.
 
         Returns:
-            Whether that changes what is said.
+            Whether that changes what is published.
         """
         doubt_ends = self._doubt_until is not None and now >= self._doubt_until
         if doubt_ends:
@@ -152,5 +152,5 @@ class LockState:
         return doubt_ends or unseen
 
     @property
-    def _as_read(self) -> Said:
-        return Said.UNKNOWN if self.read is None or self._forgotten else _READ[self.read]
+    def _as_read(self) -> PublishedState:
+        return PublishedState.UNKNOWN if self.read is None or self._forgotten else _READ[self.read]

@@ -1,4 +1,4 @@
-"""What a message asks for: the form that a command has to have. Pure.
+"""The form that a command message has to have. Pure.
 
 Home Assistant keeps what it could not deliver and delivers it when the broker is back (observed: 20 s later); neither
 the retain flag, nor a clean session, nor an expiry shows that. Only a time inside the message does.
@@ -20,7 +20,7 @@ _LONGEST_ID: Final = 128
 
 
 class Action(enum.Enum):
-    """What may be asked for; the value is the word for it in messages."""
+    """An action; the value is the word for it in messages."""
 
     LOCK = "LOCK"
     UNLOCK = "UNLOCK"
@@ -47,8 +47,8 @@ _ACTIONS: Final = {
 
 
 @attrs.frozen
-class Request:
-    """What a message asks for.
+class CommandMessage:
+    """A message that has the form of a command.
 
     Attributes:
         action: What is to be done.
@@ -65,8 +65,8 @@ class MalformedMessageError(ValueError):
     """A message has not the form of a command; it does not repeat what the message was."""
 
 
-def parse(target: Target, payload: bytes) -> Request:
-    """Understand a message: a plain word, or an object of exactly ``action``, ``at`` and perhaps ``id``.
+def parse(target: Target, payload: bytes) -> CommandMessage:
+    """Parse a message: a plain word, or an object of exactly ``action``, ``at`` and perhaps ``id``.
 
     Args:
         target: What its topic says.
@@ -82,7 +82,7 @@ def parse(target: Target, payload: bytes) -> Request:
     except UnicodeDecodeError:
         raise MalformedMessageError("it is not UTF-8") from None
     if (plain := _action(target, text)) is not None:
-        return Request(plain)
+        return CommandMessage(plain)
     try:
         found = json.loads(text, object_pairs_hook=_pairs, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -90,7 +90,7 @@ def parse(target: Target, payload: bytes) -> Request:
     return _request(target, found)
 
 
-def _request(target: Target, found: object) -> Request:
+def _request(target: Target, found: object) -> CommandMessage:
     if not isinstance(found, dict):
         raise MalformedMessageError("it is no JSON object")
     table = cast("dict[str, Any]", found)
@@ -99,7 +99,7 @@ def _request(target: Target, found: object) -> Request:
     action = _action(target, table["action"])
     if action is None:
         raise MalformedMessageError("its action is none of this topic's")
-    return Request(action, _time(table["at"]), _id(table.get("id")))
+    return CommandMessage(action, _time(table["at"]), _id(table.get("id")))
 
 
 def _action(target: Target, word: object) -> Action | None:

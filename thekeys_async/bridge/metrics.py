@@ -1,4 +1,4 @@
-"""What Prometheus reads: states as they stand when it asks, and counters of what has happened.
+"""The metrics for Prometheus: states as they are when it asks, and counters.
 
 Labels come from the configuration or from closed sets, so that nobody outside can make new series.
 """
@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.discovery import OUTCOMES
 from thekeys_async.bridge.heartbeat import Heartbeat
-from thekeys_async.bridge.house import House
 from thekeys_async.bridge.messages import Action
 from thekeys_async.bridge.verdicts import Refusal
 from thekeys_async.bridge.views import Event
@@ -39,7 +39,7 @@ class Metrics:
         self._states: _States | None = None
         self._events = self._counter("thekeys_locker_events", "Moves of a bolt, by whose doing", (*_LOCKER, "by"))
         self._commands = self._counter(
-            "thekeys_commands", "Commands that were carried out or tried", ("action", "outcome")
+            "thekeys_commands", "CommandRunner that were carried out or tried", ("action", "outcome")
         )
         self._refused = self._counter("thekeys_commands_refused", "Messages that were refused", ("reason",))
         self._attempts = self._counter("thekeys_command_attempts", "How often commands were sent to a gateway")
@@ -59,24 +59,24 @@ class Metrics:
         for result in Outcome:
             self._polls.labels(result.value)
 
-    def show(self, house: House, heartbeat: Heartbeat, is_connected: Callable[[], bool]) -> None:
-        """Show the state of a house from now on."""
-        for lock in house.locks.values():
+    def show(self, devices: Devices, heartbeat: Heartbeat, is_connected: Callable[[], bool]) -> None:
+        """Show the states of these devices from now on."""
+        for lock in devices.locks.values():
             for by in ("bridge", "other"):
                 self._events.labels(str(lock.locker.identifier), lock.locker.name, by)
         if self._states is not None:
             self._registry.unregister(self._states)
-        self._states = _States(house, heartbeat, is_connected, self._version)
+        self._states = _States(devices, heartbeat, is_connected, self._version)
         self._registry.register(self._states)
 
     def text(self) -> bytes:
-        """Write everything down, as Prometheus reads it."""
+        """Write all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
-    def happened(self, house: House, event: Event) -> None:
+    def happened(self, devices: Devices, event: Event) -> None:
         """Count what has happened to a bolt."""
         if event.what == "moved":
-            name = house.locks[event.identifier].locker.name
+            name = devices.locks[event.identifier].locker.name
             self._events.labels(str(event.identifier), name, event.by).inc(event.count)
 
     def command_sent(self) -> None:
@@ -105,10 +105,10 @@ class Metrics:
 
 
 class _States(Collector):
-    """What can be read off the house when somebody asks."""
+    """The metrics that are read off the devices when somebody asks."""
 
-    def __init__(self, house: House, heartbeat: Heartbeat, is_connected: Callable[[], bool], version: str) -> None:
-        self._house = house
+    def __init__(self, devices: Devices, heartbeat: Heartbeat, is_connected: Callable[[], bool], version: str) -> None:
+        self._devices = devices
         self._heartbeat = heartbeat
         self._is_connected = is_connected
         self._version = version
@@ -136,7 +136,7 @@ class _States(Collector):
             "When a gateway last answered, in seconds since 1970",
             labels=("gateway",),
         )
-        for name, gateway in self._house.gateways.items():
+        for name, gateway in self._devices.gateways.items():
             up.add_metric((name,), float(bool(gateway.reachable)))
             if gateway.answered_at is not None:
                 answered.add_metric((name,), gateway.answered_at)
@@ -154,7 +154,7 @@ class _States(Collector):
             "When the bolt was last read, in seconds since 1970",
             labels=_LOCKER,
         )
-        for lock in self._house.locks.values():
+        for lock in self._devices.locks.values():
             labels = (str(lock.locker.identifier), lock.locker.name)
             seen = None if lock.lost else lock.reading
             if seen is not None and seen.rssi is not None:

@@ -6,8 +6,8 @@ from typing import Final
 
 import attrs
 
-from thekeys_async.bridge.house import House
-from thekeys_async.bridge.lock_state import Said
+from thekeys_async.bridge.devices import Devices
+from thekeys_async.bridge.lock_state import PublishedState
 from thekeys_async.bridge.views import GatewayView, LockView
 from thekeys_async.protocol.models import battery_percent
 from thekeys_async.protocol.text import printable
@@ -19,17 +19,17 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _STRENGTHS: Final = ((-70, "good"), (-80, "fair"), (-999, "weak"))
 
 _WORDS: Final = {
-    Said.LOCKED: "locked",
-    Said.UNLOCKED: "unlocked",
-    Said.LOCKING: "locking",
-    Said.UNLOCKING: "unlocking",
-    Said.JAMMED: "jammed",
-    Said.UNKNOWN: "unknown",
+    PublishedState.LOCKED: "locked",
+    PublishedState.UNLOCKED: "unlocked",
+    PublishedState.LOCKING: "locking",
+    PublishedState.UNLOCKING: "unlocking",
+    PublishedState.JAMMED: "jammed",
+    PublishedState.UNKNOWN: "unknown",
 }
 
 
-class Trouble(enum.IntEnum):
-    """How bad it is; the worst comes first."""
+class Severity(enum.IntEnum):
+    """The severity of a problem; the worst comes first."""
 
     NONE = 0
     MINOR = 1
@@ -37,13 +37,13 @@ class Trouble(enum.IntEnum):
 
 
 @attrs.frozen
-class Row:
+class DoorRow:
     """One door, in words.
 
     Attributes:
         name: What the configuration calls it.
         bolt: Where the bolt is.
-        trouble: How bad it is.
+        severity: How bad its worst problem is.
         wrong: What is wrong with it; empty if nothing is.
         battery: How full its battery is.
         signal: How well its gateway hears it.
@@ -53,7 +53,7 @@ class Row:
 
     name: str
     bolt: str
-    trouble: Trouble
+    severity: Severity
     wrong: str
     battery: str
     signal: str
@@ -61,26 +61,26 @@ class Row:
     gateway: str
 
 
-def rows(house: House, now: float) -> list[Row]:
-    """Describe all doors, the ones with the worst trouble first.
+def rows(devices: Devices, now: float) -> list[DoorRow]:
+    """Describe all doors, those with the worst problems first.
 
     Args:
-        house: What is known of them.
+        devices: What is known of them.
         now: The wall clock.
     """
-    found = [_row(lock, house.gateways[lock.locker.gateway], now) for lock in house.locks.values()]
-    return sorted(found, key=lambda row: (-row.trouble, row.name.casefold()))
+    found = [_row(lock, devices.gateways[lock.locker.gateway], now) for lock in devices.locks.values()]
+    return sorted(found, key=lambda row: (-row.severity, row.name.casefold()))
 
 
-def _row(lock: LockView, gateway: GatewayView, now: float) -> Row:
-    trouble, wrong = _trouble(lock, gateway)
+def _row(lock: LockView, gateway: GatewayView, now: float) -> DoorRow:
+    severity, wrong = _severity(lock, gateway)
     reading = lock.reading
     percent = None if reading is None else battery_percent(reading.battery_mv)
     volts = "" if reading is None or reading.battery_mv is None else f" ({reading.battery_mv / 1000:.2f} V)"
-    return Row(
+    return DoorRow(
         name=lock.locker.name,
-        bolt=_WORDS[lock.state.said],
-        trouble=trouble,
+        bolt=_WORDS[lock.state.published],
+        severity=severity,
         wrong=wrong,
         battery="-" if percent is None else f"{percent} %{volts}",
         signal=_signal(None if lock.lost else lock.rssi),
@@ -89,23 +89,27 @@ def _row(lock: LockView, gateway: GatewayView, now: float) -> Row:
     )
 
 
-def _trouble(lock: LockView, gateway: GatewayView) -> tuple[Trouble, str]:
+def _severity(lock: LockView, gateway: GatewayView) -> tuple[Severity, str]:
     """Say the worst thing that is wrong with a door."""
     percent = None if lock.reading is None else battery_percent(lock.reading.battery_mv)
     findings = (
-        (lock.state.said is Said.JAMMED, Trouble.MAJOR, "the bolt is jammed"),
-        (lock.state.in_doubt, Trouble.MAJOR, "a command may or may not have moved it"),
-        (gateway.reachable is False, Trouble.MAJOR, "its gateway does not answer"),
-        (lock.lost, Trouble.MAJOR, "lost: its gateway does not see it"),
-        (lock.error is not None, Trouble.MAJOR, f"its bolt can't be read: {lock.error}"),
-        (percent is not None and percent <= BATTERY_LOW, Trouble.MINOR, "its battery is low"),
-        (gateway.reachable is None, Trouble.MINOR, "nothing is known of its gateway yet"),
-        (lock.locker.has_code and lock.state.said is Said.UNKNOWN, Trouble.MINOR, "its bolt is not known"),
+        (lock.state.published is PublishedState.JAMMED, Severity.MAJOR, "the bolt is jammed"),
+        (lock.state.in_doubt, Severity.MAJOR, "a command may or may not have moved it"),
+        (gateway.reachable is False, Severity.MAJOR, "its gateway does not answer"),
+        (lock.lost, Severity.MAJOR, "lost: its gateway does not see it"),
+        (lock.error is not None, Severity.MAJOR, f"its bolt can't be read: {lock.error}"),
+        (percent is not None and percent <= BATTERY_LOW, Severity.MINOR, "its battery is low"),
+        (gateway.reachable is None, Severity.MINOR, "nothing is known of its gateway yet"),
+        (
+            lock.locker.has_code and lock.state.published is PublishedState.UNKNOWN,
+            Severity.MINOR,
+            "its bolt is not known",
+        ),
     )
-    for is_so, trouble, words in findings:
+    for is_so, severity, words in findings:
         if is_so:
-            return trouble, printable(words)
-    return Trouble.NONE, ""
+            return severity, printable(words)
+    return Severity.NONE, ""
 
 
 def _signal(rssi: int | None) -> str:
@@ -125,32 +129,32 @@ def _age(read_at: float | None, now: float) -> str:
     return "just now"
 
 
-def fragment(house: House, problems: list[str], now: float) -> str:
+def fragment(devices: Devices, problems: list[str], now: float) -> str:
     """Write what changes on the page."""
-    found = rows(house, now)
-    wrong = sum(row.trouble > Trouble.NONE for row in found)
+    found = rows(devices, now)
+    wrong = sum(row.severity > Severity.NONE for row in found)
     summary = f"{len(found)} doors, {wrong} with something wrong" if wrong else f"{len(found)} doors, all well"
     notes = "".join(f'<p class="problem" role="status">The bridge: {escape(each)}.</p>' for each in problems)
     head = "".join(f'<th scope="col">{word}</th>' for word in ("Door", "Bolt", "Battery", "Signal", "Read", "Gateway"))
     body = "".join(_html(row) for row in found)
     return (
-        f"{notes}<p>{summary}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_gateways(house)}"
+        f"{notes}<p>{summary}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{_gateways(devices)}"
     )
 
 
-def _html(row: Row) -> str:
+def _html(row: DoorRow) -> str:
     wrong = f'<span class="wrong">{escape(row.wrong)}</span>' if row.wrong else ""
     cells = (("Battery", row.battery), ("Signal", row.signal), ("Read", row.age), ("Gateway", row.gateway))
     return (
-        f'<tr class="{row.trouble.name.lower()}"><th scope="row">{escape(row.name)}{wrong}</th>'
+        f'<tr class="{row.severity.name.lower()}"><th scope="row">{escape(row.name)}{wrong}</th>'
         f'<td class="bolt {escape(row.bolt)}" data-name="Bolt">{escape(row.bolt)}</td>'
         + "".join(f'<td data-name="{name}">{escape(value)}</td>' for name, value in cells)
         + "</tr>"
     )
 
 
-def _gateways(house: House) -> str:
-    items = "".join(_gateway(gateway) for gateway in house.gateways.values())
+def _gateways(devices: Devices) -> str:
+    items = "".join(_gateway(gateway) for gateway in devices.gateways.values())
     return f"<h2>Gateways</h2><ul>{items}</ul>"
 
 
@@ -161,7 +165,7 @@ def _gateway(gateway: GatewayView) -> str:
     return f'<li class="{kind}"><strong>{escape(gateway.name)}</strong> {words}{phase}</li>'
 
 
-def page(house: House, problems: list[str], now: float) -> str:
+def page(devices: Devices, problems: list[str], now: float) -> str:
     """Write the page."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The Keys</title>'
@@ -169,7 +173,7 @@ def page(house: House, problems: list[str], now: float) -> str:
         '<link rel="stylesheet" href="page.css"><link rel="icon" href="data:,"><script src="page.js" defer></script>'
         '<noscript><meta http-equiv="refresh" content="30"></noscript></head>'
         '<body><header><h1>The Keys</h1><p id="live" hidden>live</p></header>'
-        f'<main id="doors">{fragment(house, problems, now)}</main>'
+        f'<main id="doors">{fragment(devices, problems, now)}</main>'
         "<footer>The state is the bolt's, not the leaf's: a door can stand open with its bolt out.</footer>"
         "</body></html>"
     )

@@ -1,4 +1,4 @@
-"""What one bridge is to do: from the configuration, the environment and the command line."""
+"""The settings of one bridge: from the configuration, the environment and the command line."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,8 +35,8 @@ class GatewayPlan:
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
-    """What one bridge is to do. Made by `make_plan`.
+class BridgePlan:
+    """The settings of one bridge. Made by `make_plan`.
 
     Attributes:
         broker: Where it publishes.
@@ -73,8 +73,8 @@ def make_plan(
     prefix: str | None = None,
     interval: float | None = None,
     standby: bool = False,
-) -> Plan:
-    """Put together what a bridge is to do; what is given goes before the environment, and that before the file.
+) -> BridgePlan:
+    """Put a bridge's settings together: arguments go before the environment, and that before the file.
 
     Args:
         config: The configuration file.
@@ -92,7 +92,7 @@ def make_plan(
     names = tuple(gateways) or tuple(config.gateways)
     if not names:
         raise ConfigurationError("the file names no gateway. Run 'thekeys setup'")
-    return Plan(
+    return BridgePlan(
         broker=_broker(config, environment, broker),
         topics=_topics(prefix or table.prefix, table.discovery_prefix),
         rules=Rules(commands=table.commands.value, max_age=table.max_command_age, max_skew=table.max_clock_skew),

@@ -7,12 +7,12 @@ import anyio
 
 from thekeys_async.bridge import clocks
 from thekeys_async.bridge.broker import Broker
-from thekeys_async.bridge.broker_link import Message, Subscription
+from thekeys_async.bridge.broker_link import Message, TopicSubscription
 from thekeys_async.bridge.discovery import is_ours
 from thekeys_async.bridge.errors import BrokerUnreachableError
 from thekeys_async.bridge.heartbeat import Heartbeat
-from thekeys_async.bridge.picture import Picture
-from thekeys_async.bridge.plan import Plan
+from thekeys_async.bridge.plan import BridgePlan
+from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.bridge.topics import ONLINE, Topics
 
 _SECONDS: Final = 30.0
@@ -29,18 +29,18 @@ class Purge:
         is_alive: Whether a bridge of this prefix was there.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: BridgePlan) -> None:
         self.emptied: list[str] = []
         self.is_alive = False
         self._topics: Topics = plan.topics
-        self._picture = Picture(plan.topics.is_config)
+        self._retained = RetainedTopics(plan.topics.is_config)
         self._heartbeat = Heartbeat()
         self._read_all = anyio.Event()
         filters = (plan.topics.state, plan.topics.info, *plan.topics.left_behind())
         self._broker = Broker(
             plan.broker,
-            self._picture,
-            (Subscription(plan.topics.echo, own=True), *(Subscription(each) for each in filters)),
+            self._retained,
+            (TopicSubscription(plan.topics.echo, own=True), *(TopicSubscription(each) for each in filters)),
             self,
             will=(plan.topics.state, ""),
             client_id=f"thekeys-purge-{secrets.token_hex(8)}",
@@ -57,7 +57,7 @@ class Purge:
             tasks.start_soon(self._broker.run)
             with anyio.move_on_after(_SECONDS):
                 await self._read_all.wait()
-                self._broker.say_everything()
+                self._broker.publish_all()
                 await self._broker.flush()
                 done = self._broker.is_connected
             tasks.cancel_scope.cancel()
@@ -80,7 +80,7 @@ class Purge:
             if message.topic == self._topics.state:
                 self.is_alive = message.payload == ONLINE.encode()
             self.emptied.append(message.topic)
-            self._picture.say(message.topic, "")
+            self._retained.set(message.topic, "")
 
     def _is_ours(self, message: Message) -> bool:
         topics = self._topics

@@ -7,11 +7,11 @@ from typing import Final
 import anyio
 
 from thekeys_async.bridge.application import Bridge
-from thekeys_async.bridge.house import House
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.metrics import Metrics
-from thekeys_async.bridge.notify import ALIVE, READY, STOPPING, notify
-from thekeys_async.bridge.plan import Plan
+from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.session import VERSION
+from thekeys_async.bridge.systemd import ALIVE, READY, STOPPING, notify
 from thekeys_async.bridge.web import Web
 from thekeys_async.coordination import Coordinator, FileCoordinator, LeaderLease, RedisCoordinator
 from thekeys_async.protocol.errors import CoordinationError
@@ -21,12 +21,12 @@ _log = logging.getLogger("thekeys_async.bridge")
 LEASE: Final = 10.0
 """Seconds after which another bridge leads, if the one that does is not heard of."""
 
-_TURNS: Final = 1.0
+_WATCHDOG_INTERVAL: Final = 1.0
 _STANDS_STILL: Final = 10.0
 
 
 class Process:
-    """What runs until a signal ends it, or another bridge takes over.
+    """The process of a bridge: runs until a signal ends it, or another bridge takes over.
 
     Args:
         plan: What it is to do.
@@ -37,7 +37,9 @@ class Process:
         CoordinationError: It is to stand by, and there is no coordinator.
     """
 
-    def __init__(self, plan: Plan, codes: Mapping[str, Mapping[int, str]], coordinator: Coordinator | None) -> None:
+    def __init__(
+        self, plan: BridgePlan, codes: Mapping[str, Mapping[int, str]], coordinator: Coordinator | None
+    ) -> None:
         if plan.standby and not isinstance(coordinator, (FileCoordinator, RedisCoordinator)):
             raise CoordinationError("standing by needs a state shared with the other bridge: a folder, or a Redis")
         self._plan = plan
@@ -45,26 +47,26 @@ class Process:
         self._coordinator = coordinator
         self._metrics = Metrics(VERSION)
         self._bridge: Bridge | None = None
-        self._idle_house = House(plan.topics, plan.lockers, [each.name for each in plan.gateways], version=VERSION)
-        self._turned_at = anyio.current_time()
+        self._idle_devices = Devices(plan.topics, plan.lockers, [each.name for each in plan.gateways], version=VERSION)
+        self._ran_at = anyio.current_time()
         self._news = anyio.Event()
 
     @property
-    def house(self) -> House:
+    def devices(self) -> Devices:
         """All doors; nothing is known of them while another bridge leads."""
-        return self._idle_house if self._bridge is None else self._bridge.house
+        return self._idle_devices if self._bridge is None else self._bridge.devices
 
     @property
-    def turned_at(self) -> float:
-        """When all that has to go on has last gone on, by the event loop's clock."""
-        return self._turned_at if self._bridge is None else min(self._turned_at, self._bridge.turned_at)
+    def ran_at(self) -> float:
+        """The time when all its loops had last run, by the event loop's clock."""
+        return self._ran_at if self._bridge is None else min(self._ran_at, self._bridge.ran_at)
 
     def problems(self) -> list[str]:
-        """Say why the bridge does not do its work, if it does not."""
+        """List the reasons why the bridge does not do its work, if it does not."""
         return ["standing by: another bridge leads"] if self._bridge is None else self._bridge.problems()
 
     async def next_change(self) -> None:
-        """Wait for news of the house."""
+        """Wait for news of the devices."""
         await self._news.wait()
 
     async def run(self) -> None:
@@ -82,20 +84,20 @@ class Process:
             async with anyio.create_task_group() as tasks:
                 if self._plan.web is not None:
                     tasks.start_soon(Web(self._plan.web, self._metrics, self).serve)
-                tasks.start_soon(self._turn)
+                tasks.start_soon(self._keep_watchdog)
                 await self._lead()
                 tasks.cancel_scope.cancel()
         finally:
             notify(STOPPING)
 
-    async def _turn(self) -> None:
-        """Tell systemd that the event loop turns, as long as it does."""
+    async def _keep_watchdog(self) -> None:
+        """Tell systemd that the event loop runs, as long as it does."""
         notify(READY)
         while True:
-            self._turned_at = anyio.current_time()
-            if self._turned_at - self.turned_at < _STANDS_STILL:
+            self._ran_at = anyio.current_time()
+            if self._ran_at - self.ran_at < _STANDS_STILL:
                 notify(ALIVE)
-            await anyio.sleep(_TURNS)
+            await anyio.sleep(_WATCHDOG_INTERVAL)
 
     async def _lead(self) -> None:
         if not isinstance(self._coordinator, (FileCoordinator, RedisCoordinator)) or not self._plan.standby:

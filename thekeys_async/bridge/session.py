@@ -1,4 +1,4 @@
-"""What bridge and broker have to say to each other: the claim, the heartbeat, commands, and what was left behind."""
+"""The dialogue of bridge and broker: the claim, the heartbeat, commands, and topics of an earlier bridge."""
 
 import json
 import logging
@@ -12,19 +12,19 @@ import anyio
 
 from thekeys_async.bridge import clocks
 from thekeys_async.bridge.broker import Broker
-from thekeys_async.bridge.broker_link import Message, Subscription
-from thekeys_async.bridge.claims import Claim
+from thekeys_async.bridge.broker_link import Message, TopicSubscription
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.discovery import ORIGIN, is_ours
 from thekeys_async.bridge.heartbeat import Heartbeat, Moment
-from thekeys_async.bridge.house import House
 from thekeys_async.bridge.metrics import Metrics
-from thekeys_async.bridge.plan import Plan
+from thekeys_async.bridge.plan import BridgePlan
+from thekeys_async.bridge.prefix_claim import PrefixClaim
 from thekeys_async.bridge.topics import OFFLINE, ONLINE, Target, Topics, escaped
 from thekeys_async.bridge.verdicts import Decision, Judge, Refusal, Verdict
 from thekeys_async.protocol.text import printable
 
 if TYPE_CHECKING:
-    from thekeys_async.bridge.commands import Commands
+    from thekeys_async.bridge.commands import CommandRunner
 
 _log = logging.getLogger("thekeys_async.bridge")
 
@@ -37,37 +37,37 @@ class BrokerSession:
     """One bridge's side of all its connections to the broker.
 
     Args:
-        plan: What the bridge is to do.
-        house: What it says.
-        metrics: What counts.
+        plan: The bridge's settings.
+        devices: All locks and gateways, and their topics.
+        metrics: The counters.
         on_birth: Called when Home Assistant has started.
 
     Attributes:
         broker: The connection.
         heartbeat: Whether messages come without delay.
-        judge: Who decides on commands.
+        judge: Decides on commands.
         superseded: Set when another bridge has claimed the prefix.
-        commands: Who carries commands out; none are taken before it is there.
+        commands: Carries commands out; none are taken before it is there.
         is_stopping: Whether no more commands are taken.
     """
 
-    def __init__(self, plan: Plan, house: House, metrics: Metrics, on_birth: Callable[[], None]) -> None:
+    def __init__(self, plan: BridgePlan, devices: Devices, metrics: Metrics, on_birth: Callable[[], None]) -> None:
         self.heartbeat = Heartbeat()
         self.superseded = anyio.Event()
-        self.commands: Commands | None = None
+        self.commands: CommandRunner | None = None
         self.is_stopping = False
         self._topics = plan.topics
-        self._house = house
+        self._devices = devices
         self._metrics = metrics
         self._on_birth = on_birth
         self._started = clocks.now()
-        self._claim = Claim(secrets.token_hex(8))
+        self._claim = PrefixClaim(secrets.token_hex(8))
         self.judge = Judge(plan.rules, self.heartbeat, self._may_take_commands, self._is_driven, self._started)
-        self._picture = house.picture
-        self._picture.say(plan.topics.state, OFFLINE)
+        self._retained = devices.retained
+        self._retained.set(plan.topics.state, OFFLINE)
         self.broker = Broker(
             plan.broker,
-            self._picture,
+            self._retained,
             _subscriptions(plan.topics),
             self,
             will=(plan.topics.state, OFFLINE),
@@ -75,7 +75,7 @@ class BrokerSession:
         )
         self._connected_at = self._started
         self._left_behind: dict[str, None] = {}
-        self._speaks = False
+        self._publishes = False
 
     @property
     def is_ready(self) -> bool:
@@ -84,7 +84,7 @@ class BrokerSession:
         return self._may_take_commands(now) and self.heartbeat.is_fresh(now) and self.judge.accepts_stamps_of(now)
 
     def problems(self) -> list[str]:
-        """Say why no commands are taken, if none are."""
+        """List the reasons why no commands are taken, if none are."""
         if not self.broker.is_connected:
             return ["no connection to the broker"]
         if not self.heartbeat.is_fresh(clocks.now()):
@@ -103,31 +103,31 @@ class BrokerSession:
             self.broker.publish(self._topics.echo, self.heartbeat.beat(now))
         self._say_if_ready()
 
-    def say_everything(self) -> None:
-        """Say everything again, if it was said on this connection."""
-        if self._speaks:
-            self.broker.say_everything()
+    def publish_all(self) -> None:
+        """Publish everything again, if it was published on this connection."""
+        if self._publishes:
+            self.broker.publish_all()
 
     async def say_goodbye(self) -> None:
-        """Say that the bridge goes, and wait until everything is said."""
-        self._picture.say(self._topics.state, OFFLINE)
+        """Publish that the bridge goes, and wait until everything is confirmed."""
+        self._retained.set(self._topics.state, OFFLINE)
         await self.broker.flush()
 
     def connected(self) -> None:
-        """The broker takes messages: hear first what it has kept."""
+        """Begin anew on a connection: first come the messages that the broker has kept."""
         now = clocks.now()
         self._metrics.connected()
         self.heartbeat.connected()
         self._claim.connected()
         self._connected_at = now
-        self._speaks = False
+        self._publishes = False
         self._left_behind.clear()
-        self._picture.withhold(self._topics.info)
-        self._picture.say(self._topics.state, OFFLINE)
+        self._retained.withhold(self._topics.info)
+        self._retained.set(self._topics.state, OFFLINE)
         self.broker.publish(self._topics.echo, self.heartbeat.beat(now))
 
     def disconnected(self) -> None:
-        """No command counts until the connection is back, and a heartbeat with it."""
+        """Take no command until the connection is back, and a heartbeat with it."""
         self.heartbeat.connected()
         self._claim.connected()
 
@@ -143,24 +143,24 @@ class BrokerSession:
             self._command(target, message)
         elif message.topic == topics.state:
             # The will of a bridge that was there before, or of our own connection of before.
-            if self._speaks and message.payload == OFFLINE.encode() and not self.is_stopping:
-                self._picture.repeat(topics.state)
+            if self._publishes and message.payload == OFFLINE.encode() and not self.is_stopping:
+                self._retained.repeat(topics.state)
         elif message.topic == topics.birth:
             if message.payload == ONLINE.encode():
                 self._on_birth()
-        elif message.payload and not self._speaks:
+        elif message.payload and not self._publishes:
             self._note_left_behind(message)
 
     def _echo_came(self) -> None:
-        """Begin to speak at the first echo: it comes after all that the broker had kept, another's claim as well."""
-        if not self._speaks and not self._claim.superseded:
-            self._speaks = True
+        """Begin to publish at the first echo: it comes after all that the broker had kept, another's claim as well."""
+        if not self._publishes and not self._claim.superseded:
+            self._publishes = True
             if self._claim.say():
-                self._picture.say(self._topics.info, self._info())
+                self._retained.set(self._topics.info, self._info())
             for topic in self._left_behind:
-                self._picture.say(topic, "")
+                self._retained.set(topic, "")
             self.broker.unsubscribe(self._topics.left_behind())
-            self.broker.say_everything()
+            self.broker.publish_all()
         self._say_if_ready()
 
     def _claim_came(self, payload: bytes) -> None:
@@ -170,16 +170,16 @@ class BrokerSession:
         self._say_if_ready()
 
     def _say_if_ready(self) -> None:
-        if self._speaks and self.is_ready:
-            self._picture.say(self._topics.state, ONLINE)
+        if self._publishes and self.is_ready:
+            self._retained.set(self._topics.state, ONLINE)
 
     def _may_take_commands(self, now: Moment) -> bool:
         return self._claim.may_take_commands(now) and self.commands is not None and not self.is_stopping
 
     def _is_driven(self, target: Target) -> bool:
         if target.kind == "gateway":
-            return any(escaped(name) == target.name for name in self._house.gateways)
-        lock = None if target.identifier is None else self._house.locks.get(target.identifier)
+            return any(escaped(name) == target.name for name in self._devices.gateways)
+        lock = None if target.identifier is None else self._devices.locks.get(target.identifier)
         return lock is not None and lock.locker.has_code
 
     def _command(self, target: Target, message: Message) -> None:
@@ -188,36 +188,38 @@ class BrokerSession:
         verdict = self.judge.judge(target, message.payload, retained=message.retained, now=clocks.now())
         if verdict.refusal is Refusal.RETAINED:
             self.broker.publish(message.topic, "", retain=True)
-        if verdict.order is None or self.commands is None:
+        if verdict.command is None or self.commands is None:
             self._refuse(target, message, verdict)
         elif verdict.decision is Decision.REFUSE:
-            self.commands.refuse(verdict.order, verdict.refusal or Refusal.MALFORMED)
+            self.commands.refuse(verdict.command, verdict.refusal or Refusal.MALFORMED)
         else:
             self.commands.take(verdict)
 
     def _refuse(self, target: Target, message: Message, verdict: Verdict) -> None:
-        """Refuse what is no command for anything that is driven; nothing of the message is repeated."""
+        """Refuse a message that is no command for anything that is driven; nothing of the message is repeated."""
         refusal = verdict.refusal or Refusal.NOT_READY
         self._metrics.refused(refusal)
         why = f"{refusal.value} ({verdict.detail})" if verdict.detail else refusal.value
         _log.warning("refused a message on %s: %s", printable(message.topic), why)
-        if target.identifier is not None and target.identifier in self._house.locks:
-            self._house.malformed(target.identifier, why, clocks.now().wall)
+        if target.identifier is not None and target.identifier in self._devices.locks:
+            self._devices.malformed(target.identifier, why, clocks.now().wall)
 
     def _note_left_behind(self, message: Message) -> None:
-        """Note what a bridge of this prefix has said of lockers and gateways that are not ours any more."""
-        if message.topic in self._picture or self._topics.is_of(message.topic, self._house.locks, self._house.gateways):
+        """Note a topic of a locker or gateway that an earlier bridge of this prefix has left behind."""
+        if message.topic in self._retained or self._topics.is_of(
+            message.topic, self._devices.locks, self._devices.gateways
+        ):
             return
         if self._topics.is_own_state(message.topic) or is_ours(message.payload, self._topics.prefix):
             self._left_behind[message.topic] = None
 
     def _info(self) -> str:
-        told = info(self._claim.instance, self._started.wall, list(self._house.gateways))
+        told = info(self._claim.instance, self._started.wall, list(self._devices.gateways))
         return json.dumps(told, ensure_ascii=False)
 
 
 def info(instance: str, since: float | None, gateways: list[str]) -> dict[str, object]:
-    """Put together what a bridge says of itself; that is its claim to the prefix, too.
+    """Put together the bridge's info message; that is its claim to the prefix, too.
 
     Args:
         instance: What it calls itself, unlike any other.
@@ -233,7 +235,7 @@ def info(instance: str, since: float | None, gateways: list[str]) -> dict[str, o
     }
 
 
-def _subscriptions(topics: Topics) -> tuple[Subscription, ...]:
-    own = [Subscription(topic, own=True) for topic in (topics.echo, topics.info, topics.state)]
+def _subscriptions(topics: Topics) -> tuple[TopicSubscription, ...]:
+    own = [TopicSubscription(topic, own=True) for topic in (topics.echo, topics.info, topics.state)]
     birth = () if topics.birth is None else (topics.birth,)
-    return (*own, *(Subscription(each) for each in (*topics.commands(), *birth, *topics.left_behind())))
+    return (*own, *(TopicSubscription(each) for each in (*topics.commands(), *birth, *topics.left_behind())))

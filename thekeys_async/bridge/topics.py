@@ -1,4 +1,4 @@
-"""The names of topics, and what a topic that a message came on means. Pure."""
+"""The names of topics, and the meaning of a topic that a message came on. Pure."""
 
 import re
 from collections.abc import Container, Iterable
@@ -46,7 +46,7 @@ def _percent(found: "re.Match[str]") -> str:
 
 @attrs.frozen
 class Target:
-    """What a command is for, as its topic says; whether there is such a thing is another question.
+    """The target of a command, as its topic names it; it may not exist.
 
     Attributes:
         kind: A locker's number or a gateway's escaped name is what ``name`` is.
@@ -82,22 +82,22 @@ class Topics:
 
     @property
     def state(self) -> str:
-        """Whether the bridge is there, and takes commands."""
+        """The topic that tells whether the bridge is there, and takes commands."""
         return f"{self.prefix}/bridge/state"
 
     @property
     def info(self) -> str:
-        """What the bridge says of itself; its claim to the prefix."""
+        """The topic on which the bridge describes itself; its claim to the prefix."""
         return f"{self.prefix}/bridge/info"
 
     @property
     def echo(self) -> str:
-        """Where the bridge speaks to itself."""
+        """The topic of the heartbeat."""
         return f"{self.prefix}/bridge/echo"
 
     @property
     def birth(self) -> str | None:
-        """Where Home Assistant says that it has started."""
+        """The topic on which Home Assistant says that it has started."""
         return None if self.discovery_prefix is None else f"{self.discovery_prefix}/status"
 
     def gateway(self, name: str, what: str) -> str:
@@ -109,11 +109,11 @@ class Topics:
         return f"{self.prefix}/lock/{identifier}/{what}"
 
     def lock_config(self, identifier: int) -> str | None:
-        """Name the topic on which Home Assistant is told of a locker."""
+        """Name the discovery topic of a locker."""
         return self._config(f"thekeys_{identifier}")
 
     def gateway_config(self, name: str) -> str | None:
-        """Name the topic on which Home Assistant is told of a gateway."""
+        """Name the discovery topic of a gateway."""
         return self._config(f"thekeys_gateway_{slug(name)}")
 
     def commands(self) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Topics:
         return (f"{self.prefix}/lock/+/set", f"{self.prefix}/lock/+/press", f"{self.prefix}/gateway/+/press")
 
     def left_behind(self) -> tuple[str, ...]:
-        """List the filters of what a bridge of this prefix has said of devices, and the broker has kept."""
+        """List the filters of all retained topics of a bridge of this prefix."""
         own = (
             *(f"{self.prefix}/lock/+/{what}" for what in _LOCK_TOPICS),
             *(f"{self.prefix}/gateway/+/{what}" for what in _GATEWAY_TOPICS),
@@ -143,14 +143,14 @@ class Topics:
                 return None
 
     def is_config(self, topic: str) -> bool:
-        """Whether a topic is one on which Home Assistant is told of a device."""
+        """Whether a topic is a discovery topic."""
         if self.discovery_prefix is None:
             return False
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
         return len(levels) == 3 and levels[0] == "device" and levels[2] == "config"  # noqa: PLR2004
 
     def is_own_state(self, topic: str) -> bool:
-        """Whether a topic is one on which only a bridge of this prefix says something of a locker or a gateway."""
+        """Whether a topic is one on which only a bridge of this prefix publishes."""
         if not topic.startswith(f"{self.prefix}/"):
             return False
         match topic[len(self.prefix) + 1 :].split("/"):

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 import attrs
 
+from thekeys_async.bridge.command_history import Command, CommandHistory
 from thekeys_async.bridge.heartbeat import Heartbeat, Moment
-from thekeys_async.bridge.messages import Action, MalformedMessageError, Request, parse
-from thekeys_async.bridge.orders import Order, Orders
+from thekeys_async.bridge.messages import Action, CommandMessage, MalformedMessageError, parse
 from thekeys_async.bridge.topics import Target
 
 MOST_A_MINUTE: Final = 10
@@ -22,7 +22,7 @@ _JUMP: Final = 1.0
 
 
 class Refusal(enum.Enum):
-    """Why a message is refused. A closed set: these are the values of a metric's label."""
+    """A reason to refuse a message. A closed set: these are the values of a metric's label."""
 
     RETAINED = "retained"
     MALFORMED = "malformed"
@@ -40,7 +40,7 @@ class Refusal(enum.Enum):
 
 
 class Decision(enum.Enum):
-    """What is done with a message."""
+    """The four things that may be done with a message."""
 
     RUN = "run"
     """Carry it out, with nothing leaving after its deadline."""
@@ -53,26 +53,26 @@ class Decision(enum.Enum):
 
 @attrs.frozen
 class Verdict:
-    """What is done with a message, and why.
+    """The decision on a message, and its reason.
 
     Attributes:
         decision: What is done.
-        order: What was asked for, where the message had the form of a command for something that is driven.
+        command: What was asked for, where the message had the form of a command for something that is driven.
         refusal: Why it is refused, if it is.
         detail: More words on that; never anything of the message.
-        replaced: The order that has waited until now, and never comes to its turn as this one is newer.
+        replaced: The command that has waited until now, and never comes to its turn as this one is newer.
     """
 
     decision: Decision
-    order: Order | None = None
+    command: Command | None = None
     refusal: Refusal | None = None
     detail: str = ""
-    replaced: Order | None = None
+    replaced: Command | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Rules:
-    """How strict a bridge is.
+    """The rules of a bridge.
 
     Attributes:
         commands: ``stamped``: to unlock needs a time; ``any``: a plain word will do, which opens doors late when a
@@ -111,7 +111,7 @@ class Judge:
         self._is_driven = is_driven
         self._started = started
         self._last = started
-        self._orders: dict[tuple[str, str], Orders] = {}
+        self._histories: dict[tuple[str, str], CommandHistory] = {}
 
     def judge(self, target: Target, payload: bytes, *, retained: bool, now: Moment) -> Verdict:
         """Judge a message. The first rule that it breaks refuses it.
@@ -126,20 +126,20 @@ class Judge:
         if retained:
             return Verdict(Decision.REFUSE, refusal=Refusal.RETAINED)
         try:
-            request = parse(target, payload)
+            message = parse(target, payload)
         except MalformedMessageError as error:
             return Verdict(Decision.REFUSE, refusal=Refusal.MALFORMED, detail=str(error))
         if not self._is_driven(target):
             return Verdict(Decision.REFUSE, refusal=Refusal.NOT_DRIVEN)
-        order = Order(target, request, self._deadline(request, now))
-        if refusal := self._refusal_by_age(request, now):
-            return Verdict(Decision.REFUSE, order, refusal)
-        by_history = self._refusal_by_history(request, target, now)
+        command = Command(target, message, self._deadline(message, now))
+        if refusal := self._refusal_by_age(message, now):
+            return Verdict(Decision.REFUSE, command, refusal)
+        by_history = self._refusal_by_history(message, target, now)
         # From here on the word is final: what is refused now is not carried out if it comes again.
-        self._of(target).remember(request, now.boot)
+        self._of(target).remember(message, now.boot)
         if refusal := self._refusal_by_link(now) or by_history:
-            return Verdict(Decision.REFUSE, order, refusal)
-        return self._take(order, now)
+            return Verdict(Decision.REFUSE, command, refusal)
+        return self._take(command, now)
 
     def tick(self, now: Moment) -> None:
         """Look at the clocks; to be called every second or so.
@@ -151,8 +151,8 @@ class Judge:
             self._started = now
         self._last = now
 
-    def next(self, ended: Order, now: Moment) -> Verdict | None:
-        """Go on after an order has ended: the one that waited is judged anew.
+    def next(self, ended: Command, now: Moment) -> Verdict | None:
+        """Go on after a command has ended: the one that waited is judged anew.
 
         Returns:
             Run it, or refuse it; None if none waited.
@@ -161,13 +161,13 @@ class Judge:
         waiting = self._of(ended.target).ended(ended)
         if waiting is None:
             return None
-        refusal = self._refusal_by_age(waiting.request, now) or self._refusal_by_link(now)
+        refusal = self._refusal_by_age(waiting.message, now) or self._refusal_by_link(now)
         if refusal is None and now.boot >= waiting.deadline:
             refusal = Refusal.TOO_OLD
         if refusal is not None:
             return Verdict(Decision.REFUSE, waiting, refusal)
         # The wall clock may have been set since; of the two limits the earlier one holds.
-        waiting = attrs.evolve(waiting, deadline=min(waiting.deadline, self._deadline(waiting.request, now)))
+        waiting = attrs.evolve(waiting, deadline=min(waiting.deadline, self._deadline(waiting.message, now)))
         self._of(waiting.target).under_way = waiting
         return Verdict(Decision.RUN, waiting)
 
@@ -175,25 +175,25 @@ class Judge:
         """Whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
         return now.wall > self._begun
 
-    def newest_of(self, order: Order) -> Order:
-        """Get the newest order that the one under way serves as well: it is that one whose result is told."""
-        orders = self._of(order.target)
-        return orders.newest_joined if orders.newest_joined and orders.under_way is order else order
+    def newest_of(self, command: Command) -> Command:
+        """Get the newest command that the one under way serves as well: it is that one whose result is told."""
+        history = self._of(command.target)
+        return history.newest_joined if history.newest_joined and history.under_way is command else command
 
-    def _deadline(self, request: Request, now: Moment) -> float:
-        if request.at is not None:
-            return now.boot + min(self._rules.max_age, request.at + self._rules.max_age - now.wall)
+    def _deadline(self, message: CommandMessage, now: Moment) -> float:
+        if message.at is not None:
+            return now.boot + min(self._rules.max_age, message.at + self._rules.max_age - now.wall)
         # It has come after the newest echo, so it was published after that was sent.
         newest = self._heartbeat.newest_sent
         return (now.boot if newest is None else newest) + self._rules.max_age
 
-    def _refusal_by_age(self, request: Request, now: Moment) -> Refusal | None:
-        if self._rules.commands == "none" and not request.action.is_read:
+    def _refusal_by_age(self, message: CommandMessage, now: Moment) -> Refusal | None:
+        if self._rules.commands == "none" and not message.action.is_read:
             return Refusal.READ_ONLY
-        if request.at is None:
-            late = not request.action.harmless_when_late and self._rules.commands != "any"
+        if message.at is None:
+            late = not message.action.harmless_when_late and self._rules.commands != "any"
             return Refusal.NO_TIME if late else None
-        age = now.wall - request.at
+        age = now.wall - message.at
         if age > self._rules.max_age:
             return Refusal.TOO_OLD
         return Refusal.IN_THE_FUTURE if age < -self._rules.max_skew else None
@@ -203,32 +203,32 @@ class Judge:
             return Refusal.NOT_READY
         return None if self._heartbeat.is_fresh(now) else Refusal.NO_HEARTBEAT
 
-    def _refusal_by_history(self, request: Request, target: Target, now: Moment) -> Refusal | None:
-        if self._of(target).is_known(request, now.boot, 2 * self._rules.max_age):
+    def _refusal_by_history(self, message: CommandMessage, target: Target, now: Moment) -> Refusal | None:
+        if self._of(target).is_known(message, now.boot, 2 * self._rules.max_age):
             return Refusal.DUPLICATE
-        return Refusal.BEFORE_START if request.at is not None and request.at <= self._begun else None
+        return Refusal.BEFORE_START if message.at is not None and message.at <= self._begun else None
 
     @property
     def _begun(self) -> float:
         """The newest stamp that an earlier bridge may have carried out, as stamps may be ahead of the clock."""
         return self._started.wall + self._rules.max_skew
 
-    def _take(self, order: Order, now: Moment) -> Verdict:
-        orders = self._of(order.target)
-        if orders.taken_within(_MINUTE, now.boot) >= MOST_A_MINUTE:
-            return Verdict(Decision.REFUSE, order, Refusal.TOO_MANY)
-        orders.take(now.boot)
-        if order.request.action is Action.READ:
-            return Verdict(Decision.RUN, order)
-        replaced, orders.waiting = orders.waiting, None
-        if orders.under_way is None:
-            orders.under_way, orders.newest_joined = order, None
-            return Verdict(Decision.RUN, order)
-        if orders.under_way.request.action is order.request.action:
-            orders.newest_joined = order
-            return Verdict(Decision.JOIN, order, replaced=replaced)
-        orders.waiting = order
-        return Verdict(Decision.WAIT, order, replaced=replaced)
+    def _take(self, command: Command, now: Moment) -> Verdict:
+        history = self._of(command.target)
+        if history.taken_within(_MINUTE, now.boot) >= MOST_A_MINUTE:
+            return Verdict(Decision.REFUSE, command, Refusal.TOO_MANY)
+        history.take(now.boot)
+        if command.message.action is Action.READ:
+            return Verdict(Decision.RUN, command)
+        replaced, history.waiting = history.waiting, None
+        if history.under_way is None:
+            history.under_way, history.newest_joined = command, None
+            return Verdict(Decision.RUN, command)
+        if history.under_way.message.action is command.message.action:
+            history.newest_joined = command
+            return Verdict(Decision.JOIN, command, replaced=replaced)
+        history.waiting = command
+        return Verdict(Decision.WAIT, command, replaced=replaced)
 
-    def _of(self, target: Target) -> Orders:
-        return self._orders.setdefault((target.kind, target.name), Orders())
+    def _of(self, target: Target) -> CommandHistory:
+        return self._histories.setdefault((target.kind, target.name), CommandHistory())

@@ -1,4 +1,4 @@
-"""What is known of one locker and of one gateway, and what has happened to a bolt. Pure."""
+"""The known state of one locker and of one gateway, and the moves of a bolt. Pure."""
 
 import math
 from typing import Final, Literal
@@ -6,7 +6,7 @@ from typing import Final, Literal
 import attrs
 
 from thekeys_async.bridge.discovery import BridgedLocker
-from thekeys_async.bridge.lock_state import LockState, Said
+from thekeys_async.bridge.lock_state import LockState, PublishedState
 from thekeys_async.protocol.errors import (
     InvalidHmacError,
     InvalidKeyError,
@@ -26,14 +26,18 @@ OWN_MOVE: Final = 60.0
 
 _FOR_GOOD: Final = (InvalidHmacError, InvalidKeyError, LockerIncompatibleError, NotSharedError)
 
-_KNOWN: Final = {Said.LOCKED: DoorState.CLOSED, Said.UNLOCKED: DoorState.OPEN, Said.JAMMED: DoorState.JAMMED}
+_KNOWN: Final = {
+    PublishedState.LOCKED: DoorState.CLOSED,
+    PublishedState.UNLOCKED: DoorState.OPEN,
+    PublishedState.JAMMED: DoorState.JAMMED,
+}
 
 By = Literal["bridge", "other"]
 
 
 @attrs.frozen
 class Event:
-    """Something that happened to a bolt.
+    """A move of a bolt, or one that failed.
 
     Attributes:
         identifier: The locker.
@@ -50,7 +54,7 @@ class Event:
 
 @attrs.define
 class LockView:
-    """What is known of one locker. Nothing of it is secret.
+    """The known state of one locker. Nothing of it is secret.
 
     Attributes:
         locker: Which it is.
@@ -78,13 +82,13 @@ class LockView:
 
     @property
     def available(self) -> bool:
-        """Whether what is said of it holds."""
+        """Whether what is published of it holds."""
         return not (self.lost or self.state.in_doubt or isinstance(self.error, _FOR_GOOD))
 
     @property
     def known(self) -> DoorState:
-        """Where the bolt is, never more than is known: not while a command moves it or is in doubt."""
-        return _KNOWN.get(self.state.said, DoorState.UNKNOWN)
+        """The bolt's state, never more than is known: unknown while a command moves it or is in doubt."""
+        return _KNOWN.get(self.state.published, DoorState.UNKNOWN)
 
     def moved_by_us(self, now: float) -> None:
         """Note that a command of ours may have turned the bolt."""
@@ -125,7 +129,7 @@ class LockView:
 
 @attrs.define
 class GatewayView:
-    """What is known of one gateway.
+    """The known state of one gateway.
 
     Attributes:
         name: Which it is.

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from thekeys_async.bridge import clocks, page
-from thekeys_async.bridge.house import House
+from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.metrics import CONTENT_TYPE, Metrics
 from thekeys_async.bridge.web_address import WebAddress, token_of
 from thekeys_async.protocol.text import printable
@@ -49,24 +49,24 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Shown(Protocol):
-    """What the server shows; everything may change from one request to the next."""
+    """The contents of the page; everything may change from one request to the next."""
 
     @property
-    def house(self) -> House:
+    def devices(self) -> Devices:
         """All doors."""
         ...
 
     @property
-    def turned_at(self) -> float:
-        """When the bridge's heart last beat, by the event loop's clock."""
+    def ran_at(self) -> float:
+        """The time when the bridge's loops had last run, by the event loop's clock."""
         ...
 
     def problems(self) -> list[str]:
-        """Say why the bridge does not do its work, if it does not."""
+        """List the reasons why the bridge does not do its work, if it does not."""
         ...
 
     async def next_change(self) -> None:
-        """Wait for news of the house."""
+        """Wait for news of the devices."""
         ...
 
 
@@ -75,8 +75,8 @@ class Web:
 
     Args:
         address: Where it listens, and the token that it wants.
-        metrics: What it tells Prometheus.
-        shown: What it shows.
+        metrics: The metrics.
+        shown: The contents of the page.
     """
 
     def __init__(self, address: WebAddress, metrics: Metrics, shown: Shown) -> None:
@@ -162,7 +162,7 @@ class Web:
         )
 
     async def _page(self, _request: Request) -> Response:
-        text = page.page(self._shown.house, self._shown.problems(), clocks.now().wall)
+        text = page.page(self._shown.devices, self._shown.problems(), clocks.now().wall)
         return Response(text, media_type="text/html")
 
     async def _events(self, _request: Request) -> Response:
@@ -175,7 +175,7 @@ class Web:
         said = ""
         try:
             while not self._over.is_set():
-                text = page.fragment(self._shown.house, self._shown.problems(), clocks.now().wall)
+                text = page.fragment(self._shown.devices, self._shown.problems(), clocks.now().wall)
                 yield f"data: {json.dumps(text)}\n\n" if text != said else ": still there\n\n"
                 said = text
                 await anyio.sleep(_AT_MOST_EVERY)
@@ -184,7 +184,7 @@ class Web:
             self._readers -= 1
 
     async def _news_or_end(self) -> None:
-        """Wait for news, or for the server's end; and not for long, as ages on the page grow by themselves."""
+        """Wait for news or for the server's end, and not for long: ages on the page grow by themselves."""
 
         async def wait(what: Callable[[], Awaitable[object]]) -> None:
             await what()
@@ -199,7 +199,7 @@ class Web:
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _healthz(self, _request: Request) -> Response:
-        turns = anyio.current_time() - self._shown.turned_at < _STANDS_STILL
+        turns = anyio.current_time() - self._shown.ran_at < _STANDS_STILL
         return PlainTextResponse("ok\n" if turns else "the bridge stands still\n", 200 if turns else 503)
 
     async def _readyz(self, _request: Request) -> Response:

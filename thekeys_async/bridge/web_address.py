@@ -1,4 +1,4 @@
-"""Where the page and the metrics are, and who may see them."""
+"""The web server's address, and the token for it."""
 
 import hmac
 import ipaddress
@@ -14,7 +14,7 @@ _BEARER: Final = "bearer "
 
 @attrs.frozen
 class WebAddress:
-    """Where the web server listens.
+    """The address that the web server listens on.
 
     Attributes:
         host: The address.
@@ -28,7 +28,7 @@ class WebAddress:
 
     @classmethod
     def parse(cls, text: str) -> "WebAddress":
-        """Understand ``HOST:PORT``.
+        """Parse ``HOST:PORT``.
 
         Raises:
             ValueError: It is none.
@@ -52,7 +52,7 @@ class WebAddress:
             return False
 
     def admits(self, shown: str | None) -> bool:
-        """Whether a token is the one that is wanted; compared in constant time."""
+        """Whether a token is the right one; compared in constant time."""
         if self.token is None:
             return True
         return shown is not None and hmac.compare_digest(shown.encode(), self.token.reveal().encode())

@@ -17,8 +17,8 @@ import click
 from thekeys_async.cli import output
 from thekeys_async.cli.demo.cloud import Tell
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -26,9 +26,9 @@ from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 try:
     from thekeys_async.bridge.broker import Broker
     from thekeys_async.bridge.broker_address import BrokerAddress
-    from thekeys_async.bridge.broker_link import Message, Subscription
-    from thekeys_async.bridge.picture import Picture
+    from thekeys_async.bridge.broker_link import Message, TopicSubscription
     from thekeys_async.bridge.plan import make_plan
+    from thekeys_async.bridge.retained import RetainedTopics
     from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
     raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
@@ -73,8 +73,8 @@ class _Client:
         self.values: dict[str, str] = {}
         self.broker = Broker(
             BrokerAddress.parse(url),
-            Picture(),
-            (Subscription("thekeys/#"), Subscription("homeassistant/#")),
+            RetainedTopics(),
+            (TopicSubscription("thekeys/#"), TopicSubscription("homeassistant/#")),
             self,
             will=("thekeys/demo", ""),
             client_id="demo",

@@ -1,4 +1,4 @@
-"""Where a server listens, and each connection that somebody makes to it: non-blocking sockets."""
+"""The listening socket of a server, and the connections that clients make to it: non-blocking."""
 
 import errno
 import socket
@@ -15,7 +15,7 @@ _TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _UNTIL_SOME_CLOSE = 0.1
 
 
-class Connection:
+class ClientConnection:
     """One connection.
 
     Args:
@@ -117,7 +117,7 @@ class Listener:
         self.waiting = 0
         """How many tasks want the next connection."""
 
-    async def next(self) -> Connection | None:
+    async def next(self) -> ClientConnection | None:
         """Wait for the next connection; None once the listener is shut.
 
         Raises:
@@ -146,11 +146,11 @@ class Listener:
         if self._shut and not self.waiting:
             self._socket.close()
 
-    async def _accept(self) -> Connection | None:
+    async def _accept(self) -> ClientConnection | None:
         while not self._shut:
             try:
                 await anyio.wait_readable(self._socket)
-                return Connection(self._socket.accept()[0])
+                return ClientConnection(self._socket.accept()[0])
             except (BlockingIOError, ConnectionAbortedError):
                 continue
             except (OSError, anyio.ClosedResourceError) as error:

@@ -1,4 +1,4 @@
-"""Which of several bridges with one prefix may take commands: the one that has claimed it last. Pure.
+"""The claim to a prefix: of several bridges, the one that has claimed it last may take commands. Pure.
 
 The broker's order decides, and no clock: a bridge whose clock was a day ahead must not keep its successor out. A bridge
 that has just started claims the prefix, whoever had it before. One that has had it and finds another's claim, at once
@@ -17,7 +17,7 @@ HOLD: Final = 2.0
 
 
 @attrs.define
-class Claim:
+class PrefixClaim:
     """One bridge's claim to its prefix.
 
     Attributes:

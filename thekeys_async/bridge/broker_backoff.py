@@ -1,4 +1,4 @@
-"""How long to wait before the broker is tried again. Pure but for the dice."""
+"""The pauses between attempts to connect to the broker. Pure but for the jitter."""
 
 import random
 from typing import Final

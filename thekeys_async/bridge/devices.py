@@ -1,15 +1,15 @@
-"""What is said of all lockers and gateways: the library's updates, and what came of commands, as topics. Pure."""
+"""All lockers and gateways as topics: made of the library's updates and of the outcome of commands. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from thekeys_async.bridge.command_history import Command
 from thekeys_async.bridge.discovery import BridgedLocker, gateway_device, lock_device
 from thekeys_async.bridge.heartbeat import Moment
 from thekeys_async.bridge.messages import Action
-from thekeys_async.bridge.orders import Order
-from thekeys_async.bridge.picture import Picture
+from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.bridge.topics import OFFLINE, ONLINE, Topics
 from thekeys_async.bridge.views import By, Event, GatewayView, LockView
 from thekeys_async.protocol.models import LockerReading, LockerStatus, battery_percent
@@ -19,8 +19,8 @@ from thekeys_async.streams.updates import STATUS, STATUS_ERROR, GatewayUpdate, L
 _LONGEST_WAIT: Final = 3600.0
 
 
-class House:
-    """Keeps the picture up to date. All times are of one clock, in seconds; `at` of updates is the wall's.
+class Devices:
+    """Keeps the retained topics up to date. All times are of one clock, in seconds; `at` of updates is the wall's.
 
     Args:
         topics: The bridge's topics.
@@ -42,22 +42,22 @@ class House:
         self._topics = topics
         self._version = version
         self._read_only = read_only
-        self.picture = Picture(topics.is_config)
+        self.retained = RetainedTopics(topics.is_config)
         self.locks: Mapping[int, LockView] = {each.identifier: LockView(each) for each in lockers}
         self.gateways: Mapping[str, GatewayView] = {name: GatewayView(name) for name in gateways}
         for gateway in self.gateways.values():
-            self._say_gateway(gateway)
+            self._publish_gateway(gateway)
         for lock in self.locks.values():
-            self._say_lock(lock)
+            self._publish_lock(lock)
 
     def gateway_news(self, update: GatewayUpdate) -> None:
-        """Take the news that a gateway is there, lost, back, or doing something else."""
+        """Take news of a gateway: it is there, lost, back, or doing something else."""
         if (gateway := self.gateways.get(update.gateway)) is None:
             return
         gateway.reachable, gateway.error = update.reachable, update.error
         gateway.phase = update.phase if update.phase is not None else gateway.phase
         gateway.version = update.version if update.version is not None else gateway.version
-        self._say_gateway(gateway)
+        self._publish_gateway(gateway)
 
     def locker_news(self, update: LockerUpdate, now: Moment) -> list[Event]:
         """Take news of a locker.
@@ -80,18 +80,18 @@ class House:
         if STATUS in update.changed and update.status is not None:
             waited = min(max(0.0, now.wall - update.at.timestamp()), _LONGEST_WAIT)
             events += self._read(lock, update.status, Moment(now.wall - waited, now.boot - waited))
-        self._say_lock(lock)
+        self._publish_lock(lock)
         return events
 
     def bolt_read(self, identifier: int, status: LockerStatus, answered_at: Moment) -> list[Event]:
-        """Take what a locker said of its bolt when it was asked on its own.
+        """Take a locker's own answer about its bolt.
 
         Returns:
             What has happened to its bolt.
         """
         lock = self.locks[identifier]
         events = self._read(lock, status, answered_at)
-        self._say_lock(lock)
+        self._publish_lock(lock)
         return events
 
     def _read(self, lock: LockView, status: LockerStatus, answered_at: Moment) -> list[Event]:
@@ -110,19 +110,19 @@ class House:
         return events
 
     def command_sent(self, identifier: int, action: Action, now: float) -> None:
-        """The bytes of a command leave."""
+        """Note that the bytes of a command leave."""
         lock = self.locks[identifier]
         lock.state.sent(action)
         lock.moved_by_us(now)
-        self._say_lock(lock)
+        self._publish_lock(lock)
 
     def command_replied(self, identifier: int, action: Action, now: float) -> None:
-        """A command was carried out, says the gateway."""
+        """Note that the gateway has confirmed a command."""
         self.locks[identifier].state.replied(action, now)
-        self._say_lock(self.locks[identifier])
+        self._publish_lock(self.locks[identifier])
 
     def command_failed(self, identifier: int, now: float, *, may_have_executed: bool, was_sent: bool = True) -> None:
-        """A command failed.
+        """Note that a command has failed.
 
         Args:
             identifier: The locker.
@@ -135,39 +135,39 @@ class House:
             lock.state.failed(now, may_have_executed=may_have_executed)
         if was_sent and not may_have_executed:
             lock.not_moved_by_us()
-        self._say_lock(lock)
+        self._publish_lock(lock)
 
     def passed(self, now: float) -> None:
-        """Time has passed; to be called every second or so."""
+        """Note that time has passed; to be called every second or so."""
         for lock in self.locks.values():
             rssi = lock.rssi
             lock.thin_out_signal(now)
             if lock.state.passed(now) or lock.rssi != rssi:
-                self._say_lock(lock)
+                self._publish_lock(lock)
 
-    def result(self, order: Order, outcome: str, reason: str | None, wall: float) -> None:
-        """Say what became of a command."""
-        request = order.request
+    def result(self, command: Command, outcome: str, reason: str | None, wall: float) -> None:
+        """Publish the result of a command."""
+        message = command.message
         told = {
-            "action": request.action.value,
+            "action": message.action.value,
             "outcome": outcome,
             "reason": None if reason is None else printable(reason),
-            "id": request.id,
-            "at": request.at,
+            "id": message.id,
+            "at": message.at,
             "ended": _iso(wall),
         }
-        self._say_result(order.target.kind, order.target.name, told)
+        self._publish_result(command.target.kind, command.target.name, told)
 
     def malformed(self, identifier: int, reason: str, wall: float) -> None:
-        """Say that a message for a known locker was refused, and had not the form of a command."""
+        """Publish that a message for a known locker was refused, as it had not the form of a command."""
         told = {"action": None, "outcome": "refused", "reason": reason, "id": None, "at": None, "ended": _iso(wall)}
-        self._say_result("lock", str(identifier), told)
+        self._publish_result("lock", str(identifier), told)
 
-    def _say_result(self, kind: str, name: str, told: Mapping[str, object]) -> None:
-        self.picture.say(f"{self._topics.prefix}/{kind}/{name}/result", _json(told))
+    def _publish_result(self, kind: str, name: str, told: Mapping[str, object]) -> None:
+        self.retained.set(f"{self._topics.prefix}/{kind}/{name}/result", _json(told))
 
-    def _say_gateway(self, gateway: GatewayView) -> None:
-        say, name = self.picture.say, gateway.name
+    def _publish_gateway(self, gateway: GatewayView) -> None:
+        say, name = self.retained.set, gateway.name
         say(self._topics.gateway(name, "state"), ONLINE if gateway.reachable else OFFLINE)
         error = None if gateway.error is None else printable(str(gateway.error))
         attributes = {"firmware": gateway.version, "phase": gateway.phase, "error": error}
@@ -178,10 +178,10 @@ class House:
             )
             say(topic, device)
 
-    def _say_lock(self, lock: LockView) -> None:
-        say, identifier = self.picture.say, lock.locker.identifier
+    def _publish_lock(self, lock: LockView) -> None:
+        say, identifier = self.retained.set, lock.locker.identifier
         say(self._topics.lock(identifier, "availability"), ONLINE if lock.available else OFFLINE)
-        say(self._topics.lock(identifier, "state"), lock.state.said.value)
+        say(self._topics.lock(identifier, "state"), lock.state.published.value)
         say(self._topics.lock(identifier, "attributes"), _json(_attributes(lock)))
         if (topic := self._topics.lock_config(identifier)) is not None:
             firmware = None if lock.status is None else lock.status.version

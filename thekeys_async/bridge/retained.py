@@ -1,4 +1,4 @@
-"""What the broker should know: the newest value of each topic, and which of them it has not been told. Pure.
+"""The retained topics: the newest value of each, and which of them the broker has yet to get. Pure.
 
 It is no queue: however long the broker is away, it grows no larger than the number of topics.
 """
@@ -6,11 +6,11 @@ It is no queue: however long the broker is away, it grows no larger than the num
 from collections.abc import Callable
 
 
-class Picture:
+class RetainedTopics:
     """Topics that are retained, with their newest values.
 
     Args:
-        comes_last: Whether a topic is said after all others when everything is said again: discovery, as whoever is
+        comes_last: Whether a topic comes after all others when everything is published again: discovery, as whoever is
             told of a device asks for its state at once.
     """
 
@@ -19,7 +19,7 @@ class Picture:
         self.on_news: Callable[[], None] = _nothing
         """Called whenever there is news."""
         self._values: dict[str, str] = {}
-        self._unsaid: dict[str, None] = {}
+        self._unsent: dict[str, None] = {}
 
     def __contains__(self, topic: str) -> bool:
         """Whether the broker is to keep something on a topic."""
@@ -30,47 +30,47 @@ class Picture:
 
     @property
     def values(self) -> dict[str, str]:
-        """All topics and their newest values, in the order in which they are said."""
+        """All topics and their newest values, in the order in which they are published."""
         return {topic: self._values[topic] for topic in self._in_order()}
 
     @property
-    def unsaid(self) -> int:
-        """How many topics have news for the broker."""
-        return len(self._unsaid)
+    def unsent(self) -> int:
+        """The number of topics with news for the broker."""
+        return len(self._unsent)
 
     def get(self, topic: str) -> str | None:
         """Get the newest value of a topic."""
         return self._values.get(topic)
 
-    def say(self, topic: str, value: str) -> None:
-        """Have a value on a topic; that is news only if it is another one. Empty text empties the topic."""
+    def set(self, topic: str, value: str) -> None:
+        """Set the value of a topic; that is news only if it is another one. Empty text empties the topic."""
         if self._values.get(topic) != value:
             self._values[topic] = value
-            self._unsaid[topic] = None
+            self._unsent[topic] = None
             self.on_news()
 
     def withhold(self, topic: str) -> None:
-        """Say nothing on a topic for now; what the broker keeps there stays."""
+        """Publish nothing on a topic for now; the broker's value stays."""
         self._values.pop(topic, None)
-        self._unsaid.pop(topic, None)
+        self._unsent.pop(topic, None)
 
     def repeat(self, topic: str) -> None:
-        """Say a topic again, as somebody else has overwritten it."""
+        """Publish a topic again, as somebody else has overwritten it."""
         if topic in self._values:
-            self._unsaid[topic] = None
+            self._unsent[topic] = None
             self.on_news()
 
     def repeat_all(self) -> None:
-        """Say everything again: to a broker that may have forgotten it, or to somebody who has just come."""
-        self._unsaid = dict.fromkeys(self._in_order())
+        """Publish everything again: to a broker that may have lost it, or to somebody who has just subscribed."""
+        self._unsent = dict.fromkeys(self._in_order())
         self.on_news()
 
     def take(self) -> tuple[str, str] | None:
         """Take the next piece of news; None if there is none. Whoever fails to deliver it calls `repeat`."""
-        topic = next(iter(self._unsaid), None)
+        topic = next(iter(self._unsent), None)
         if topic is None:
             return None
-        del self._unsaid[topic]
+        del self._unsent[topic]
         return topic, self._values[topic]
 
     def _in_order(self) -> list[str]:
