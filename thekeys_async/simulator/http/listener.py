@@ -154,11 +154,10 @@ class Listener:
             except (BlockingIOError, ConnectionAbortedError):
                 continue
             except (OSError, anyio.ClosedResourceError) as error:
-                if self._shut:
-                    return None
-                if not isinstance(error, OSError) or error.errno not in _TOO_MANY:
+                if isinstance(error, OSError) and error.errno in _TOO_MANY:
+                    await anyio.sleep(_UNTIL_SOME_CLOSE)  # those who connect wait in the backlog meanwhile
+                elif not self._shut:
                     raise
-                await anyio.sleep(_UNTIL_SOME_CLOSE)  # those who connect wait in the backlog meanwhile
         return None
 
 
