@@ -18,7 +18,7 @@ from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerRe
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode, is_guessable
 from thekeys_async.transport.wire import Wire
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.shared import SharedSettings
 from thekeys_async.turns.timestamps import Timestamps
 

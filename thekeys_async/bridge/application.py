@@ -23,7 +23,7 @@ from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.fleet import Fleet
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.streams.updates import STATUS, STATUS_ERROR, LockerUpdate, Update
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 
 PACING: Final = Pacing()
 """How long each gateway rests after a reply."""

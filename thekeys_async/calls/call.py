@@ -29,7 +29,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import Signed
-from thekeys_async.transport.wire import ExchangeError, Heard, Wire
+from thekeys_async.transport.wire import ExchangeError, ExchangeTrace, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
@@ -42,7 +42,7 @@ _CAUGHT = (
     "gateway has accepted a newer signed request; one follows when it answers again"
 )
 # The gateway has accepted the request, and asked the locker; all other refusals come before that.
-_SAID_BY_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
+_REFUSALS_OF_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 ParseReply = Callable[[Endpoint, Reply], _T]
@@ -195,7 +195,7 @@ class Call(Generic[_T]):
             send_by=budget.send_by,
             observer=self._observer,
             number=self._attempts + 1,
-            heard=Heard() if self._recorder else None,
+            trace=ExchangeTrace() if self._recorder else None,
         )
         try:
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
@@ -248,7 +248,7 @@ class Call(Generic[_T]):
         if not tried.stamp or not tried.sent:
             return
         if tried.reply is not None:
-            if tried.error is None or isinstance(tried.error, _SAID_BY_A_LOCKER):
+            if tried.error is None or isinstance(tried.error, _REFUSALS_OF_A_LOCKER):
                 self._shared.invalidated()
         elif not self._endpoint.command:
             self._shared.unanswered = self._request

@@ -46,7 +46,7 @@ class Outcome(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class _OfACall:
+class _CallEvent:
     """The fields of every event of a call.
 
     Attributes:
@@ -63,7 +63,7 @@ class _OfACall:
 
 
 @attrs.frozen(kw_only=True)
-class Waited(_OfACall):
+class Waited(_CallEvent):
     """A request has its turn.
 
     Attributes:
@@ -80,7 +80,7 @@ class Waited(_OfACall):
 
 
 @attrs.frozen(kw_only=True)
-class RequestSent(_OfACall):
+class RequestSent(_CallEvent):
     """The bytes of a request leave now: what follows in the same step is the send.
 
     An observer that keeps a command until it is too late for it keeps it for good: `RequestEnded` says that nothing
@@ -100,7 +100,7 @@ class RequestSent(_OfACall):
 
 
 @attrs.frozen(kw_only=True)
-class RequestEnded(_OfACall):
+class RequestEnded(_CallEvent):
     """A request was answered, or has failed.
 
     Attributes:
@@ -125,7 +125,7 @@ class RequestEnded(_OfACall):
 
 
 @attrs.frozen(kw_only=True)
-class CallEnded(_OfACall):
+class CallEnded(_CallEvent):
     """A call is over, with all its attempts.
 
     Attributes:
@@ -227,18 +227,18 @@ class CallObserver:
 
     def ended(self, attempt: int, error: BaseException | None, *, sent: bool, retried: bool, seconds: float) -> None:
         """Tell the outcome of a request."""
-        self._tell(RequestEnded, attempt=attempt, sent=sent, retried=retried, seconds=seconds, **_what_came(error))
+        self._tell(RequestEnded, attempt=attempt, sent=sent, retried=retried, seconds=seconds, **_outcome(error))
 
     def over(self, attempts: int, error: BaseException | None, seconds: float) -> None:
         """Tell the outcome of the call."""
-        self._tell(CallEnded, attempts=attempts, seconds=seconds, **_what_came(error))
+        self._tell(CallEnded, attempts=attempts, seconds=seconds, **_outcome(error))
 
     def _tell(self, kind: Callable[..., GatewayEvent], **what: object) -> None:
         event = kind(gateway=self.gateway, action=self.action, identifier=self.identifier, at=now(), **what)
         tell(self.observer, event)
 
 
-def _what_came(error: BaseException | None) -> dict[str, object]:
+def _outcome(error: BaseException | None) -> dict[str, object]:
     if error is None or isinstance(error, TheKeysError):
         return {"outcome": outcome_of(error), "error": error}
     return {"outcome": Outcome.CANCELLED}

@@ -139,7 +139,7 @@ class WebConnection:
             ) as response:
                 return await _read(response)
         except httpx.ConnectError as error:
-            words = said_safely(_said(error), [*request.secrets, *([token] if token else [])])
+            words = safe_words(_words(error), [*request.secrets, *([token] if token else [])])
             return NoAnswer(f"no connection ({words})", sent=False)
         except _FAILED as error:
             return NoAnswer(
@@ -225,7 +225,7 @@ def _headers(request: WebCall, token: Secret | None) -> dict[str, str]:
     }
 
 
-def said_safely(words: str, secrets: Iterable[Secret]) -> str:
+def safe_words(words: str, secrets: Iterable[Secret]) -> str:
     """Make somebody else's words fit for people: without our secrets, printable and short.
 
     They are cut twice, since masking takes time: at first so far behind the end that no secret is cut through.
@@ -242,10 +242,10 @@ def said_safely(words: str, secrets: Iterable[Secret]) -> str:
     return printable(words)[:_LONGEST_WORDS]
 
 
-def _said(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
     """Find the words for what is wrong: on some event loops they stand only in the cause, such as a bad certificate."""
     cause = error.__cause__ or error.__context__
-    return str(error) or (_said(cause) if cause else type(error).__name__)
+    return str(error) or (_words(cause) if cause else type(error).__name__)
 
 
 async def _read(response: httpx.Response) -> WebAnswer:

@@ -19,7 +19,7 @@ from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.streams.locker_changes import WatchOptions
 from thekeys_async.streams.watcher import Watcher
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:

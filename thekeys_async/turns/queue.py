@@ -12,35 +12,13 @@ from collections.abc import Callable
 
 import anyio
 import attrs
-from attrs.validators import ge, instance_of, lt
 
 from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, Pause, TurnTimeoutError
 from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.replies import Reply
+from thekeys_async.turns import pacing
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.timestamps import Allocator
-
-_FIRST_BACKOFF = 0.25
-_LONGEST_BACKOFF = 5.0
-
-
-@attrs.frozen
-class Pacing:
-    """The rest of a gateway, counted from the end of its last reply; ``Pacing(0, 0)`` for none.
-
-    Pauses of this length ended restarts and hang-ups of gateways in the field (observed).
-
-    Attributes:
-        light: Seconds after a request that the gateway answers by itself.
-        bluetooth: Seconds after a request for which it spoke to a locker.
-    """
-
-    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
-    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
-
-    def rest(self, *, bluetooth: bool) -> float:
-        """Seconds of rest after a request of one kind."""
-        return self.bluetooth if bluetooth else self.light
 
 
 def _jitter() -> float:
@@ -132,7 +110,7 @@ class Turns:
         if command:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
-            self._backoff = min(self._backoff, _FIRST_BACKOFF)
+            self._backoff = min(self._backoff, pacing.FIRST_BACKOFF)
         return Waiter(0 if first else self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
@@ -202,7 +180,7 @@ class Turns:
             self._failures = self._failures + 1 if failed else 0
         if failed:
             self._failed_at = now
-            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
+            self._backoff = self._jitter() * pacing.backoff(self._failures)
         if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
         if self._coordinated:
@@ -248,7 +226,7 @@ class Turns:
 
     def _hand_back(self, coordinated: CoordinatedTurn, rest: float, retry: float, *, refused: bool) -> None:
         """Give the turn back to all processes; from here on the backoff is theirs."""
-        pause = Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures)
+        pause = Pause(max(rest, min(retry, pacing.FIRST_BACKOFF)), max(rest, retry), self._failures)
         coordinated.release(pause, refused=refused)
         self._failures = 0
 

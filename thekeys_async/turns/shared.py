@@ -21,7 +21,8 @@ from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.protocol.requests import Request
 from thekeys_async.transport.wire import SocketWire, Wire
 from thekeys_async.turns.coordinated import CoordinatedTurn
-from thekeys_async.turns.queue import Pacing, Turns
+from thekeys_async.turns.pacing import Pacing
+from thekeys_async.turns.queue import Turns
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 
 _shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")

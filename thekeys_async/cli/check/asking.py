@@ -30,7 +30,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.models import GatewayStatus
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.shared import SharedSettings
 from thekeys_async.turns.timestamps import Timestamps
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from thekeys_async.simulator.cloud import replies
-from thekeys_async.simulator.cloud.pages import WebPages
 from thekeys_async.simulator.cloud.tables import KEYPAD, CloudPersonShare, CloudShare, CloudTables, new_code
+from thekeys_async.simulator.cloud.web_pages import WebPages
 from thekeys_async.simulator.http.messages import HttpRequest, HttpResponse
 
 _ROUTES = {

@@ -122,7 +122,7 @@ class HttpServer:
         """Accept connections again after `pause()`."""
         async with self._switch:
             if self._connections is not None and not self._port.is_open:
-                self._welcome(self._connections, await self._port.open())
+                self._start_accepting(self._connections, await self._port.open())
 
     def close(self) -> None:
         """Refuse connections for good, and give up the port."""
@@ -136,14 +136,14 @@ class HttpServer:
         self._off = anyio.Event()
         try:
             async with anyio.create_task_group() as self._connections:
-                self._welcome(self._connections, listeners)
+                self._start_accepting(self._connections, listeners)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
             self._connections = None
             self._off.set()
 
-    def _welcome(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
+    def _start_accepting(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
         for listener in listeners:
             tasks.start_soon(self._attend, tasks, listener)
 
