@@ -178,7 +178,7 @@ async def _request(stream: SocketStream) -> bytes:
 @pytest.fixture
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the gateway's backoff begin with a moment, for tests that are not about its length."""
-    monkeypatch.setattr("thekeys_async.turns.queue._FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr("thekeys_async.turns.pacing.FIRST_BACKOFF", 0.01)
 
 
 @pytest.fixture

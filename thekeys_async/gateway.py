@@ -18,7 +18,7 @@ from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerRe
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode, is_guessable
 from thekeys_async.transport.wire import Wire
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.shared import SharedSettings
 from thekeys_async.turns.timestamps import Timestamps
 
@@ -141,7 +141,7 @@ class AsyncGateway:
 
     @property
     def name(self) -> str:
-        """How it is called in messages and updates; a fleet calls it by its key."""
+        """The gateway's name in messages and updates; in a fleet, its key."""
         return self._driver.name
 
     @name.setter
@@ -150,7 +150,7 @@ class AsyncGateway:
 
     @property
     def address(self) -> str:
-        """Where it is, as ``host:port``."""
+        """The gateway's address, as ``host:port``."""
         return str(self._driver.address)
 
     @property
@@ -296,7 +296,7 @@ class AsyncGateway:
 
 
 def driver_of(gateway: AsyncGateway) -> Driver:
-    """Get what a gateway makes its calls through; fleets go there, too."""
+    """Get the driver of a gateway; fleets make calls through it, too."""
     return gateway._driver  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - this module's own
 
 

@@ -11,9 +11,9 @@ import pytest
 import trustme
 from anyio import to_thread
 
-from thekeys_async.bridge.backoff import FIRST, LONGEST, Backoff
 from thekeys_async.bridge.broker import Broker
 from thekeys_async.bridge.broker_address import BrokerAddress
+from thekeys_async.bridge.broker_backoff import FIRST, LONGEST, Backoff
 from thekeys_async.bridge.broker_link import Message, TopicSubscription
 from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.secrets import Secret

@@ -10,13 +10,13 @@ from rich.console import Console
 
 from tests.sample import CODE, LOCKER
 from thekeys_async import Pacing
-from thekeys_async.cli.check.asking import Plan, observe
+from thekeys_async.cli.check.asking import CheckPlan, observe
 from thekeys_async.cli.check.screen import Naming, table
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
-from thekeys_async.simulator.http.messages import Response
+from thekeys_async.simulator.http.messages import HttpResponse
 from thekeys_async.simulator.http.server import serve
 
 _FAST = {"light": 0.0, "bluetooth": 0.0, "synchronization": 0.0}
@@ -103,7 +103,7 @@ async def faulty(name, style):
     if name == "another web server":
 
         async def answer(_request):
-            return Response(_PAGE, 200, "text/html", headers=(("Server", "nginx"),))
+            return HttpResponse(_PAGE, 200, "text/html", headers=(("Server", "nginx"),))
 
         async with serve(answer) as (host, port):
             yield f"{host}:{port}"
@@ -124,7 +124,7 @@ async def faulty(name, style):
 def plan_for(address, *, code=CODE, locker=LOCKER, **settings):
     """Make the plan of a check that does not rest."""
     quick = {"pacing": Pacing(0, 0), "patience": 2.0, "linger": 0.03}
-    return Plan(address=Address.parse(address), codes={locker: ShareCode(code)}, **quick | settings)
+    return CheckPlan(address=Address.parse(address), codes={locker: ShareCode(code)}, **quick | settings)
 
 
 async def check(address, **settings):

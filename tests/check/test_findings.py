@@ -23,7 +23,7 @@ from thekeys_async import (
     RequestTimeoutError,
 )
 from thekeys_async.cli.check.findings import Grade
-from thekeys_async.cli.check.observations import DoorRead, DoorTrial, Exchange, Lead, Observations, Resolved
+from thekeys_async.cli.check.observations import DoorRead, DoorTrial, Lead, Observations, ObservedExchange, Resolved
 from thekeys_async.cli.check.reply_style import style
 from thekeys_async.cli.check.screen import Naming, as_json
 from thekeys_async.cli.check.verdict import report
@@ -35,7 +35,7 @@ def reply(body=b'{"version": 65, "current_status": "Scanning..."}', head=b"HTTP/
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-STATUS = Exchange(action="status", seconds=0.13, connected_after=0.002, reply=reply())
+STATUS = ObservedExchange(action="status", seconds=0.13, connected_after=0.002, reply=reply())
 BUSY = attrs.evolve(STATUS, busy=True, reply=reply(b'{"status": "ko", "code": 500, "cause": "busy"}'))
 NO_ANSWER = attrs.evolve(STATUS, reply=b"", ended="given up")
 NOT_SENT = attrs.evolve(NO_ANSWER, sent=False, connected_after=None)

@@ -10,8 +10,8 @@ import sys
 
 import anyio
 
+from thekeys_async._clocks import boot_time
 from thekeys_async.coordination import FileCoordinator, RedisCoordinator
-from thekeys_async.coordination.base import boot_time
 
 
 async def main(kind: str, where: str, name: str, seconds: str) -> None:

@@ -15,8 +15,8 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from thekeys_async import CoordinationError
+from thekeys_async._clocks import boot_time
 from thekeys_async.coordination import FileCoordinator, LeaderLease, LeaseLostError, RedisCoordinator
-from thekeys_async.coordination.base import boot_time
 
 pytestmark = pytest.mark.anyio
 

@@ -38,6 +38,7 @@ _FORBIDDEN = [
     ("thekeys_async.calls.call", "thekeys_async.locker"),
     ("thekeys_async.calls.retries", "thekeys_async.calls.call"),
     ("thekeys_async.turns.queue", "thekeys_async.calls.call"),
+    ("thekeys_async.turns.pacing", "thekeys_async.turns.timestamps"),
     ("thekeys_async.turns.timestamps", "thekeys_async.turns.queue"),
     ("thekeys_async.coordination.base", "thekeys_async.turns.queue"),
     ("thekeys_async.coordination.base", "thekeys_async.transport.wire"),
@@ -49,6 +50,7 @@ _FORBIDDEN = [
     ("thekeys_async.protocol.errors", "anyio"),
     ("thekeys_async.protocol.replies", "time"),
     ("thekeys_async._lazy", "thekeys_async.protocol.errors"),
+    ("thekeys_async._clocks", "thekeys_async.protocol.errors"),
     ("thekeys_async.calls.call", "asyncio"),
     ("thekeys_async.streams.poller", "trio"),
 ]

@@ -250,7 +250,9 @@ async def test_a_redis_password(start_redis: Callable[..., Any], caplog: pytest.
         with anyio.move_on_after(0.5):
             async with coordinator.lead("a", lease=0.3):
                 seen |= shown(frames_of_tasks())
-        seen |= dict(texts(coordinator)) | dict(texts(vars(coordinator._line._client.connection_pool), "the pool"))
+        seen |= dict(texts(coordinator)) | dict(
+            texts(vars(coordinator._connection._client.connection_pool), "the pool")
+        )
     seen["log"] = caplog.text
     assert any("coordination/redis" in where for where in seen)
     leaking = leaks(seen, REDIS_PASSWORD)
@@ -282,7 +284,7 @@ async def test_an_account_at_the_cloud(caplog: pytest.LogCaptureFixture) -> None
                 for _ in range(4):
                     await anyio.sleep(0.03)
                     seen |= shown(frames_of_tasks())
-        server._troubles.clear()
+        server._planned_faults.clear()
         locker, gateway = (await cloud.lockers())[0], (await cloud.gateways())[0]
         async with anyio.create_task_group() as group:
             group.start_soon(partial(call, cloud.ensure_share, locker, gateway, name="hall"))

@@ -4,7 +4,7 @@ import h11
 import pytest
 
 from thekeys_async.simulator.http import messages
-from thekeys_async.simulator.http.messages import RequestReader, Response, written
+from thekeys_async.simulator.http.messages import HttpResponse, RequestReader, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -151,14 +151,14 @@ async def test_a_body_that_comes_after_its_head_does_without_h11(without_h11):
 
 @pytest.mark.parametrize(("status", "reason"), [(200, "OK"), (404, "Not Found"), (599, "Unknown")])
 def test_the_status_line_has_a_reason(status, reason):
-    head, _ = written(Response(status=status), keep_alive=True)
+    head, _ = written(HttpResponse(status=status), keep_alive=True)
     assert head.startswith(f"HTTP/1.1 {status} {reason}\r\n".encode())
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_h11_can_read_what_is_written(keep_alive, method):
-    response = Response(b"body", 302, "text/plain", (("Location", "/elsewhere"),))
+    response = HttpResponse(b"body", 302, "text/plain", (("Location", "/elsewhere"),))
     head, body = written(response, method, keep_alive=keep_alive)
     http = h11.Connection(h11.CLIENT)
     http.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))

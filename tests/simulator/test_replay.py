@@ -30,7 +30,7 @@ from thekeys_async import (
 )
 from thekeys_async.protocol.endpoints import LOCKER_STATUS
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
-from thekeys_async.simulator.habits import Habits
+from thekeys_async.simulator.recorded_gateway import RecordedGateway
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -357,16 +357,20 @@ def answered(second, code, **what):
     ],
 )
 def test_how_far_ahead_a_timestamp_may_be_is_found_in_what_was_refused(leads, most):
-    habits = Habits([answered(second, code, lead=float(lead)) for second, (lead, code) in enumerate(leads)])
-    assert habits.max_future == most
-    plays = [habits.next(LOCKER_STATUS, 1000).code for _ in leads]
-    assert (33 in plays) is (most is None and any(code == 33 for _, code in leads))
+    recorded_gateway = RecordedGateway(
+        [answered(second, code, lead=float(lead)) for second, (lead, code) in enumerate(leads)]
+    )
+    assert recorded_gateway.max_future == most
+    replies = [recorded_gateway.next(LOCKER_STATUS, 1000).code for _ in leads]
+    assert (33 in replies) is (most is None and any(code == 33 for _, code in leads))
 
 
 def test_a_connection_is_closed_after_the_reply_after_which_it_was_found_closed():
     how = [("new", False), ("kept", False), ("new", True), ("kept", False)]
-    habits = Habits([answered(n, 49, connection=kind, found_closed=closed) for n, (kind, closed) in enumerate(how)])
-    assert [habits.next(LOCKER_STATUS, 1000).closes for _ in how] == [False, True, False, False]
+    recorded_gateway = RecordedGateway(
+        [answered(n, 49, connection=kind, found_closed=closed) for n, (kind, closed) in enumerate(how)]
+    )
+    assert [recorded_gateway.next(LOCKER_STATUS, 1000).closes for _ in how] == [False, True, False, False]
 
 
 async def test_another_web_server_answers_everything_so(make):

@@ -13,7 +13,7 @@ import pytest
 from thekeys_async import GatewayUpdate, UpdateKind
 from thekeys_async.gateway import driver_of
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import MOST_LOCKERS
+from thekeys_async.streams.locker_changes import MOST_LOCKERS
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ async def test_a_gateway_that_babbles_ever_new_lockers_costs_constant_memory(can
                 sim.see(1000 + second * 800 + number)
             await anyio.sleep(1)
         (poller,) = driver_of(gateway).shared().pollers.values()
-        (following,) = poller._listeners
+        (following,) = poller._subscribers
         tracker, doors = following._tracker, poller.doors
         assert len(updates._buffer) <= 2 * MOST_LOCKERS
         assert len(tracker._tracked) <= MOST_LOCKERS

@@ -10,8 +10,8 @@ import anyio
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from thekeys_async.bridge.backoff import Backoff
 from thekeys_async.bridge.broker_address import BrokerAddress
+from thekeys_async.bridge.broker_backoff import Backoff
 from thekeys_async.bridge.broker_link import CONNECTING, Link, Session, TopicSubscription, open_connection
 from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.text import printable
@@ -81,7 +81,7 @@ class Broker:
     def publish_all(self) -> None:
         """Publish all retained topics, and from now on every change of them. Before that, none is published."""
         if self._link is not None:
-            self._link.talks = True
+            self._link.publishes = True
             self._retained.repeat_all()
             self._link.wakeup.set()
 
@@ -102,7 +102,7 @@ class Broker:
 
     async def flush(self) -> None:
         """Wait until the broker has confirmed all retained topics; return at once if there is no connection."""
-        while (link := self._link) is not None and link.talks and (self._retained.unsent or link.unacknowledged):
+        while (link := self._link) is not None and link.publishes and (self._retained.unsent or link.unacknowledged):
             self.wake()
             await link.next_change()
 

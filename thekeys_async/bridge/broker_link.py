@@ -113,7 +113,7 @@ class Link:
         self.client = client
         self.session: Session | None = None
         self.early: list[Message] = []
-        self.talks = False
+        self.publishes = False
         self.opened = anyio.Event()
         self.wakeup = anyio.Event()
         self.lost_because: str | None = None
@@ -217,13 +217,13 @@ class Link:
     async def _publish_news(self) -> None:
         """Publish what changes in the retained topics, with few messages on the way at once."""
         while True:
-            while not self.talks or len(self._on_the_way) >= _MOST_UNACKNOWLEDGED or not self._say_one():
+            while not self.publishes or len(self._on_the_way) >= _MOST_UNACKNOWLEDGED or not self._publish_one():
                 self._set(self._changed)
                 self.wakeup = anyio.Event()
                 await self.wakeup.wait()
             await anyio.lowlevel.checkpoint()
 
-    def _say_one(self) -> bool:
+    def _publish_one(self) -> bool:
         news = self._retained.take()
         if news is None:
             return False

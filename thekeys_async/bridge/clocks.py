@@ -2,8 +2,8 @@
 
 import time
 
+from thekeys_async._clocks import boot_time
 from thekeys_async.bridge.heartbeat import Moment
-from thekeys_async.coordination.base import boot_time
 
 
 def now() -> Moment:

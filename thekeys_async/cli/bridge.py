@@ -7,10 +7,9 @@ import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run, run_until_stopped
+from thekeys_async.cli.runner import chosen_coordinator, run, run_until_stopped
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import gateways_of_file
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.values import Config
@@ -27,8 +26,8 @@ except ModuleNotFoundError as error:
 
 
 @attrs.frozen
-class Wish:
-    """What is wanted of the bridge.
+class BridgeSettings:
+    """The settings of `bridge`.
 
     Attributes:
         gateways: Names of the configuration file; all of it if none is given.
@@ -49,39 +48,41 @@ class Wish:
     purge: bool
 
 
-def run_bridge(settings: Settings, wish: Wish) -> None:
+def run_bridge(settings: Settings, wanted: BridgeSettings) -> None:
     """Run the bridge until a signal ends it.
 
     Raises:
         click.UsageError: A flag or a name makes no sense.
         Failure: The configuration can't be used, or another bridge has taken over.
     """
-    config, names = gateways_of_file(settings, wish.gateways)
-    plan = _plan(settings, config, wish, names)
-    if wish.check:
+    if wanted.check and wanted.purge:
+        raise click.UsageError("--check and --purge contradict each other.")
+    config, names = gateways_of_file(settings, wanted.gateways)
+    plan = _plan(settings, config, wanted, names)
+    if wanted.check:
         _check(settings, plan)
-    elif wish.purge:
+    elif wanted.purge:
         _purge(settings, plan)
     else:
         coordinator = chosen_coordinator(settings)
         codes = {name: config.share_codes(name) for name in config.gateways}
-        run_until_stopped(settings, partial(within, coordinator, partial(_run, plan, codes, coordinator)))
+        run_until_stopped(settings, partial(_run, plan, codes, coordinator), coordinator)
 
 
 async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
     await Process(plan, codes, coordinator).run()
 
 
-def _plan(settings: Settings, config: Config, wish: Wish, names: list[str]) -> BridgePlan:
+def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: list[str]) -> BridgePlan:
     try:
         return make_plan(
             config,
             os.environ,
             gateways=names,
-            broker=wish.broker,
-            prefix=wish.prefix,
-            interval=wish.interval,
-            standby=wish.standby,
+            broker=wanted.broker,
+            prefix=wanted.prefix,
+            interval=wanted.interval,
+            standby=wanted.standby,
         )
     except ConfigurationError as error:
         problem = printable(str(error))

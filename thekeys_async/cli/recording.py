@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from thekeys_async.cli.signal_strength import WEAK
+from thekeys_async.cli.readings import WEAK
 
 _SAMPLES = 600
 

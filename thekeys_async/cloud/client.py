@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 import attrs
 import httpx
 
-from thekeys_async.cloud import pages
+from thekeys_async.cloud import web_pages
 from thekeys_async.cloud.api import Api, ensured
 from thekeys_async.cloud.calls import Clock, CloudCall, SingleFlight, gather_limited
-from thekeys_async.cloud.drafts import KEEP, Keep, check_code, check_words, checked, draft, draft_for_person, kept
 from thekeys_async.cloud.http import WebConnection
 from thekeys_async.cloud.models import (
     Accessory,
@@ -25,6 +24,7 @@ from thekeys_async.cloud.models import (
     international,
 )
 from thekeys_async.cloud.session import CloudSession
+from thekeys_async.cloud.share_drafts import KEEP, Keep, check_code, check_words, checked, draft, draft_for_person, kept
 from thekeys_async.protocol.secrets import Secret
 
 _Either = TypeVar("_Either", bound=Share | PersonShare)
@@ -327,7 +327,7 @@ class Cloud:
         """
         call = CloudCall(_REBOOT)
         with call.within(self._timeout):
-            await pages.reboot(self._api.session, gateway if isinstance(gateway, int) else gateway.id, call)
+            await web_pages.reboot(self._api.session, gateway if isinstance(gateway, int) else gateway.id, call)
 
     async def delete_share(self, share: Share | int) -> None:
         """Delete a share; it stops working when the locker has been synchronised.

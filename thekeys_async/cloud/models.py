@@ -27,7 +27,7 @@ Moment = datetime | date | time
 
 @attrs.frozen
 class Accessory:
-    """Something that a locker can be shared with: a gateway, a keypad, a remote.
+    """A device that a locker can be shared with: a gateway, a keypad, a remote.
 
     Attributes:
         id: The cloud's number for it.
@@ -69,7 +69,7 @@ class Gateway(Accessory):
 
 @attrs.frozen
 class LockerEvent:
-    """Something that happened at a locker, as the cloud tells it; its words are the vendor's and are not known here.
+    """An event at a locker, as the cloud tells it; its words are the vendor's and are not known here.
 
     Attributes:
         at: When.

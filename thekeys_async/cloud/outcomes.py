@@ -11,7 +11,7 @@ from thekeys_async.cloud.errors import (
     ShareRejectedError,
 )
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import NoAnswer, WebAnswer, WebCall, said_safely
+from thekeys_async.cloud.http import NoAnswer, WebAnswer, WebCall, safe_words
 from thekeys_async.protocol.secrets import Secret
 
 _OK = 200
@@ -106,6 +106,6 @@ def _rejected(request: WebCall, answer: WebAnswer, secrets: list[Secret]) -> Sha
     if not request.changes or not (form or answer.status in _BAD_FORM):
         return None
     words = form + messages.words("global")
-    said = tuple(said_safely(word, secrets) for word in words)
+    said = tuple(safe_words(word, secrets) for word in words)
     text = "; ".join(said) or "no reason given"
     return ShareRejectedError(f"{request.what}: refused: {text}", code=answer.status, cause=text, messages=said)

@@ -1,4 +1,4 @@
-"""The choice of a coordinator: through the user's own folder, unless somebody says otherwise."""
+"""The choice of a coordinator: the user's own folder, unless the environment or the file name another one."""
 
 import getpass
 import os
@@ -70,12 +70,12 @@ def choose_coordinator(configured: Path | Callable[[], Path | None] | None) -> C
 
 
 def default_config_path() -> Path:
-    """Say where the file is if nobody says otherwise: in the platform's folder for configuration."""
+    """Return the default path of the file, in the platform's folder for configuration."""
     return _own_folder("user_config_path") / "config.toml"
 
 
 def default_state_folder() -> Path:
-    """Say where the state is if nobody says otherwise: in the platform's folder for it."""
+    """Return the default folder of the shared state, in the platform's folder for it."""
     return _own_folder("user_state_path")
 
 

@@ -17,6 +17,7 @@ from typing import Protocol, Self
 import anyio
 import attrs
 
+from thekeys_async._clocks import boot_time
 from thekeys_async.protocol.errors import CoordinationError
 
 COMMANDS_IN_A_ROW = 8
@@ -200,7 +201,7 @@ class Coordinator(Protocol):
 class Freshness:
     """The age of a timestamp, by two clocks: either may have stood still while the process did not run."""
 
-    boot: float = attrs.field(factory=lambda: boot_time())  # noqa: PLW0108 - defined below
+    boot: float = attrs.field(factory=boot_time)
     wall: float = attrs.field(factory=lambda: time.time())  # noqa: PLW0108 - looked up late, as `check` does
 
     def check(self) -> None:
@@ -216,13 +217,8 @@ class Freshness:
             )
 
 
-def boot_time() -> float:
-    """Tell the seconds since the machine started, the same in all its processes; sleep counts where that is known."""
-    return _boot_time()
-
-
 def look_again_after(ahead: int, waited: float) -> float:
-    """Say after how many seconds a waiter looks again.
+    """Return the seconds after which a waiter looks again.
 
     The next one looks often at first and then at a tenth of the time it has waited, so that what it loses is small
     beside the turn that it waits for. Those behind it only have to notice that they have become the next.
@@ -236,16 +232,8 @@ def look_again_after(ahead: int, waited: float) -> float:
     return min(_SLOWEST_LOOK, max(_QUICKEST_LOOK, waited / 10))
 
 
-def _find_boot_clock() -> Callable[[], float]:
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic if clock is None else lambda: time.clock_gettime(clock)
-
-
-_boot_time = _find_boot_clock()
-
-
 def far_ahead(where: str, seconds: float) -> str:
-    """Say what to do about a last timestamp that is far ahead while the gateway refuses the clock's own time."""
+    """Write the advice for a last timestamp that is far ahead while the gateway refuses the clock's own time."""
     return (
         f"nothing was done: {where} is {seconds / 86_400:.0f} days ahead of the clock, and the gateway refuses the "
         "clock's own time. Put this machine's clock right; if it is right, and the share code too, remove that"

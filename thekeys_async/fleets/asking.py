@@ -1,4 +1,4 @@
-"""Asking many gateways: what came of it, how many at once, and for how long."""
+"""Asking many gateways: the result, how many at once, and the time budget that they share."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ an answer is looked through again and again by Python's garbage collector."""
 
 @attrs.frozen
 class FleetResult(Generic[_T]):
-    """What came of asking all gateways. Each is in one of the two.
+    """The result of asking all gateways. Each gateway is in one of the two.
 
     Attributes:
         values: What was answered, by the gateway's name.
@@ -77,7 +77,7 @@ def checked_count(count: int | None) -> int | None:
 
 
 def countdown(timeout: float | Default | None) -> Callable[[], float | Default | None]:
-    """Say what is left of a time budget that all share, to each when its turn comes."""
+    """Make a function that returns what is left of a time budget that all gateways share."""
     if isinstance(timeout, Default):
         return lambda: timeout
     budget = checked(timeout)

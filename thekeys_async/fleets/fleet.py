@@ -17,9 +17,9 @@ from thekeys_async.fleets.watching import FleetSubscription
 from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
-from thekeys_async.streams.changes import WatchOptions
+from thekeys_async.streams.locker_changes import WatchOptions
 from thekeys_async.streams.watcher import Watcher
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ _T = TypeVar("_T", bound=AbstractAsyncContextManager[Any])
 
 
 class AwaitableContext(Generic[_T]):
-    """Something that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
+    """A context that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
 
     Args:
         fetch: Fetches it.

@@ -1,4 +1,4 @@
-"""What can be asked of a gateway: one row for each request, as the vendor's page and the field know them."""
+"""The table of requests: one row for each, as the vendor's page and the field know them."""
 
 import attrs
 

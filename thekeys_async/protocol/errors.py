@@ -1,4 +1,4 @@
-"""Every error a caller can meet, and which of the gateway's numbers means which.
+"""The errors that a caller can meet, and the table of the gateway's numbers.
 
 The numbers are the vendor's page's, but for 5, 38 and the second meaning of 400, which were observed in the field.
 The same number means different things on different requests: `refusal` knows.

@@ -136,7 +136,7 @@ class UnusualReader:
 
 
 def _mended(head: bytes) -> tuple[list[bytes], bool]:
-    """Leave out of a head what says nothing about the reply's end, and tell whether that was anything."""
+    """Leave out header fields that say nothing about the reply's end; return whether there were any."""
     first, *rest = head.split(b"\n")
     fields: list[list[bytes]] = []
     for line in rest:

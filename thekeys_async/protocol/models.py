@@ -1,4 +1,4 @@
-"""What callers get: frozen values with checked fields."""
+"""The values that callers get: frozen, with checked fields."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ def check_identifier(identifier: object) -> int:
 
 
 class DoorState(enum.Enum):
-    """Where the bolt is. It is the bolt's state, not the leaf's: a door can stand open with its bolt out."""
+    """The state of the bolt, not of the leaf: a door can stand open with its bolt out."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -74,7 +74,7 @@ class DoorState(enum.Enum):
 
 @attrs.frozen
 class LockerReading(Plain):
-    """What a gateway's scan says of one locker.
+    """One locker in a gateway's scan.
 
     Attributes:
         identifier: The locker's number, as printed on it.
@@ -93,7 +93,7 @@ class LockerReading(Plain):
 
 @attrs.frozen
 class LockerStatus(Plain):
-    """What a locker said of itself, asked over Bluetooth.
+    """A locker's own status, asked over Bluetooth.
 
     Attributes:
         state: Where the bolt is (not the leaf of the door).
@@ -119,7 +119,7 @@ class LockerStatus(Plain):
 
 @attrs.frozen
 class GatewayStatus(Plain):
-    """What a gateway says of itself.
+    """A gateway's own status.
 
     Attributes:
         version: Its firmware, if told.

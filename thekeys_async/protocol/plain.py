@@ -67,7 +67,7 @@ def _fields(kind: type[Any]) -> tuple["attrs.Attribute[Any]", ...]:
 
 
 def plain(value: object) -> Any:
-    """Make plain types of a value, and of what is in it."""
+    """Make plain types of a value, and of everything in it."""
     made: Any = value
     match value:
         case Plain() | TheKeysError():
@@ -90,7 +90,7 @@ def plain(value: object) -> Any:
 
 
 def named(kind: type[enum.Enum]) -> Callable[[Any], enum.Enum]:
-    """Make what reads a member of an enum by its name."""
+    """Make a function that reads a member of an enum by its value."""
 
     def read(name: Any) -> enum.Enum:
         if name not in kind.__members__:

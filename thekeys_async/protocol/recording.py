@@ -1,4 +1,4 @@
-"""The form of a recording: what a gateway did, exchange by exchange, without what tells whose it is.
+"""The format of a recording: a gateway's exchanges, one a line, made anonymous.
 
 A recording is JSON lines. The first says which version of the form it is; each of the others is one exchange. It is
 made to be sent to strangers: share codes and hashes are stars, and identifiers, serial numbers and addresses are
@@ -57,7 +57,7 @@ def _pieces(pieces: Any) -> tuple[tuple[float, int], ...]:
 
 @attrs.frozen(kw_only=True)
 class RecordedExchange(Plain):
-    """One request and what came of it.
+    """One request and its outcome.
 
     Attributes:
         at: When it began, with a time zone.
@@ -107,7 +107,7 @@ class RecordedExchange(Plain):
 
 
 class Anonymizer:
-    """Replaces what tells whose gateway it is, always by the same."""
+    """Replaces whatever tells whose gateway it is, the same by the same each time."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, str] = {}

@@ -103,7 +103,7 @@ class Scanned:
 
 
 @attrs.frozen
-class _Said:
+class _Meaning:
     """The meaning of a reply's fields, wherever it stands."""
 
     ok: bool
@@ -113,7 +113,7 @@ class _Said:
     cause: str | None
 
 
-_DONE = _Said(ok=True, ko=False, number=None, disputed=False, cause=None)
+_DONE = _Meaning(ok=True, ko=False, number=None, disputed=False, cause=None)
 _REMARKS = frozenset({"code", "message", "cause"})
 
 
@@ -149,7 +149,7 @@ def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _listen(fields: Mapping[str, Any], reply: Reply) -> _Said:
+def _interpret(fields: Mapping[str, Any], reply: Reply) -> _Meaning:
     if fields.get("status") == "ok" and _REMARKS.isdisjoint(fields):
         return _DONE  # what nearly all of them say; the rest of this function would find the same
     head = [fields.get("status"), fields.get("code")]
@@ -165,7 +165,7 @@ def _listen(fields: Mapping[str, Any], reply: Reply) -> _Said:
     if isinstance(fields.get("cause"), str):
         folded.append(fields["cause"].lower())
     disputed = bool(told) or (ok and any(map(_FAILURE.search, folded))) or not all(map(_is_plain, head))
-    return _Said(ok=ok, ko="ko" in folded, number=number, disputed=disputed, cause=cause)
+    return _Meaning(ok=ok, ko="ko" in folded, number=number, disputed=disputed, cause=cause)
 
 
 def _is_plain(value: object) -> bool:
@@ -176,16 +176,18 @@ def _is_words(value: object) -> bool:
     return isinstance(value, str) and _number(value) is None and value.strip().lower() not in {"", "ok", "ko"}
 
 
-def _refused(endpoint: Endpoint, reply: Reply, said: _Said) -> TheKeysError | None:
-    """Find what stands against success in this reply, if anything does."""
-    if said.disputed or (said.ok and said.number is not None):
-        return unusable(endpoint, "the answer contradicts itself", code=said.number, cause=said.cause)
-    if said.number is not None:
-        why = f"the answer has an unknown number, {said.number}"
-        return refusal(endpoint, said.number, said.cause) or unusable(endpoint, why, code=said.number, cause=said.cause)
-    if said.ko:
+def _refused(endpoint: Endpoint, reply: Reply, meaning: _Meaning) -> TheKeysError | None:
+    """Make the error that a reply stands for; None if nothing in it speaks against success."""
+    if meaning.disputed or (meaning.ok and meaning.number is not None):
+        return unusable(endpoint, "the answer contradicts itself", code=meaning.number, cause=meaning.cause)
+    if meaning.number is not None:
+        why = f"the answer has an unknown number, {meaning.number}"
+        return refusal(endpoint, meaning.number, meaning.cause) or unusable(
+            endpoint, why, code=meaning.number, cause=meaning.cause
+        )
+    if meaning.ko:
         why = f"the answer speaks of failure and does not say which (HTTP {reply.http_status})"
-        return unusable(endpoint, why, cause=said.cause)
+        return unusable(endpoint, why, cause=meaning.cause)
     return None
 
 
@@ -197,12 +199,12 @@ def check_done(endpoint: Endpoint, reply: Reply) -> None:
     """
     if endpoint.may_be_empty and reply.succeeded and not reply.body.strip():
         return
-    said = _listen(_fields(endpoint, reply), reply)
-    if error := _refused(endpoint, reply, said):
+    meaning = _interpret(_fields(endpoint, reply), reply)
+    if error := _refused(endpoint, reply, meaning):
         raise error
-    if not said.ok:
+    if not meaning.ok:
         why = f"the answer does not say whether it was done (HTTP {reply.http_status})"
-        raise unusable(endpoint, why, cause=said.cause)
+        raise unusable(endpoint, why, cause=meaning.cause)
 
 
 def _sensible(fields: Mapping[str, Any], name: str, within: range) -> int | None:
@@ -214,7 +216,7 @@ def _sensible(fields: Mapping[str, Any], name: str, within: range) -> int | None
 
 
 def _reading(device: object) -> LockerReading | None:
-    """Read what the scan says of one locker; None for something without a usable identifier."""
+    """Read one locker of a scan; None for a device without a usable identifier."""
     if not isinstance(device, dict):
         return None
     fields = cast("dict[str, Any]", device)
@@ -237,12 +239,12 @@ def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
         GatewayBusyError: The gateway says so.
     """
     fields = _fields(endpoint, reply)
-    said = _listen(fields, reply)
-    if error := _refused(endpoint, reply, said):
+    meaning = _interpret(fields, reply)
+    if error := _refused(endpoint, reply, meaning):
         raise error
     devices = fields.get("devices")
     if not isinstance(devices, list):
-        raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=said.cause)
+        raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=meaning.cause)
     told = [_reading(device) for device in cast("list[object]", devices)]
     readings = tuple(reading for reading in told if reading)
     if told and not readings:
@@ -258,21 +260,21 @@ def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:
         GatewayBusyError: The gateway says so.
     """
     fields = _fields(endpoint, reply)
-    said = _listen(fields, reply)
-    if error := _refused(endpoint, reply, said):
+    meaning = _interpret(fields, reply)
+    if error := _refused(endpoint, reply, meaning):
         raise error
     version, phase = _sensible(fields, "version", NATURAL), fields.get("current_status")
     if version is None and not isinstance(phase, str):
         why = f"the answer has neither a version nor a current_status (HTTP {reply.http_status})"
-        raise unusable(endpoint, why, cause=said.cause)
+        raise unusable(endpoint, why, cause=meaning.cause)
     return GatewayStatus(version, reply.show(phase) if isinstance(phase, str) else "")
 
 
-def _state(said: _Said) -> DoorState | None:
-    words = (said.cause or "").lower()
+def _state(meaning: _Meaning) -> DoorState | None:
+    words = (meaning.cause or "").lower()
     if _JAMMED.search(words):
         return DoorState.JAMMED
-    told = {_STATES.get(said.number or 0), _STATE_WORDS.get(words)} - {None}
+    told = {_STATES.get(meaning.number or 0), _STATE_WORDS.get(words)} - {None}
     return told.pop() if len(told) == 1 else None
 
 
@@ -284,13 +286,13 @@ def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
         TheKeysError: The gateway's refusal.
     """
     fields = _fields(endpoint, reply)
-    said = _listen(fields, reply)
-    if said.number is not None and (refused := refusal(endpoint, said.number, said.cause)):
+    meaning = _interpret(fields, reply)
+    if meaning.number is not None and (refused := refusal(endpoint, meaning.number, meaning.cause)):
         raise refused
-    state = _state(said)
-    if state is None or said.ko:
+    state = _state(meaning)
+    if state is None or meaning.ko:
         why = f"the answer has no state of the door (HTTP {reply.http_status})"
-        raise _refused(endpoint, reply, said) or unusable(endpoint, why)
+        raise _refused(endpoint, reply, meaning) or unusable(endpoint, why)
     return LockerStatus(
         state=state,
         position=_sensible(fields, "position", POSITION),
@@ -305,6 +307,6 @@ def has_no_such_request(reply: Reply) -> bool:
     if reply.http_status in _NO_SUCH_REQUEST:
         return True
     try:
-        return _listen(_fields(LOCKER_STATUS, reply), reply).number in _NO_SUCH_REQUEST
+        return _interpret(_fields(LOCKER_STATUS, reply), reply).number in _NO_SUCH_REQUEST
     except TheKeysError:
         return False

@@ -1,4 +1,4 @@
-"""From what is asked to what is sent: its form, its hash, its bytes."""
+"""Requests: their form, their hash, their bytes."""
 
 import functools
 from urllib.parse import urlencode
@@ -72,7 +72,7 @@ def _without_fields(method: str, path: str) -> SignedRequest:
 
 
 def common_headers(authority: str) -> bytes:
-    """Write down what all requests to one gateway say after their first line.
+    """Write the headers that all requests to one gateway have.
 
     Args:
         authority: The Host header.

@@ -1,4 +1,4 @@
-"""What can go wrong on demand: faults, error codes and replies, for some requests or a share of them."""
+"""Faults on demand: faults, error codes and replies, for some requests or a fraction of them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from random import Random
 import attrs
 
 from thekeys_async.protocol.endpoints import ENDPOINTS
-from thekeys_async.simulator.http.messages import Delivery, Response
+from thekeys_async.simulator.http.messages import Delivery, HttpResponse
 
 _GIANT = 1024 * 1024
 _HTML = b"<html><body>Internal Server Error</body></html>"
@@ -68,7 +68,7 @@ _IDLE = frozenset(
 )
 
 
-def spoil(response: Response, fault: Fault, pace: float) -> Response:
+def spoil(response: HttpResponse, fault: Fault, pace: float) -> HttpResponse:
     """Return what a client gets instead of a reply.
 
     Args:
@@ -80,11 +80,11 @@ def spoil(response: Response, fault: Fault, pace: float) -> Response:
     return response if change is None else attrs.evolve(change(response), pace=pace)
 
 
-def _sent(delivery: Delivery) -> Callable[[Response], Response]:
+def _sent(delivery: Delivery) -> Callable[[HttpResponse], HttpResponse]:
     return lambda response: attrs.evolve(response, delivery=delivery)
 
 
-_SPOILT: Mapping[Fault, Callable[[Response], Response]] = {
+_SPOILT: Mapping[Fault, Callable[[HttpResponse], HttpResponse]] = {
     Fault.RESET_BEFORE: _sent(Delivery.RESET),
     Fault.RESET_AFTER: _sent(Delivery.RESET),
     Fault.HANG: _sent(Delivery.NEVER),
@@ -95,8 +95,8 @@ _SPOILT: Mapping[Fault, Callable[[Response], Response]] = {
     Fault.NOT_JSON: lambda reply: attrs.evolve(reply, body=b"Out of memory\n", content_type="text/plain"),
     Fault.EMPTY_BODY: lambda reply: attrs.evolve(reply, body=b""),
     Fault.GIANT_BODY: lambda reply: attrs.evolve(reply, body=reply.body.ljust(_GIANT)),
-    Fault.HTML_500: lambda _: Response(_HTML, 500, "text/html"),
-    Fault.REDIRECT: lambda _: Response(status=302, headers=(("Location", "/elsewhere"),)),
+    Fault.HTML_500: lambda _: HttpResponse(_HTML, 500, "text/html"),
+    Fault.REDIRECT: lambda _: HttpResponse(status=302, headers=(("Location", "/elsewhere"),)),
 }
 
 
@@ -117,7 +117,7 @@ class Incident:
 
     fault: Fault | None = None
     code: int | None = None
-    response: Response | None = None
+    response: HttpResponse | None = None
     acts: bool = False
     on: str | None = None
     left: int | None = 1
@@ -265,7 +265,7 @@ class FaultInjection:
             ValueError: Nothing is called so, or a number is out of its range.
         """
         text = body if isinstance(body, str) else json.dumps(body) if not isinstance(body, bytes) else ""
-        response = Response(body if isinstance(body, bytes) else text.encode(), status)
+        response = HttpResponse(body if isinstance(body, bytes) else text.encode(), status)
         self._incidents.add(Incident(response=response, acts=acted, on=on, left=times))
 
     def clear_faults(self) -> None:

@@ -12,10 +12,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from thekeys_async.simulator.faults import FaultInjection
-from thekeys_async.simulator.habits import SAMPLE_CODE, Habits
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
-from thekeys_async.simulator.replay import read_habits
+from thekeys_async.simulator.recorded_gateway import SAMPLE_CODE, RecordedGateway
+from thekeys_async.simulator.replay import read_recorded_gateway
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog, RequestRecord
 from thekeys_async.simulator.service import Effects, Service, Settings
@@ -47,7 +47,7 @@ class SimulatedGateway(FaultInjection):
         bolt_delay: Seconds from the reply to the bolt being there; the field saw about 5.
         seed: Of all that is random: which requests fail, how the RSSI wanders.
         keep: How many records are kept at most.
-        habits: Those of a gateway that was recorded; see `from_recording()`.
+        recorded: A gateway that was recorded, to behave like; see `from_recording()`.
 
     Attributes:
         settings: The delays and ways given above; may be changed at any time.
@@ -78,7 +78,7 @@ class SimulatedGateway(FaultInjection):
         bolt_delay: float = 0.0,
         seed: int = 0,
         keep: int = 100_000,
-        habits: Habits | None = None,
+        recorded: RecordedGateway | None = None,
     ) -> None:
         self.settings = Settings(light, bluetooth, synchronization, bolt_delay, restart, style, keep_alive, status_path)
         self.state = GatewayState(
@@ -88,7 +88,7 @@ class SimulatedGateway(FaultInjection):
             clock_set=clock_set,
             max_future=max_future,
             tells_last_log=last_log,
-            phase=habits.phase if habits else SCANNING,
+            phase=recorded.phase if recorded else SCANNING,
         )
         self.on_synchronize: list[Callable[[int | None], None]] = []
         self.host = host
@@ -99,9 +99,9 @@ class SimulatedGateway(FaultInjection):
         self._log = RequestLog(keep, self._changed)
         effects = Effects(self._turn, self._synchronized, self._restart, self._refuse)
         self._service = Service(
-            self.state, self.settings, self._log, self._incidents, random=random, effects=effects, habits=habits
+            self.state, self.settings, self._log, self._incidents, random=random, effects=effects, recorded=recorded
         )
-        self._dead = habits is not None and habits.dead
+        self._dead = recorded is not None and recorded.dead
         self._phase = 0
         self._refusals = 0
         self._change: anyio.Event | None = None
@@ -117,9 +117,9 @@ class SimulatedGateway(FaultInjection):
         share_codes: Mapping[int, str] | str = SAMPLE_CODE,
         **settings: Any,
     ) -> Self:
-        """Make a gateway with the habits of one that was recorded.
+        """Make a gateway that behaves as a recorded one did.
 
-        What was recorded of each request is played in its order, again and again: headers, pieces, times, odd fields,
+        What was recorded of each request is given in its order, again and again: headers, pieces, times, odd fields,
         refusals, and what became of the connection. What went well is answered with what is true today: a bolt that is
         opened here is open. A request that was never recorded is answered in the style that fits best.
 
@@ -133,8 +133,8 @@ class SimulatedGateway(FaultInjection):
             OSError: The file can't be read.
             ValueError: It is no recording, or has nothing of that gateway.
         """
-        habits = read_habits(recording, gateway)
-        return cls(habits.lockers(share_codes), habits=habits, **{**habits.settings(), **settings})
+        recorded = read_recorded_gateway(recording, gateway)
+        return cls(recorded.lockers(share_codes), recorded=recorded, **{**recorded.settings(), **settings})
 
     async def __aenter__(self) -> Self:
         """Serve.

@@ -15,11 +15,11 @@ from thekeys_async.simulator.cloud.tables import CloudAccessory
 from thekeys_async.simulator.gateway import SimulatedGateway
 
 
-class _Simulation(Protocol):
+class _SimulatedServer(Protocol):
     async def wait_for_requests(self, count: int, *, on: str | None = None) -> None: ...
 
 
-_Held = TypeVar("_Held", bound=_Simulation)
+_Held = TypeVar("_Held", bound=_SimulatedServer)
 
 
 class Handle(Generic[_Held]):

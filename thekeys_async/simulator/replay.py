@@ -1,18 +1,20 @@
-"""From a recording to the habits of a gateway, and from what was recorded to what is sent."""
+"""From a recording to a gateway, and from a recorded reply to what is sent."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from thekeys_async.protocol.recording import read_recording
-from thekeys_async.simulator.habits import Habits
-from thekeys_async.simulator.http.messages import Delivery, Response
-from thekeys_async.simulator.played import Played
+from thekeys_async.simulator.http.messages import Delivery, HttpResponse
+from thekeys_async.simulator.recorded_gateway import RecordedGateway
+from thekeys_async.simulator.recorded_reply import RecordedReply
 
 _CLOSES = frozenset({"to be closed", "closed by the gateway"})
 
 
-def read_habits(recording: str | os.PathLike[str] | Iterable[str], gateway: str | None = None) -> Habits:
+def read_recorded_gateway(
+    recording: str | os.PathLike[str] | Iterable[str], gateway: str | None = None
+) -> RecordedGateway:
     """Read what a recording tells of one gateway.
 
     Args:
@@ -31,10 +33,10 @@ def read_habits(recording: str | os.PathLike[str] | Iterable[str], gateway: str 
     if not chosen:
         there = ", ".join(sorted({exchange.gateway for exchange in exchanges})) or "none"
         raise ValueError(f"nothing in the recording is of that gateway; there is {there}")
-    return Habits(chosen)
+    return RecordedGateway(chosen)
 
 
-def as_recorded(found: Played, data: bytes | None = None) -> Response:
+def as_recorded(found: RecordedReply, data: bytes | None = None) -> HttpResponse:
     """Make what is sent: in the recorded pieces and times, ended as that exchange was.
 
     Args:
@@ -46,4 +48,4 @@ def as_recorded(found: Played, data: bytes | None = None) -> Response:
     if not raw:
         delivery = Delivery.NEVER if found.ended == "given up" else Delivery.RESET
     close = found.closes or found.ended in _CLOSES or found.ended.startswith("broken")
-    return Response(delivery=delivery, close=close, raw=raw, pieces=found.pieces)
+    return HttpResponse(delivery=delivery, close=close, raw=raw, pieces=found.pieces)

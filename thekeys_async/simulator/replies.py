@@ -1,10 +1,10 @@
-"""How a gateway writes its replies: as the vendor's page shows them, or as they were seen in the field."""
+"""The replies of a gateway, written as the vendor's page shows them, or as they were seen in the field."""
 
 from collections.abc import Mapping
 from enum import Enum
 
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.simulator.http.messages import Response
+from thekeys_async.simulator.http.messages import HttpResponse
 from thekeys_async.simulator.locker import Bolt, SimulatedLocker
 from thekeys_async.simulator.state import BUSY, DONE, MISSING_PARAMETER, GatewayState
 
@@ -55,23 +55,23 @@ BOLT_WORDS: Mapping[Bolt, tuple[int, str]] = {
 }
 
 
-def done(style: ReplyStyle, endpoint: Endpoint, state: GatewayState, locker: SimulatedLocker | None) -> Response:
+def done(style: ReplyStyle, endpoint: Endpoint, state: GatewayState, locker: SimulatedLocker | None) -> HttpResponse:
     """Answer a request that went well."""
     if endpoint.name == "lockers":
-        return Response.json(_lockers(state))
+        return HttpResponse.json(_lockers(state))
     if endpoint.name in {"status", "root_status"}:
         version = str(state.version) if style is ReplyStyle.PAGE else state.version
-        return Response.json({"version": version, "current_status": state.phase})
+        return HttpResponse.json({"version": version, "current_status": state.phase})
     if endpoint.name == "locker_status" and locker is not None:
-        return Response.json(_locker_status(style, locker))
+        return HttpResponse.json(_locker_status(style, locker))
     if endpoint.may_be_empty and style is ReplyStyle.TERSE:
-        return Response()
+        return HttpResponse()
     if style is ReplyStyle.PAGE and endpoint.name != "synchronize":
-        return Response.json({"status": "0", "code": "ok"})
-    return Response.json({"status": "ok", "code": DONE})
+        return HttpResponse.json({"status": "0", "code": "ok"})
+    return HttpResponse.json({"status": "ok", "code": DONE})
 
 
-def refused(style: ReplyStyle, endpoint: Endpoint, code: int, detail: str | None = None) -> Response:
+def refused(style: ReplyStyle, endpoint: Endpoint, code: int, detail: str | None = None) -> HttpResponse:
     """Answer a request that is refused or went wrong.
 
     Args:
@@ -83,13 +83,13 @@ def refused(style: ReplyStyle, endpoint: Endpoint, code: int, detail: str | None
     words = detail or _words(endpoint, code)
     if style is not ReplyStyle.PAGE:
         error = code == MISSING_PARAMETER or (code == BUSY and style is ReplyStyle.BUSY_500)
-        return Response.json({"status": "ko", "code": code, "cause": words}, code if error else _HTTP_OK)
+        return HttpResponse.json({"status": "ko", "code": code, "cause": words}, code if error else _HTTP_OK)
     if code == BUSY:
-        return Response.json({"status": "500", "message": words})
+        return HttpResponse.json({"status": "500", "message": words})
     if endpoint.name == "update":
-        return Response.json({"status": str(code), "message": words})
+        return HttpResponse.json({"status": str(code), "message": words})
     status = MISSING_PARAMETER if code == MISSING_PARAMETER else _HTTP_OK
-    return Response.json({"status": str(code), "code": words}, status)
+    return HttpResponse.json({"status": str(code), "code": words}, status)
 
 
 def _words(endpoint: Endpoint, code: int) -> str:

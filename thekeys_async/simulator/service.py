@@ -1,4 +1,4 @@
-"""The rule of the gateway: one request at a time, and what becomes of each."""
+"""The service of a gateway: it answers one request at a time."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,10 +18,10 @@ from thekeys_async.protocol.endpoints import (
 )
 from thekeys_async.simulator import replies, state
 from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
-from thekeys_async.simulator.habits import Habits
-from thekeys_async.simulator.http.messages import Ending, Request, Response
+from thekeys_async.simulator.http.messages import Ending, HttpRequest, HttpResponse
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
-from thekeys_async.simulator.played import Played
+from thekeys_async.simulator.recorded_gateway import RecordedGateway
+from thekeys_async.simulator.recorded_reply import RecordedReply
 from thekeys_async.simulator.replay import as_recorded
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog
@@ -90,12 +90,12 @@ class Effects:
 
 @attrs.frozen
 class _Result:
-    response: Response
+    response: HttpResponse
     code: int | None = None
     acted: bool = False
 
 
-_DROPPED = _Result(Response())
+_DROPPED = _Result(HttpResponse())
 
 
 class Service:
@@ -110,7 +110,7 @@ class Service:
         *,
         random: Random,
         effects: Effects,
-        habits: Habits | None = None,
+        recorded: RecordedGateway | None = None,
     ) -> None:
         self._state = state
         self._settings = settings
@@ -118,10 +118,10 @@ class Service:
         self._incidents = incidents
         self._random = random
         self._effects = effects
-        self._habits = habits
+        self._recorded = recorded
         self._working = False
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request; others may come meanwhile, and are told "busy"."""
         arrived = anyio.current_time()
         endpoint = self._endpoint(request)
@@ -137,14 +137,14 @@ class Service:
         )
         if endpoint is None:
             self._log.end(number, anyio.current_time())
-            return Response(b"Not found\n", 404, "text/plain", close=not self._settings.keep_alive)
+            return HttpResponse(b"Not found\n", 404, "text/plain", close=not self._settings.keep_alive)
         if self._working or (self._state.synchronizing and endpoint.name not in _STATUSES):
             self._log.end(number, anyio.current_time(), busy=True, code=state.BUSY)
             response = self._reply(endpoint, state.BUSY, form)
             return response.ended_by(close=response.close or not self._settings.keep_alive)
         return await self._take(number, endpoint, form, started=arrived)
 
-    async def _take(self, number: int, endpoint: Endpoint, form: dict[str, str], *, started: float) -> Response:
+    async def _take(self, number: int, endpoint: Endpoint, form: dict[str, str], *, started: float) -> HttpResponse:
         """Be busy with one request."""
         self._working = True
         incident = self._incidents.draw(endpoint.name) or _NOTHING
@@ -167,7 +167,7 @@ class Service:
             )
 
     async def _work(self, endpoint: Endpoint, form: dict[str, str], incident: Incident) -> _Result:
-        if incident is _NOTHING and self._habits and (found := self._habits.next(endpoint, _identifier(form))):
+        if incident is _NOTHING and self._recorded and (found := self._recorded.next(endpoint, _identifier(form))):
             return await self._play(found, endpoint, form)
         fault = incident.fault
         if fault is not None and not fault.acts and fault is not Fault.REFUSE:
@@ -185,7 +185,7 @@ class Service:
             return _Result(response, code, acted)
         return _Result(spoil(response, fault, incident.seconds), code if fault is Fault.DRIP else None, acted)
 
-    async def _play(self, found: Played, endpoint: Endpoint, form: dict[str, str]) -> _Result:
+    async def _play(self, found: RecordedReply, endpoint: Endpoint, form: dict[str, str]) -> _Result:
         """Answer as it was recorded; what went well then has to go well today, too."""
         if found.seconds > 0:
             await anyio.sleep(found.seconds)
@@ -196,7 +196,7 @@ class Service:
             return _Result(self._reply(endpoint, code, form), code)
         locker = self._state.locker(form)
         acted = self._act(endpoint, form)
-        reply = self._habits.reply(found, self._state, locker) if self._habits else b""
+        reply = self._recorded.reply(found, self._state, locker) if self._recorded else b""
         return _Result(as_recorded(found, reply), state.DONE, acted)
 
     async def _spend(self, endpoint: Endpoint, refusal: int) -> None:
@@ -214,11 +214,11 @@ class Service:
             self._effects.synchronized(locker.identifier if locker else None)
         return changed
 
-    def _reply(self, endpoint: Endpoint, code: int, form: dict[str, str]) -> Response:
+    def _reply(self, endpoint: Endpoint, code: int, form: dict[str, str]) -> HttpResponse:
         style = self._settings.style
         if code == state.DONE:
             return replies.done(style, endpoint, self._state, self._state.locker(form))
-        if self._habits and (found := self._habits.refusal(endpoint, code)):
+        if self._recorded and (found := self._recorded.refusal(endpoint, code)):
             return as_recorded(found)
         missing = state.missing_field(endpoint, form) if code == state.MISSING_PARAMETER else None
         return replies.refused(
@@ -234,13 +234,13 @@ class Service:
         if incident.fault is Fault.REFUSE:
             self._effects.refuse(incident.seconds)
 
-    def _endpoint(self, request: Request) -> Endpoint | None:
+    def _endpoint(self, request: HttpRequest) -> Endpoint | None:
         path = request.path.rstrip("/") or "/"
         if path == STATUS.path and not self._settings.status_path:
             return None
         return _BY_REQUEST.get(("GET" if request.method == "HEAD" else request.method, path))
 
-    def _form(self, request: Request, endpoint: Endpoint | None) -> dict[str, str]:
+    def _form(self, request: HttpRequest, endpoint: Endpoint | None) -> dict[str, str]:
         """Read the fields of a request; one client synchronises its locker with a GET that does not say which."""
         form = request.form()
         if endpoint is SYNCHRONIZE_LOCKER and request.method == "GET" and "identifier" not in form:

@@ -1,4 +1,4 @@
-"""What a simulated gateway remembers, and what each request does to it. No await, no connection."""
+"""The state of a simulated gateway, and the effect of each request on it. No await, no connection."""
 
 import base64
 import hashlib

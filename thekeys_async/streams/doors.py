@@ -1,4 +1,4 @@
-"""When to read a door over Bluetooth for those who follow it: as seldom as possible, and once for all of them."""
+"""The reads of doors over Bluetooth: as seldom as possible, and once for all watchers that follow a door."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.models import LockerReading, LockerStatus
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
-from thekeys_async.streams.changes import MOST_LOCKERS, Door
+from thekeys_async.streams.locker_changes import MOST_LOCKERS, Door
 from thekeys_async.turns.shared import SharedGateway
 
 _BUDGET = 60.0
@@ -36,7 +36,7 @@ _Key = tuple[int, ShareCode]
 
 
 class Follower(Protocol):
-    """What is needed of a watcher that may follow doors."""
+    """A watcher that may follow doors."""
 
     @property
     def door_interval(self) -> float:
@@ -48,7 +48,7 @@ class Follower(Protocol):
         ...
 
     def door_read(self, identifier: int, door: Door, at: datetime) -> None:
-        """Take what came of reading a door."""
+        """Take the outcome of a door's read."""
         ...
 
 
@@ -112,7 +112,7 @@ class Doors:
         self._wakeup = anyio.Event()
 
     def listed(self, readings: Mapping[int, LockerReading]) -> None:
-        """Look which doors are to be read, now that the gateway has listed its lockers."""
+        """Choose the doors to read, now that the gateway has listed its lockers."""
         now = anyio.current_time()
         self._forget_unseen(readings)
         for follower in self._followers:
@@ -125,7 +125,7 @@ class Doors:
             self._wakeup.set()
 
     def read_now(self, identifier: int, reading: LockerReading | None) -> None:
-        """Have a door read at once, or as soon as its gateway sees it, however fresh what is known of it."""
+        """Have a door read at once, or as soon as its gateway sees it, however fresh its last read is."""
         for follower in self._followers:
             if code := follower.code(identifier):
                 followed = self._followed.setdefault((identifier, code), Followed())
@@ -146,7 +146,7 @@ class Doors:
         self._due.clear()
 
     def known(self, follower: Follower) -> dict[int, Door]:
-        """Get what is known already of the doors that a watcher follows."""
+        """Get the last reads of the doors that a watcher follows."""
         return {
             identifier: followed.door
             for (identifier, code), followed in self._followed.items()

@@ -24,8 +24,8 @@ from thekeys_async.protocol.errors import (
     TheKeysError,
 )
 from thekeys_async.protocol.models import LockerReading
-from thekeys_async.streams.changes import Door
 from thekeys_async.streams.doors import Doors, Follower
+from thekeys_async.streams.locker_changes import Door
 from thekeys_async.turns.shared import SharedGateway
 
 _log = logging.getLogger("thekeys_async.streams")
@@ -36,8 +36,8 @@ _STATUS_WHILE_BUSY = 60.0
 _MOST_DOUBLINGS = 16
 
 
-class Listener(Follower, Protocol):
-    """What is needed of a watcher."""
+class Subscriber(Follower, Protocol):
+    """A watcher that a poller tells of its polls."""
 
     @property
     def interval(self) -> float:
@@ -49,7 +49,7 @@ class Listener(Follower, Protocol):
         ...
 
     def door_known(self, identifier: int, door: Door) -> None:
-        """Take what others know of a door."""
+        """Take a read of a door that was made for other watchers."""
         ...
 
     @property
@@ -62,13 +62,13 @@ class Listener(Follower, Protocol):
         ...
 
     def answered(self, at: datetime) -> None:
-        """Take that the gateway answers; what it says of itself is known to all objects of it."""
+        """Take the news that the gateway answers; its status is known to all objects of it."""
         ...
 
 
 @attrs.define
 class Rhythm:
-    """When the next poll is due: at a fixed rhythm while all is well, and less and less often while not.
+    """The times of the polls: at a fixed interval while all is well, and less and less often while not.
 
     Attributes:
         anchor: The last point in time of the rhythm.
@@ -81,7 +81,7 @@ class Rhythm:
     failures: int = 0
 
     def due(self, interval: float) -> float:
-        """Say when the next poll is due."""
+        """Return the time of the next poll."""
         return self.anchor + (interval if self.pause is None else self.pause)
 
     def succeeded(self, due: float, now: float, interval: float) -> None:
@@ -97,12 +97,12 @@ class Rhythm:
 
 
 class Poller:
-    """Polls one gateway at one address as long as anybody listens."""
+    """Polls one gateway at one address as long as it has subscribers."""
 
     def __init__(self, shared: SharedGateway, address: str, delay: float) -> None:
         self._shared = shared
         self._address = address
-        self._listeners: dict[Listener, None] = {}
+        self._subscribers: dict[Subscriber, None] = {}
         self._doors: Doors | None = None
         self._rhythm = Rhythm(anyio.current_time(), delay)
         self._asked = False
@@ -116,63 +116,63 @@ class Poller:
         self._poll_lock = anyio.Lock(fast_acquire=True)
 
     @classmethod
-    def join(cls, shared: SharedGateway, address: str, listener: Listener, delay: float) -> "Poller":
-        """Listen to the poller of a gateway; it tells at once what is known.
+    def join(cls, shared: SharedGateway, address: str, subscriber: Subscriber, delay: float) -> "Poller":
+        """Subscribe to the poller of a gateway; it tells the newest state at once.
 
         Args:
             shared: The way to the gateway.
-            address: Where the listener looks for it; another address that is dead is no news here.
-            listener: Who listens.
+            address: Where the subscriber looks for it; another address that is dead is no news here.
+            subscriber: The subscriber.
             delay: Seconds until the first poll, if there was none yet.
         """
         poller = shared.pollers.get(address)
         if not isinstance(poller, Poller):
             poller = shared.pollers[address] = cls(shared, address, delay)
-        poller._add(listener, delay)
+        poller._add(subscriber, delay)
         return poller
 
-    def leave(self, listener: Listener) -> None:
-        """Listen no more; after the last one, nothing is remembered."""
-        self._listeners.pop(listener, None)
+    def leave(self, subscriber: Subscriber) -> None:
+        """Unsubscribe; after the last one, nothing is remembered."""
+        self._subscribers.pop(subscriber, None)
         self._set_interval()
-        if not self._listeners and self._shared.pollers.get(self._address) is self:
+        if not self._subscribers and self._shared.pollers.get(self._address) is self:
             del self._shared.pollers[self._address]
 
     @property
     def doors(self) -> Doors:
         """The doors that they follow; there is nothing to remember before the first of them does."""
         if self._doors is None:
-            self._doors = Doors(self._shared, self._listeners)
+            self._doors = Doors(self._shared, self._subscribers)
         return self._doors
 
     @property
     def due(self) -> float:
-        """When the next poll is due, in the event loop's time."""
+        """The time of the next poll, in the event loop's time."""
         return self._rhythm.due(self._interval)
 
     async def poll(self, gateway: Driver) -> None:
-        """Poll for all, if that is due when the watchers that came before have done so, or have left."""
+        """Poll for all watchers, if that is still due once those that came before have polled, or have left."""
         async with self._poll_lock:
             if self.due <= anyio.current_time():
                 await self._poll(gateway)
 
     def _set_interval(self) -> None:
-        self._interval = min((listener.interval for listener in self._listeners), default=_LONGEST_PAUSE)
+        self._interval = min((subscriber.interval for subscriber in self._subscribers), default=_LONGEST_PAUSE)
 
-    def _add(self, listener: Listener, delay: float) -> None:
-        self._listeners[listener] = None
+    def _add(self, subscriber: Subscriber, delay: float) -> None:
+        self._subscribers[subscriber] = None
         if not self._asked:
             self._rhythm.pause = min(self.due, anyio.current_time() + delay) - self._rhythm.anchor
         self._set_interval()
         if self._doors:
-            for identifier, door in self._doors.known(listener).items():
-                listener.door_known(identifier, door)
+            for identifier, door in self._doors.known(subscriber).items():
+                subscriber.door_known(identifier, door)
         if self._readings is not None:
-            listener.listed(self._readings, self._listed_at)
+            subscriber.listed(self._readings, self._listed_at)
         if self._error:
-            listener.lost(self._error, self._lost_at)
+            subscriber.lost(self._error, self._lost_at)
         elif self._answered_at:
-            listener.answered(self._answered_at)
+            subscriber.answered(self._answered_at)
 
     async def _poll(self, gateway: Driver) -> None:
         due = self.due
@@ -207,14 +207,14 @@ class Poller:
 
     def _listed(self, readings: dict[int, LockerReading]) -> None:
         self._readings, self._listed_at = readings, datetime.now(UTC)
-        for listener in self._listeners:
-            listener.listed(readings, self._listed_at)
+        for subscriber in self._subscribers:
+            subscriber.listed(readings, self._listed_at)
         if self._doors:
             self._doors.listed(readings)
 
     async def _ask_for_status(self, gateway: Driver, *, busy: bool) -> None:
-        """Ask the gateway what it is doing, if that is due; what comes of it is remembered for all objects of it."""
-        asked_for = [seconds for listener in self._listeners if (seconds := listener.status_interval)]
+        """Ask for the gateway's status, if that is due; all objects of the gateway share it."""
+        asked_for = [seconds for subscriber in self._subscribers if (seconds := subscriber.status_interval)]
         if busy or self._hangs_perhaps():
             asked_for.append(_STATUS_WHILE_BUSY)
         now = anyio.current_time()
@@ -229,7 +229,7 @@ class Poller:
         self._status_asked_at = now  # not where this watcher leaves meanwhile: the next one asks in its place
 
     def _hangs_perhaps(self) -> bool:
-        """Whether it was last heard to synchronise: somebody waits to hear that this is over."""
+        """Whether the gateway was synchronising when last asked: watchers wait for the news that this is over."""
         return self._shared.phase is not None and self._shared.phase.synchronizing
 
     def _back(self, gateway: Driver) -> None:
@@ -241,8 +241,8 @@ class Poller:
 
     def _answered(self) -> None:
         self._answered_at = datetime.now(UTC)
-        for listener in self._listeners:
-            listener.answered(self._answered_at)
+        for subscriber in self._subscribers:
+            subscriber.answered(self._answered_at)
 
     def _lost(self, gateway: Driver, error: TheKeysError) -> None:
         if not self._error:
@@ -252,8 +252,8 @@ class Poller:
             self._error, self._lost_at = error, datetime.now(UTC)
             if self._doors:
                 self._doors.lost()
-            for listener in self._listeners:
-                listener.lost(error, self._lost_at)
+            for subscriber in self._subscribers:
+                subscriber.lost(error, self._lost_at)
 
     def read_now(self, identifier: int) -> None:
         """Have a door read at once for those who follow it."""

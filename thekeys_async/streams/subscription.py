@@ -13,8 +13,8 @@ from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions
-from thekeys_async.streams.gateways import GatewayTracker
+from thekeys_async.streams.gateway_changes import GatewayTracker
+from thekeys_async.streams.locker_changes import ChangeTracker, Door, WatchOptions
 from thekeys_async.streams.poller import Poller
 from thekeys_async.streams.scheduler import PollScheduler
 
@@ -50,12 +50,12 @@ class Subscription:
 
     @property
     def interval(self) -> float:
-        """See `thekeys_async.streams.poller.Listener`."""
+        """See `thekeys_async.streams.poller.Subscriber`."""
         return self._options.interval
 
     @property
     def status_interval(self) -> float | None:
-        """See `thekeys_async.streams.poller.Listener`."""
+        """See `thekeys_async.streams.poller.Subscriber`."""
         return self._options.status_interval
 
     @property
@@ -100,7 +100,7 @@ class Subscription:
         return self._driver.share_code(identifier)
 
     def listed(self, readings: Mapping[int, LockerReading], at: datetime) -> None:
-        """See `thekeys_async.streams.poller.Listener`."""
+        """See `thekeys_async.streams.poller.Subscriber`."""
         self._warn_of_skipped(readings)
         self._sees_none = not readings
         for update in self._tracker.listed(readings, at):
@@ -112,16 +112,16 @@ class Subscription:
             self._buffer.put(update)
 
     def door_known(self, identifier: int, door: Door) -> None:
-        """See `thekeys_async.streams.poller.Listener`."""
+        """See `thekeys_async.streams.poller.Subscriber`."""
         self._tracker.remember(identifier, door)
 
     def lost(self, error: TheKeysError, at: datetime) -> None:
-        """See `thekeys_async.streams.poller.Listener`."""
+        """See `thekeys_async.streams.poller.Subscriber`."""
         if self._shared:
             self._buffer.put(self._gateway.lost(error, self._shared.phase, self._shared.version, at))
 
     def answered(self, at: datetime) -> None:
-        """See `thekeys_async.streams.poller.Listener`."""
+        """See `thekeys_async.streams.poller.Subscriber`."""
         if not self._shared:
             return
         # Where there are lockers to tell of, that is how a watcher hears first that the gateway answers.

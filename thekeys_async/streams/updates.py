@@ -1,4 +1,4 @@
-"""What a stream hands out, and how two updates that a slow consumer has not taken become one. All pure."""
+"""The updates of a stream, and their conflation: two that a slow consumer has not taken become one. All pure."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _Mostly: TypeAlias = LockerReading | Any  # None in one documented case; type ch
 
 
 class UpdateKind(enum.Enum):
-    """What an update says of a locker, compared with what the consumer last got of it."""
+    """The kind of news of a locker, compared with the last update that the consumer got of it."""
 
     APPEARED = "appeared"
     """The consumer has not had it, or had it as lost."""
@@ -126,7 +126,7 @@ def fold(waiting: Update, newer: Update) -> Update:
 
 
 def _changed(waiting: LockerUpdate, newer: LockerUpdate) -> frozenset[str]:
-    """Name what is news to a consumer who has taken neither of the two: noise is not, unless all is."""
+    """Name the fields that are news to a consumer who has taken neither of the two: noise is not, unless all is."""
     news = waiting.changed | newer.changed
     readings = differing(waiting.previous, newer.reading)
     if waiting.previous is not None and newer.kind is not UpdateKind.APPEARED:

@@ -72,7 +72,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         self._check_open()
-        address, exchange = origin(request), _Exchange(request)
+        address, exchange = origin(request), _HttpxExchange(request)
         wire = self._wire_to(address)
         if wire is None:
             raise httpx.UnsupportedProtocol("this transport leads to another address", request=request)
@@ -97,7 +97,7 @@ class GatewayTransport(httpx.AsyncBaseTransport):
         if self._closed:
             raise RuntimeError("this transport has been closed")
 
-    async def _take_turn(self, exchange: "_Exchange") -> None:
+    async def _take_turn(self, exchange: "_HttpxExchange") -> None:
         try:
             self._turn.acquire_nowait()
         except anyio.WouldBlock:
@@ -138,8 +138,8 @@ class _InTurn:
         self._wire.drop()
 
 
-class _Exchange:
-    """One request of httpx's, and what becomes of it."""
+class _HttpxExchange:
+    """One request of httpx's, and its outcome."""
 
     def __init__(self, request: httpx.Request) -> None:
         self.limits = Limits.of(request)
@@ -178,7 +178,7 @@ class _Exchange:
                 raise httpx.ConnectError(why, request=self._request) from None
 
     async def _ask_for_the_last_time(self, connection: Connection) -> None:
-        """Ask the caller, the event loop and the connection whether the request is to go; then nothing is awaited."""
+        """Check once more, right before the first byte, that the request is to go; then nothing is awaited."""
         if trace := self._request.extensions.get("trace"):
             await trace(_HEADERS_START, {"request": self._request})
         await anyio.lowlevel.checkpoint_if_cancelled()

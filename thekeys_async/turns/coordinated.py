@@ -53,7 +53,7 @@ class CoordinatedTurn:
 
     @property
     def failures(self) -> int:
-        """How often in a row the gateway has failed, whoever asked it."""
+        """The number of times in a row that the gateway has failed, whoever asked it."""
         return self.held.failures if self.held else 0
 
     async def acquire(self, waiter: object, *, command: bool, signed: bool, since: float, until: float) -> bool:
@@ -78,11 +78,13 @@ class CoordinatedTurn:
         claim = Claim(command, anyio.current_time() - since, until, self._rest, wish, self.trouble)
         lease: Lease | None = None
         with anyio.CancelScope() as scope:
+            # An older call of this process may take this one's place: `keep` cancels the wait, and nobody has the turn.
             self._waits[waiter] = scope
             try:
                 lease = await self._coordinator.acquire(self._key, claim)
                 self.trouble.clear()
             except TurnTimeoutError:
+                # The others had the turn all the time: whoever queues behind this one has no trouble to tell of.
                 self.trouble.clear()
                 raise
             except CoordinationError as error:
@@ -91,14 +93,14 @@ class CoordinatedTurn:
             finally:
                 del self._waits[waiter]
         if lease and self.held:
-            # Ours was lost, and its request is still under way: this event loop sends no second one.
+            # Our turn was lost, and its request is still under way: this event loop sends no second one.
             lease.release(Pause(_STILL_AT_WORK, _STILL_AT_WORK, lease.failures))
             return False
         self.held = self.held or lease
         return lease is not None
 
     def keep(self, waiters: Collection[object]) -> None:
-        """End the waits of all but these."""
+        """Cancel the waits of all but these."""
         for waiter, scope in self._waits.items():
             if waiter not in waiters:
                 scope.cancel()

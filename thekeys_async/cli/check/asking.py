@@ -14,7 +14,7 @@ import attrs
 from thekeys_async.calls.driver import Driver
 from thekeys_async.calls.recorder import Recorder
 from thekeys_async.cli.check.door import try_door
-from thekeys_async.cli.check.listening import Listener, LookingWire, OutOfRequests
+from thekeys_async.cli.check.listening import ExchangeCollector, LookingWire, OutOfRequests
 from thekeys_async.cli.check.observations import DoorRead, Observations, Resolved
 from thekeys_async.cli.check.timestamps import earlier, lead_of
 from thekeys_async.coordination import Coordinator
@@ -30,7 +30,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.models import GatewayStatus
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.shared import SharedSettings
 from thekeys_async.turns.timestamps import Timestamps
 
@@ -46,7 +46,7 @@ _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class CheckPlan:
     """What is asked, and how.
 
     Attributes:
@@ -78,7 +78,7 @@ class Plan:
     max_lead: float = Timestamps().max_lead
 
 
-async def observe(plan: Plan) -> Observations:
+async def observe(plan: CheckPlan) -> Observations:
     """Ask all that can be asked in the time.
 
     Raises:
@@ -102,12 +102,12 @@ async def observe(plan: Plan) -> Observations:
 class _Check:
     """One check under way. What it has seen is in `seen`, by the names of the attributes of `Observations`."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: CheckPlan) -> None:
         self.seen: dict[str, Any] = {"resolved": Resolved(host=plan.address.host), "coded": frozenset(plan.codes)}
         # Opening and closing a door needs some of them.
         most = plan.requests if plan.door is None else plan.requests * 3 // 5
-        self._listener = Listener(plan.recorder)
-        self.wire = LookingWire(plan.address, most, partial(self._listener.take_down, str(plan.address)))
+        self._collector = ExchangeCollector(plan.recorder)
+        self.wire = LookingWire(plan.address, most, partial(self._collector.take_down, str(plan.address)))
         self._plan = plan
         self._synchronizing_since: float | None = None
         self._began = anyio.current_time()
@@ -118,7 +118,7 @@ class _Check:
         return Observations(
             port=plan.address.port,
             proxies=tuple(name for name in _PROXIES if os.environ.get(name)),
-            exchanges=tuple(self._listener.exchanges),
+            exchanges=tuple(self._collector.exchanges),
             light_rest=plan.pacing.light,
             slow=plan.slow,
             **self.seen,
@@ -157,7 +157,7 @@ class _Check:
             address=plan.address,
             key=str(plan.address),
             observer=None,
-            recorder=self._listener,
+            recorder=self._collector,
             settings=SharedSettings(plan.pacing, timestamps, plan.coordinator),
             timeout=plan.patience,
             codes=plan.codes,
@@ -188,7 +188,7 @@ class _Check:
         """Ask for its status and its lockers; tell whether it is worth asking more."""
         status, error = await self._status(driver)
         self.seen["status"], self.seen["status_error"] = status, error
-        if isinstance(error, GatewayUnreachableError) and not any(each.sent for each in self._listener.exchanges):
+        if isinstance(error, GatewayUnreachableError) and not any(each.sent for each in self._collector.exchanges):
             return False
         try:
             self.seen["lockers"] = await driver.scan(self._plan.patience)
@@ -228,7 +228,7 @@ class _Check:
 
     async def _read(self, driver: Driver, identifier: int, offset: float = 0.0) -> DoorRead:
         request = Request(endpoints.LOCKER_STATUS, identifier, self._plan.codes[identifier])
-        began, wall, before = anyio.current_time(), time.time(), len(self._listener.exchanges)
+        began, wall, before = anyio.current_time(), time.time(), len(self._collector.exchanges)
         try:
             answer = await driver.ask(request, replies.locker_status, max(self._plan.patience, _BLUETOOTH))
         except CoordinationError:
@@ -237,7 +237,7 @@ class _Check:
             return DoorRead(identifier=identifier, error=error, seconds=anyio.current_time() - began, offset=offset)
         if answer.timestamp is not None and answer.timestamp - wall > offset + _NEAR:
             offset = 0.0  # timestamps that were accepted before did not let it be so early
-        refused = any(each.refused for each in self._listener.exchanges[before:])
+        refused = any(each.refused for each in self._collector.exchanges[before:])
         return DoorRead(
             identifier=identifier,
             status=answer.value,
@@ -265,21 +265,21 @@ class _Check:
 
     async def _habits(self, driver: Driver) -> None:
         """See what becomes of a connection that is left alone after a reply."""
-        before = len(self._listener.exchanges)
+        before = len(self._collector.exchanges)
         self.wire.linger = max(self._plan.linger, self._plan.pacing.light)
         try:
             await self._light(driver)
         finally:
             self.wire.linger = None
-        new = self._listener.exchanges[before:]
+        new = self._collector.exchanges[before:]
         self.seen["habit"] = next((each for each in reversed(new) if each.reply), None)
 
     async def _latencies(self, driver: Driver) -> None:
         taken: list[float] = []
         for number in range(_LIGHT_REQUESTS):
-            before = len(self._listener.exchanges)
+            before = len(self._collector.exchanges)
             answered = await self._light(driver)
-            last = self._listener.exchanges[-1] if len(self._listener.exchanges) > before else None
+            last = self._collector.exchanges[-1] if len(self._collector.exchanges) > before else None
             if answered and last and last.reply:
                 taken.append(last.seconds)
             self.seen["latencies"], self.seen["unanswered"] = tuple(taken), number + 1 - len(taken)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from thekeys_async.cli.check import reply_style
-from thekeys_async.cli.check.observations import Exchange, Observations
+from thekeys_async.cli.check.observations import Observations, ObservedExchange
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.protocol.errors import GatewayBusyError
 from thekeys_async.protocol.text import printable
@@ -229,7 +229,7 @@ def _http(seen: Observations) -> Finding:
     return Finding(check="http", found=f"{version}, {does.get(habit.ended, habit.ended)}")
 
 
-def _version(exchange: Exchange) -> str:
+def _version(exchange: ObservedExchange) -> str:
     head = reply_style.head_of(exchange)
     return f"HTTP/{head.version.decode()}" if head else "HTTP"
 

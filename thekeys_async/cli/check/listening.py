@@ -7,11 +7,11 @@ import anyio
 
 from thekeys_async.calls.attempt import CallAttempt
 from thekeys_async.calls.recorder import Recorder
-from thekeys_async.cli.check.observations import Exchange
+from thekeys_async.cli.check.observations import ObservedExchange
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.errors import GatewayBusyError, InvalidHmacError
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.transport.wire import Attempt, Heard, Prepare, SocketWire
+from thekeys_async.transport.wire import Attempt, ExchangeTrace, Prepare, SocketWire
 
 _STEPS = 10
 _TOO_SLOW = 1.5
@@ -59,7 +59,7 @@ class LookingWire:
             self._over(attempt)
         for _ in range(_STEPS):  # a simulated gateway in this event loop needs its turns after the loop has stood still
             await anyio.sleep(seconds / _STEPS)
-        attempt.heard = Heard()
+        attempt.trace = ExchangeTrace()
         if isinstance(attempt, CallAttempt):
             attempt.began = anyio.current_time()
         return await self._once(prepare, attempt, fresh=False)
@@ -83,7 +83,7 @@ class LookingWire:
         self._inner.close()
 
 
-class Listener(Recorder):
+class ExchangeCollector(Recorder):
     """Takes down every exchange as it was, for the findings; and for a recording, if there is to be one.
 
     Args:
@@ -95,28 +95,28 @@ class Listener(Recorder):
 
     def __init__(self, recorder: Recorder | None) -> None:
         super().__init__(io.StringIO())
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[ObservedExchange] = []
         self._recorder = recorder
 
     def take_down(self, gateway: str, tried: CallAttempt) -> None:
         """See `Recorder.take_down`."""
         if self._recorder:
             self._recorder.take_down(gateway, tried)
-        heard = tried.heard
-        if heard is None or (tried.error is None and not tried.sent):
+        trace = tried.trace
+        if trace is None or (tried.error is None and not tried.sent):
             return
-        connected = None if heard.kept or heard.sent_at is None else heard.sent_at - tried.began
-        ended = heard.pieces[-1][0] if heard.pieces else anyio.current_time()
+        connected = None if trace.kept or trace.sent_at is None else trace.sent_at - tried.began
+        ended = trace.pieces[-1][0] if trace.pieces else anyio.current_time()
         self.exchanges.append(
-            Exchange(
+            ObservedExchange(
                 action=tried.request.endpoint.name,
                 seconds=max(0.0, ended - tried.began),
                 connected_after=connected,
                 sent=tried.sent,
-                reply=b"".join(data for _, data in heard.pieces),
-                kept=heard.kept,
-                found_closed=heard.found_closed,
-                ended=heard.ended,
+                reply=b"".join(data for _, data in trace.pieces),
+                kept=trace.kept,
+                found_closed=trace.found_closed,
+                ended=trace.ended,
                 busy=isinstance(tried.error, GatewayBusyError),
                 refused=isinstance(tried.error, InvalidHmacError),
             )

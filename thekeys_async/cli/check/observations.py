@@ -7,7 +7,7 @@ from thekeys_async.protocol.models import GatewayStatus, LockerReading, LockerSt
 
 
 @attrs.frozen(kw_only=True)
-class Exchange:
+class ObservedExchange:
     """One request on the wire.
 
     Attributes:
@@ -132,12 +132,12 @@ class Observations:
     resolved: Resolved
     port: int = 80
     proxies: tuple[str, ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
+    exchanges: tuple[ObservedExchange, ...] = ()
     status: GatewayStatus | None = None
     status_error: TheKeysError | None = None
     lockers: tuple[LockerReading, ...] | None = None
     lockers_error: TheKeysError | None = None
-    habit: Exchange | None = None
+    habit: ObservedExchange | None = None
     latencies: tuple[float, ...] = ()
     unanswered: int = 0
     synchronizing_for: float | None = None

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import attrs
 
-from thekeys_async.cli.check.observations import Exchange
+from thekeys_async.cli.check.observations import ObservedExchange
 from thekeys_async.protocol.reading import ReplyReader
 from thekeys_async.protocol.replies import Head, HttpError, IncompleteError
 from thekeys_async.protocol.text import fit_to_show
@@ -58,17 +58,17 @@ class Page:
     location: str = ""
 
 
-def head_of(exchange: Exchange) -> Head | None:
+def head_of(exchange: ObservedExchange) -> Head | None:
     """Read the head of a reply; None if it is no complete HTTP."""
     return _read(exchange)[0]
 
 
-def body_of(exchange: Exchange) -> bytes:
+def body_of(exchange: ObservedExchange) -> bytes:
     """Read the body of a reply; empty if it is no complete HTTP."""
     return _read(exchange)[1]
 
 
-def _read(exchange: Exchange) -> tuple[Head | None, bytes]:
+def _read(exchange: ObservedExchange) -> tuple[Head | None, bytes]:
     reader = ReplyReader()
     try:
         reply = reader.feed(exchange.reply) or reader.feed(b"")
@@ -90,7 +90,7 @@ def _content_type(head: Head) -> str:
     return found[0].decode() if found else ""
 
 
-def page(exchange: Exchange) -> Page:
+def page(exchange: ObservedExchange) -> Page:
     """Describe an answer that is not a gateway's."""
     head = head_of(exchange)
     if head is None:
@@ -105,7 +105,7 @@ def page(exchange: Exchange) -> Page:
     )
 
 
-def style(exchanges: Iterable[Exchange]) -> Style:
+def style(exchanges: Iterable[ObservedExchange]) -> Style:
     """Tell how a gateway writes its replies.
 
     Reads alone can't tell the terse style, which answers a locker's synchronisation with an empty body, from the
@@ -123,7 +123,7 @@ def style(exchanges: Iterable[Exchange]) -> Style:
     return Style(found, tuple(odd))
 
 
-def _object(exchange: Exchange) -> Mapping[str, Any] | None:
+def _object(exchange: ObservedExchange) -> Mapping[str, Any] | None:
     try:
         value = json.loads(body_of(exchange).decode("utf-8", "replace").strip("\ufeff \t\r\n\0"))
     except (ValueError, RecursionError):
@@ -138,7 +138,7 @@ def _is_page(action: str, fields: Mapping[str, Any]) -> bool:
     return isinstance(status, str) and (status.isdecimal() or status.lower().startswith("0x"))
 
 
-def _is_field(exchange: Exchange, fields: Mapping[str, Any]) -> bool:
+def _is_field(exchange: ObservedExchange, fields: Mapping[str, Any]) -> bool:
     if exchange.action in {"status", "root_status"}:
         return isinstance(fields.get("version"), int)
     return isinstance(fields.get("code"), int)

@@ -17,8 +17,8 @@ import click
 from thekeys_async.cli import output
 from thekeys_async.cli.demo.cloud import Tell
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker

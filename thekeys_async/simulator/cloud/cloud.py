@@ -23,7 +23,7 @@ from thekeys_async.simulator.cloud.tables import (
 )
 from thekeys_async.simulator.faults import Fault, spoil
 from thekeys_async.simulator.gateway import SimulatedGateway
-from thekeys_async.simulator.http.messages import Request, Response
+from thekeys_async.simulator.http.messages import HttpRequest, HttpResponse
 from thekeys_async.simulator.http.server import serve
 
 _DRIP = 0.001
@@ -45,10 +45,10 @@ class CloudRequest:
 
 
 @attrs.define
-class _Trouble:
+class _PlannedFault:
     """A fault that the next web calls meet."""
 
-    change: Callable[[Response], Response]
+    change: Callable[[HttpResponse], HttpResponse]
     acts: bool
     on: str | None
     left: int
@@ -99,7 +99,7 @@ class SimulatedCloud:
         self._lockers_too = lockers_too
         self._tables = CloudTables()
         self._service = CloudService(self._tables, self.settings, Random(seed))  # noqa: S311 - repeatable, no secret
-        self._troubles: list[_Trouble] = []
+        self._planned_faults: list[_PlannedFault] = []
         self._arrival = anyio.Event()
         self._stack = AsyncExitStack()
         for gateway in gateways:
@@ -122,7 +122,7 @@ class SimulatedCloud:
 
     @property
     def url(self) -> str:
-        """Where it is, for `base_url=` of a client."""
+        """The address, for `base_url=` of a client."""
         return f"http://[{self._host}]:{self._port}" if ":" in self._host else f"http://{self._host}:{self._port}"
 
     @property
@@ -215,7 +215,7 @@ class SimulatedCloud:
         Raises:
             ValueError: No web call is called so.
         """
-        self._trouble(lambda response: spoil(response, fault, _DRIP), acts=fault.acts, on=on, times=times)
+        self._plan_fault(lambda response: spoil(response, fault, _DRIP), acts=fault.acts, on=on, times=times)
 
     def reply_next(
         self, body: object, *, status: int = 200, on: str | None = None, times: int = 1, acted: bool = False
@@ -232,8 +232,8 @@ class SimulatedCloud:
         Raises:
             ValueError: No web call is called so.
         """
-        response = Response(body if isinstance(body, bytes) else json.dumps(body).encode(), status)
-        self._trouble(lambda _: response, acts=acted, on=on, times=times)
+        response = HttpResponse(body if isinstance(body, bytes) else json.dumps(body).encode(), status)
+        self._plan_fault(lambda _: response, acts=acted, on=on, times=times)
 
     async def wait_for_requests(self, count: int, *, on: str | None = None) -> None:
         """Wait until so many web calls have arrived since it was made.
@@ -245,25 +245,27 @@ class SimulatedCloud:
         while sum(on in {None, request.call} for request in self.requests) < count:
             await self._arrival.wait()
 
-    def _trouble(self, change: Callable[[Response], Response], *, acts: bool, on: str | None, times: int) -> None:
+    def _plan_fault(
+        self, change: Callable[[HttpResponse], HttpResponse], *, acts: bool, on: str | None, times: int
+    ) -> None:
         if on is not None and on not in CALLS:
             raise ValueError(f"No web call is called {on!r}; there are {', '.join(sorted(CALLS))}.")
-        self._troubles.append(_Trouble(change, acts, on, times))
+        self._planned_faults.append(_PlannedFault(change, acts, on, times))
 
-    async def _handle(self, request: Request) -> Response:
+    async def _handle(self, request: HttpRequest) -> HttpResponse:
         call, _ = route(request)
         self.requests.append(CloudRequest(call, request.method, request.path))
         self._arrival.set()
         self._arrival = anyio.Event()
         if self.settings.delay > 0:
             await anyio.sleep(self.settings.delay)
-        trouble = next((trouble for trouble in self._troubles if trouble.on in {None, call}), None)
-        if trouble is None:
+        fault = next((fault for fault in self._planned_faults if fault.on in {None, call}), None)
+        if fault is None:
             return self._service.answer(request)
-        trouble.left -= 1
-        if not trouble.left:
-            self._troubles.remove(trouble)
-        return trouble.change(self._service.answer(request) if trouble.acts else Response())
+        fault.left -= 1
+        if not fault.left:
+            self._planned_faults.remove(fault)
+        return fault.change(self._service.answer(request) if fault.acts else HttpResponse())
 
     def _hand_over(self, row: CloudAccessory, gateway: SimulatedGateway, synchronized: int | None) -> None:
         """Tell a gateway which codes open which locker; what it was told before and is no longer so, it forgets."""

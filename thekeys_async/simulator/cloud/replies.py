@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from thekeys_async.simulator.cloud.tables import GATEWAY, CloudAccessory, CloudPersonShare, CloudShare, CloudTables
-from thekeys_async.simulator.http.messages import Response
+from thekeys_async.simulator.http.messages import HttpResponse
 from thekeys_async.simulator.locker import Bolt, BoltEvent, SimulatedLocker
 
 if TYPE_CHECKING:
@@ -201,13 +201,13 @@ def person(row: CloudPersonShare) -> dict[str, Any]:
     return known | {"actif": row.active, "utilisateur": who}
 
 
-def expired(*, as_grant: bool) -> Response:
+def expired(*, as_grant: bool) -> HttpResponse:
     """Refuse a token, in one of the two ways seen."""
     if as_grant:
-        return Response.json(
+        return HttpResponse.json(
             {"error": "invalid_grant", "error_description": "The access token provided has expired."}, 400
         )
-    return Response.json({"code": 401, "message": "Expired JWT Token"}, 401)
+    return HttpResponse.json({"code": 401, "message": "Expired JWT Token"}, 401)
 
 
 def _short(row: CloudAccessory) -> dict[str, Any]:

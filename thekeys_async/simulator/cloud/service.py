@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from thekeys_async.simulator.cloud import replies
-from thekeys_async.simulator.cloud.pages import WebPages
 from thekeys_async.simulator.cloud.tables import KEYPAD, CloudPersonShare, CloudShare, CloudTables, new_code
-from thekeys_async.simulator.http.messages import Request, Response
+from thekeys_async.simulator.cloud.web_pages import WebPages
+from thekeys_async.simulator.http.messages import HttpRequest, HttpResponse
 
 _ROUTES = {
     "login": re.compile(r"POST /api/login_check"),
@@ -72,7 +72,7 @@ class CloudSettings:
         return datetime.fromtimestamp(self.clock(), _ZONE)
 
 
-def route(request: Request) -> tuple[str, tuple[str, ...]]:
+def route(request: HttpRequest) -> tuple[str, tuple[str, ...]]:
     """Return what a web call is called, and what its path names; an empty name is none that is known."""
     for name, pattern in (_ROUTES | _PAGES).items():
         if match := pattern.fullmatch(f"{request.method} {request.path}"):
@@ -100,11 +100,11 @@ class CloudService:
         }
         self.logins = 0
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer one web call."""
         name, named = route(request)
         if not name:
-            return Response(b"<html>Not found</html>", 404, "text/html")
+            return HttpResponse(b"<html>Not found</html>", 404, "text/html")
         if name == "login":
             return self._log_in(request.form())
         if name in _PAGES:
@@ -113,15 +113,15 @@ class CloudService:
         if scheme != "Bearer" or not self._tables.knows_token(token, self._settings.clock()):
             return replies.expired(as_grant=self._settings.expires_as_grant)
         answer = self._calls[name](request.form(), *named)
-        return Response.json(replies.dressed(answer, self._random), answer["status"])
+        return HttpResponse.json(replies.dressed(answer, self._random), answer["status"])
 
-    def _log_in(self, form: dict[str, str]) -> Response:
+    def _log_in(self, form: dict[str, str]) -> HttpResponse:
         self.logins += 1
         settings = self._settings
         if not settings.knows(form):
-            return Response.json({"code": 401, "message": "Bad credentials"}, 401)
+            return HttpResponse.json({"code": 401, "message": "Bad credentials"}, 401)
         token = self._tables.new_token(settings.clock() + settings.token_life)
-        return Response.json(replies.dressed(replies.token(token, settings.token_life), self._random))
+        return HttpResponse.json(replies.dressed(replies.token(token, settings.token_life), self._random))
 
     def _account(self, _form: dict[str, str], username: str) -> dict[str, Any]:
         if username != self._settings.username:

@@ -44,7 +44,7 @@ class CloudAccessory:
 
     @property
     def told_address(self) -> str:
-        """Where the cloud says that it is."""
+        """The address that the cloud tells."""
         return self.address or (self.gateway.address if self.gateway else "")
 
     @property

@@ -18,7 +18,7 @@ _MAX_FIELDS = 100
 
 
 @attrs.frozen
-class Request:
+class HttpRequest:
     """One whole HTTP request.
 
     Attributes:
@@ -76,7 +76,7 @@ class Ending(Enum):
 
 
 @attrs.frozen
-class Response:
+class HttpResponse:
     """One HTTP reply.
 
     Attributes:
@@ -104,14 +104,14 @@ class Response:
     pieces: tuple[tuple[float, int], ...] = ()
 
     @classmethod
-    def json(cls, value: object, status: int = 200) -> "Response":
+    def json(cls, value: object, status: int = 200) -> "HttpResponse":
         """Make a reply of a value that JSON can write."""
         return cls(json.dumps(value).encode(), status)
 
-    def ended_by(self, *, close: bool, over: "Callable[[Ending], None] | None" = None) -> "Response":
+    def ended_by(self, *, close: bool, over: "Callable[[Ending], None] | None" = None) -> "HttpResponse":
         """Return the same reply with another ending."""
         # Once for every request: `attrs.evolve` would be dear.
-        return Response(
+        return HttpResponse(
             self.body,
             self.status,
             self.content_type,
@@ -125,7 +125,7 @@ class Response:
         )
 
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 """What a server asks for each request."""
 
 
@@ -158,7 +158,7 @@ class RequestReader:
         self._send = send
         self._left = b""
 
-    async def next(self) -> Request | None:
+    async def next(self) -> HttpRequest | None:
         """Wait for the next request; None if there will be none.
 
         Raises:
@@ -177,7 +177,7 @@ class RequestReader:
                 return plain.request(data)
         return await self._unusual(data)
 
-    async def _unusual(self, data: bytes) -> Request | None:
+    async def _unusual(self, data: bytes) -> HttpRequest | None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
         http.receive_data(data)
         head: h11.Request | None = None
@@ -214,9 +214,9 @@ class _PlainHead:
     end: int
     keep_alive: bool
 
-    def request(self, data: bytes) -> Request:
+    def request(self, data: bytes) -> HttpRequest:
         path, query = _path_and_query(self.target)
-        return Request(self.method, path, query, self.fields, data[self.start : self.end], self.keep_alive)
+        return HttpRequest(self.method, path, query, self.fields, data[self.start : self.end], self.keep_alive)
 
 
 def _plain_head(data: bytes) -> _PlainHead | None:
@@ -244,13 +244,13 @@ def _path_and_query(target: str) -> tuple[str, str]:
     return path or "/", query
 
 
-def _request(head: h11.Request, body: bytes, *, keep_alive: bool) -> Request:
+def _request(head: h11.Request, body: bytes, *, keep_alive: bool) -> HttpRequest:
     path, query = _path_and_query(head.target.decode("latin-1"))
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
-    return Request(head.method.decode("latin-1"), path, query, headers, body, keep_alive)
+    return HttpRequest(head.method.decode("latin-1"), path, query, headers, body, keep_alive)
 
 
-def written(response: Response, method: str = "GET", *, keep_alive: bool) -> tuple[bytes, bytes]:
+def written(response: HttpResponse, method: str = "GET", *, keep_alive: bool) -> tuple[bytes, bytes]:
     """Write a reply as bytes: its head, and its body.
 
     Args:

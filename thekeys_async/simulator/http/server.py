@@ -11,14 +11,14 @@ import anyio
 import h11
 from anyio.abc import TaskGroup, TaskStatus
 
-from thekeys_async.simulator.http.listener import Connection, Listener, Port
+from thekeys_async.simulator.http.listener import ClientConnection, Listener, Port
 from thekeys_async.simulator.http.messages import (
     Delivery,
     Ending,
     Handler,
-    Request,
+    HttpRequest,
+    HttpResponse,
     RequestReader,
-    Response,
     written,
 )
 
@@ -87,7 +87,7 @@ class HttpServer:
         self._connections: TaskGroup | None = None
         self._switch = anyio.Lock()
         self._off = anyio.Event()
-        self._idle_connections: set[Connection] = set()
+        self._idle_connections: set[ClientConnection] = set()
 
     @property
     def port(self) -> int:
@@ -122,7 +122,7 @@ class HttpServer:
         """Accept connections again after `pause()`."""
         async with self._switch:
             if self._connections is not None and not self._port.is_open:
-                self._welcome(self._connections, await self._port.open())
+                self._start_accepting(self._connections, await self._port.open())
 
     def close(self) -> None:
         """Refuse connections for good, and give up the port."""
@@ -136,14 +136,14 @@ class HttpServer:
         self._off = anyio.Event()
         try:
             async with anyio.create_task_group() as self._connections:
-                self._welcome(self._connections, listeners)
+                self._start_accepting(self._connections, listeners)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
             self._connections = None
             self._off.set()
 
-    def _welcome(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
+    def _start_accepting(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
         for listener in listeners:
             tasks.start_soon(self._attend, tasks, listener)
 
@@ -157,7 +157,7 @@ class HttpServer:
             finally:
                 connection.close()
 
-    async def _converse(self, connection: Connection) -> None:
+    async def _converse(self, connection: ClientConnection) -> None:
         """Serve one connection until either side ends it."""
         reader = RequestReader(connection.receive, connection.send)
         seconds: float | None = None
@@ -172,8 +172,8 @@ class HttpServer:
             await _turn_away(connection, error.error_status_hint)
 
     async def _wait_for_request(
-        self, connection: Connection, reader: RequestReader, seconds: float | None
-    ) -> Request | None:
+        self, connection: ClientConnection, reader: RequestReader, seconds: float | None
+    ) -> HttpRequest | None:
         """Return the next request, or None when there will be none."""
         self._idle_connections.add(connection)
         try:
@@ -185,7 +185,7 @@ class HttpServer:
         finally:
             self._idle_connections.discard(connection)
 
-    async def _answer(self, connection: Connection, request: Request) -> bool:
+    async def _answer(self, connection: ClientConnection, request: HttpRequest) -> bool:
         """Answer one request; tell whether the connection can be used again."""
         response = await self._handler(request)
         # No await between the handler's return and the first byte: what it noted as "over" is over on the wire too.
@@ -200,15 +200,15 @@ class HttpServer:
         return sent and keep_alive and self._port.is_open and response.delivery in _KEEPING
 
 
-async def _turn_away(connection: Connection, status: int) -> None:
+async def _turn_away(connection: ClientConnection, status: int) -> None:
     """Answer what is not a request, if it still can be answered."""
-    response = Response(b"Bad request\n", status, "text/plain", close=True)
+    response = HttpResponse(b"Bad request\n", status, "text/plain", close=True)
     with suppress(OSError):
         await connection.send(b"".join(written(response, keep_alive=False)))
         await wait_until_gone(connection, _LINGER)
 
 
-async def deliver(connection: Connection, head: bytes, body: bytes, response: Response) -> bool:
+async def deliver(connection: ClientConnection, head: bytes, body: bytes, response: HttpResponse) -> bool:
     """Write a reply.
 
     Args:
@@ -239,15 +239,15 @@ async def deliver(connection: Connection, head: bytes, body: bytes, response: Re
                 return False
     except OSError:
         return False
-    return True
+    return not connection.client_has_gone
 
 
-async def _wait_until_it_hangs_up(connection: Connection) -> None:
+async def _wait_until_it_hangs_up(connection: ClientConnection) -> None:
     while await connection.receive():
         pass
 
 
-async def _send_pieces(connection: Connection, data: bytes, pieces: Sequence[tuple[float, int]]) -> None:
+async def _send_pieces(connection: ClientConnection, data: bytes, pieces: Sequence[tuple[float, int]]) -> None:
     """Send bytes in pieces; the first goes out at once, and the last has all that is left."""
     last = pieces[0][0] if pieces else 0.0
     for at, size in pieces[:-1]:
@@ -259,7 +259,7 @@ async def _send_pieces(connection: Connection, data: bytes, pieces: Sequence[tup
     await connection.send(data)
 
 
-async def wait_until_gone(connection: Connection, seconds: float) -> None:
+async def wait_until_gone(connection: ClientConnection, seconds: float) -> None:
     """Tell the client that this is all, and give it a moment to hang up first.
 
     Closing at once, with bytes of its request unread, would reset the connection and take our last reply with it.

@@ -1,6 +1,6 @@
-"""The habits of a gateway that was recorded: how it writes, how long it takes, what it does with its connections.
+"""A gateway that was recorded: its way of writing, its times, and what it does with its connections.
 
-All pure. What was recorded of each request is played in its order, again and again; a reply that went well is written
+All pure. What was recorded of each request is given in its order, again and again; a reply that went well is written
 as the recorded one was, with what is true today.
 """
 
@@ -14,7 +14,7 @@ import attrs
 from thekeys_async.protocol.endpoints import Endpoint
 from thekeys_async.protocol.recording import RecordedExchange
 from thekeys_async.simulator.locker import Bolt, SimulatedLocker
-from thekeys_async.simulator.played import BOLTS, Played, bolt, number, played, written_like
+from thekeys_async.simulator.recorded_reply import BOLTS, RecordedReply, bolt, number, read_reply, written_like
 from thekeys_async.simulator.replies import BOLT_WORDS, ReplyStyle
 from thekeys_async.simulator.state import BUSY, CLOCK_NOT_SET, DONE, INVALID_HASH, SCANNING, GatewayState
 
@@ -25,8 +25,8 @@ _SYNCHRONIZING = re.compile(r"synchroni", re.IGNORECASE)
 _READINGS = {"rssi": "rssi", "battery_mv": "battery", "last_log": "last_log"}
 
 
-class Habits:
-    """The habits of one gateway, as a recording tells them.
+class RecordedGateway:
+    """One gateway, as a recording shows it.
 
     Args:
         exchanges: Those with this gateway, in their order.
@@ -49,13 +49,13 @@ class Habits:
         self.clock_set = all(found.code != CLOCK_NOT_SET for _, found in pairs)
         self.keep_alive = not pairs or any(found.ended != _CLOSED_AS_SAID for _, found in pairs)
         self.style = _style([found for _, found in pairs])
-        self._plays: dict[tuple[str, int | None], list[Played]] = {}
+        self._replies: dict[tuple[str, int | None], list[RecordedReply]] = {}
         self._next: dict[tuple[str, int | None], int] = {}
         self._all = [found for _, found in pairs]
         for exchange, found in pairs:
             late = found.code == INVALID_HASH and self.max_future is not None
             if not late and found.code != CLOCK_NOT_SET:
-                self._plays.setdefault((found.endpoint.name, exchange.identifier), []).append(found)
+                self._replies.setdefault((found.endpoint.name, exchange.identifier), []).append(found)
         statuses = [found.fields for found in self._all if found.endpoint.name in _STATUSES and found.fields]
         self.version = next(filter(None, (number(fields.get("version")) for fields in statuses)), None)
         phases = {str(fields["current_status"]) for fields in statuses if fields.get("current_status")}
@@ -74,7 +74,7 @@ class Habits:
         Args:
             codes: A share code for each, or one for all.
         """
-        spoken_to = {identifier for _, identifier in self._plays if identifier is not None}
+        spoken_to = {identifier for _, identifier in self._replies if identifier is not None}
         return [self._locker(identifier, codes) for identifier in dict.fromkeys([*self._first, *sorted(spoken_to)])]
 
     def _locker(self, identifier: int, codes: Mapping[int, str] | str) -> SimulatedLocker:
@@ -105,21 +105,21 @@ class Habits:
         taken = [found.seconds for found in self._all if found.endpoint.bluetooth is bluetooth and found.pieces]
         return statistics.median(taken) if taken else None
 
-    def next(self, endpoint: Endpoint, identifier: int | None) -> Played | None:
+    def next(self, endpoint: Endpoint, identifier: int | None) -> RecordedReply | None:
         """Return what comes next for a request; None if no such request was recorded.
 
         A server that never said anything that a gateway says answers everything as it answered something.
         """
         key = (endpoint.name, identifier if "identifier" in endpoint.fields else None)
-        plays = self._plays.get(key)
-        if not plays:
+        replies = self._replies.get(key)
+        if not replies:
             strange = self._all and all(found.fields is None for found in self._all)
             return self._all[0] if strange else None
         at = self._next.get(key, 0)
         self._next[key] = at + 1
-        return plays[at % len(plays)]
+        return replies[at % len(replies)]
 
-    def reply(self, found: Played, state: GatewayState, locker: SimulatedLocker | None) -> bytes:
+    def reply(self, found: RecordedReply, state: GatewayState, locker: SimulatedLocker | None) -> bytes:
         """Write a reply that went well as it was recorded, with what is true today."""
         fields = found.fields
         if fields is None:
@@ -134,7 +134,7 @@ class Habits:
             case _:
                 return found.written(fields)
 
-    def refusal(self, endpoint: Endpoint, code: int) -> Played | None:
+    def refusal(self, endpoint: Endpoint, code: int) -> RecordedReply | None:
         """Find a recorded reply with this number, so that today's refusal has its words."""
         same = (found for found in self._all if found.code == code and found.endpoint.signed == endpoint.signed)
         return next(same, None)
@@ -222,19 +222,19 @@ def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, o
     }
 
 
-def _pairs(recorded: list[RecordedExchange]) -> list[tuple[RecordedExchange, Played]]:
+def _pairs(recorded: list[RecordedExchange]) -> list[tuple[RecordedExchange, RecordedReply]]:
     """Read the exchanges; one whose connection was found closed when it was to be used again closes it for good."""
-    pairs: list[tuple[RecordedExchange, Played]] = []
+    pairs: list[tuple[RecordedExchange, RecordedReply]] = []
     for exchange in recorded:
         if exchange.found_closed and pairs:
             before, found = pairs[-1]
             pairs[-1] = before, attrs.evolve(found, closes=True)
-        if (found_now := played(exchange)) is not None:
+        if (found_now := read_reply(exchange)) is not None:
             pairs.append((exchange, found_now))
     return pairs
 
 
-def _max_future(pairs: list[tuple[RecordedExchange, Played]]) -> float | None:
+def _max_future(pairs: list[tuple[RecordedExchange, RecordedReply]]) -> float | None:
     """Find out how far ahead a timestamp could be: refused ones that were further ahead than every accepted one."""
     leads = [(exchange.lead, found.code) for exchange, found in pairs if exchange.lead is not None]
     accepted = [lead for lead, code in leads if code not in {None, INVALID_HASH, CLOCK_NOT_SET, BUSY}]
@@ -244,7 +244,7 @@ def _max_future(pairs: list[tuple[RecordedExchange, Played]]) -> float | None:
     return (max(accepted) + min(refused)) / 2
 
 
-def _style(found: list[Played]) -> ReplyStyle:
+def _style(found: list[RecordedReply]) -> ReplyStyle:
     if any(each.code == DONE and each.endpoint.may_be_empty and each.fields is None for each in found):
         return ReplyStyle.TERSE
     said = [each.fields for each in found if each.fields]

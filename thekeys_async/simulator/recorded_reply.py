@@ -1,4 +1,4 @@
-"""A recorded exchange, read so that it can be played again."""
+"""A recorded reply, read so that it can be given again."""
 
 import json
 import re
@@ -45,8 +45,8 @@ def written_like(written: object, value: int) -> object:
 
 
 @attrs.frozen
-class Played:
-    """One recorded exchange, as it can be played.
+class RecordedReply:
+    """One recorded reply, with its times and the end of its connection.
 
     Attributes:
         endpoint: What was asked.
@@ -90,7 +90,7 @@ class Played:
         return (_LENGTH.sub(rf"\g<1>{len(body)}", self.head) + framed).encode("latin-1", "replace")
 
 
-def played(exchange: RecordedExchange) -> Played | None:
+def read_reply(exchange: RecordedExchange) -> RecordedReply | None:
     """Read an exchange; None if nothing was sent, or nobody knows what."""
     endpoint = _BY_NAME.get(exchange.action)
     if endpoint is None or exchange.ended == _NOT_SENT:
@@ -104,7 +104,7 @@ def played(exchange: RecordedExchange) -> Played | None:
     whole = not exchange.ended.startswith("broken") and exchange.ended != _GIVEN_UP
     empty = endpoint.may_be_empty and bool(head) and not body.strip()
     code = (DONE if empty else _code(endpoint, fields)) if whole else None
-    return Played(endpoint, head, body, exchange.reply, exchange.pieces, exchange.ended, fields, code)
+    return RecordedReply(endpoint, head, body, exchange.reply, exchange.pieces, exchange.ended, fields, code)
 
 
 def _unchunked(body: str) -> str:
