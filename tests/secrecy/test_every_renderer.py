@@ -77,7 +77,7 @@ def frames_here() -> Iterator[FrameType]:
 
 
 def shown(frames: Iterable[FrameType], *errors: BaseException) -> dict[str, str]:
-    """What each renderer makes of our frames among these, of one for each place, and of errors, by where it was seen."""
+    """What each renderer makes of one of our frames for each place, and of errors, by where it was seen."""
     found: dict[str, str] = {}
     places = {
         f"{frame.f_code.co_filename.rpartition(_OURS)[2]}:{frame.f_lineno} {frame.f_code.co_name}": frame
