@@ -127,7 +127,13 @@ class Bridge:
         with anyio.CancelScope(shield=True) as scope:
             async with anyio.create_task_group() as tasks:
                 self.session.commands = CommandRunner(
-                    fleet, self.devices, self.session.judge, self._metrics, tasks=tasks, leadership=self._leadership
+                    fleet,
+                    self.devices,
+                    self.session.judge,
+                    self._metrics,
+                    self.session.refusals,
+                    tasks=tasks,
+                    leadership=self._leadership,
                 )
                 task_status.started(scope)
                 await anyio.sleep_forever()
@@ -156,8 +162,8 @@ class Bridge:
             commands.cancel()
             await carried_out.idle()
         commands.cancel()
-        if not (self.session.superseded.is_set() or (self._leadership is not None and self._leadership.lost)):
-            with anyio.move_on_after(_TO_SAY_GOODBYE):
+        with anyio.move_on_after(_TO_SAY_GOODBYE):
+            if self._leadership is None or not self._leadership.lost:
                 await self.session.say_goodbye()
 
     async def _follow(self, fleet: Fleet) -> None:

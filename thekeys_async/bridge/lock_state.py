@@ -151,6 +151,12 @@ class LockState:
             self._forgotten = True
         return doubt_ends or unseen
 
+    def stopped(self) -> None:
+        """Note that nobody will see where the bolt ends, if it moves."""
+        if self._moving is not None:
+            self._moving = self._replied_at = None
+            self._forgotten = True
+
     @property
     def _as_read(self) -> PublishedState:
         return PublishedState.UNKNOWN if self.read is None or self._forgotten else _READ[self.read]

@@ -47,11 +47,15 @@ class PrefixClaim:
         self._said = True
         return True
 
-    def heard(self, payload: bytes, now: Moment) -> None:
-        """Take a claim that has come on the topic, one that the broker has kept as well."""
+    def heard(self, payload: bytes, now: Moment) -> bool:
+        """Take a claim that has come on the topic, one that the broker has kept as well.
+
+        Returns:
+            Whether it is one.
+        """
         other = instance_of(payload)
         if other is None:
-            return
+            return False
         if other == self.instance:
             if self._said and not self._confirmed:
                 self._confirmed = True
@@ -59,6 +63,7 @@ class PrefixClaim:
                 self._is_new = False
         elif self._confirmed or not (self._is_new or self._said):
             self.superseded = True
+        return True
 
     def may_take_commands(self, now: Moment) -> bool:
         """Whether the prefix is ours, and the bridge that had it before has had time to hear so."""

@@ -9,8 +9,9 @@ import attrs
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 
-_LOCK_TOPICS: Final = ("availability", "state", "attributes", "result")
-_GATEWAY_TOPICS: Final = ("state", "attributes", "result")
+_LOCK_STATES: Final = ("availability", "state", "attributes")
+_GATEWAY_STATES: Final = ("state", "attributes")
+_RESULT: Final = "result"
 _LONGEST_NUMBER: Final = 18
 _FORBIDDEN: Final = re.compile(r"[/+#%\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9-]")
@@ -120,13 +121,17 @@ class Topics:
         """List the filters on which commands come."""
         return (f"{self.prefix}/lock/+/set", f"{self.prefix}/lock/+/press", f"{self.prefix}/gateway/+/press")
 
-    def left_behind(self) -> tuple[str, ...]:
-        """List the filters of all retained topics of a bridge of this prefix."""
-        own = (
-            *(f"{self.prefix}/lock/+/{what}" for what in _LOCK_TOPICS),
-            *(f"{self.prefix}/gateway/+/{what}" for what in _GATEWAY_TOPICS),
+    def states(self) -> tuple[str, ...]:
+        """List the filters of the states that a bridge of this prefix publishes, and nobody else may."""
+        return (
+            *(f"{self.prefix}/lock/+/{what}" for what in _LOCK_STATES),
+            *(f"{self.prefix}/gateway/+/{what}" for what in _GATEWAY_STATES),
         )
-        return own if self.discovery_prefix is None else (*own, f"{self.discovery_prefix}/device/+/config")
+
+    def only_left_behind(self) -> tuple[str, ...]:
+        """List the filters of what else a bridge of this prefix publishes of devices, and the broker keeps."""
+        results = (f"{self.prefix}/lock/+/{_RESULT}", f"{self.prefix}/gateway/+/{_RESULT}")
+        return results if self.discovery_prefix is None else (*results, f"{self.discovery_prefix}/device/+/config")
 
     def target(self, topic: str) -> Target | None:
         """Tell what a command is for; None if the topic is not one on which commands come."""
@@ -149,15 +154,27 @@ class Topics:
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
         return len(levels) == 3 and levels[0] == "device" and levels[2] == "config"  # noqa: PLR2004
 
+    def rank(self, topic: str) -> int:
+        """Rank a topic for when all are published: the claim first, discovery last.
+
+        So of two bridges the older one has read the other's claim before it reads its state, and repairs nothing.
+        """
+        return -1 if topic == self.info else int(self.is_config(topic))
+
     def is_own_state(self, topic: str) -> bool:
         """Whether a topic is one on which only a bridge of this prefix publishes."""
         if not topic.startswith(f"{self.prefix}/"):
             return False
         match topic[len(self.prefix) + 1 :].split("/"):
             case ["lock", name, what]:
-                return what in _LOCK_TOPICS and name.isascii() and name.isdecimal() and len(name) <= _LONGEST_NUMBER
+                return (
+                    what in {*_LOCK_STATES, _RESULT}
+                    and name.isascii()
+                    and name.isdecimal()
+                    and len(name) <= _LONGEST_NUMBER
+                )
             case ["gateway", _, what]:
-                return what in _GATEWAY_TOPICS
+                return what in {*_GATEWAY_STATES, _RESULT}
             case _:
                 return False
 

@@ -239,7 +239,7 @@ async def deliver(connection: ClientConnection, head: bytes, body: bytes, respon
                 return False
     except OSError:
         return False
-    return True
+    return not connection.client_has_gone
 
 
 async def _wait_until_it_hangs_up(connection: ClientConnection) -> None:

@@ -1,0 +1,41 @@
+"""Tells of the messages that are refused: in the log, in the metrics, and as the result on their device's topic."""
+
+import logging
+
+from thekeys_async.bridge import clocks
+from thekeys_async.bridge.devices import Devices
+from thekeys_async.bridge.messages import CommandMessage
+from thekeys_async.bridge.metrics import Metrics
+from thekeys_async.bridge.topics import Target
+from thekeys_async.bridge.verdicts import Refusal
+from thekeys_async.protocol.text import printable
+
+_log = logging.getLogger("thekeys_async.bridge")
+
+
+class Refusals:
+    """Tells of refused messages.
+
+    Args:
+        devices: Publish the result.
+        metrics: The counters.
+    """
+
+    def __init__(self, devices: Devices, metrics: Metrics) -> None:
+        self._devices = devices
+        self._metrics = metrics
+
+    def tell(self, target: Target, message: CommandMessage | None, refusal: Refusal, detail: str = "") -> None:
+        """Tell of one.
+
+        Args:
+            target: What it was for.
+            message: What it asked for; None if it had not the form of a command. None of it is logged.
+            refusal: Why it is refused.
+            detail: More words on that.
+        """
+        self._metrics.refused(refusal)
+        why = f"{refusal.value} ({detail})" if detail else refusal.value
+        topic = f"{target.kind}/{target.name}/{target.channel}"
+        _log.warning("refused a message on %s: %s", printable(topic), why)
+        self._devices.result(target, message, "refused", why, clocks.now().wall)
