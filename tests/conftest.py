@@ -14,13 +14,18 @@ import attrs
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from tests.virtual_time import VirtualTime
 from thekeys_async.turns import shared
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Run every `anyio` test on both event loops."""
-    return request.param
+def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | tuple[str, dict]:
+    """Run every `anyio` test on both event loops; what is marked so, in virtual time."""
+    if request.node.get_closest_marker("virtual_time") is None:
+        return request.param
+    virtual = VirtualTime.of(request.param, sockets=True)
+    monkeypatch.setattr(time, "time", virtual.wall_clock())
+    return virtual.backend
 
 
 @pytest.fixture(autouse=True)
