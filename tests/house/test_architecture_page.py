@@ -56,7 +56,9 @@ def test_a_module_that_is_named_beside_a_file_is_in_the_same_folder() -> None:
     layout = _PAGE[_PAGE.index("```text") : _PAGE.index("```\n", _PAGE.index("```text") + 3)]
     lines = re.findall(r"^  ([a-z_/]+)/[a-z_]+\.py +(.*)$", layout, flags=re.MULTILINE)
     named = [
-        (folder, name) for folder, text in lines for name in re.findall(r"\b([a-z]+(?:_[a-z]+)+|[a-z]+(?=:))", text)
+        (folder, name)
+        for folder, text in lines
+        for name in re.findall(r"\b((?<=; )[a-z_]+(?=:)|[a-z]+(?:_[a-z]+)+)", text)
     ]
     assert len(named) > 15
     for folder, name in named:
