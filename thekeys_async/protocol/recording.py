@@ -62,7 +62,7 @@ class RecordedExchange(Plain):
     Attributes:
         at: When it began, with a time zone.
         gateway: A name for the gateway, not its own.
-        action: What was asked, as the vendor's command calls it.
+        action: The request, by its name in the vendor's command.
         method: The HTTP method.
         path: The path.
         identifier: The locker it is about, replaced; None if it is about none.
@@ -74,7 +74,7 @@ class RecordedExchange(Plain):
         reply: The bytes of the reply, as text in Latin-1; empty if none came.
         ended: How the exchange ended: ``"kept"``, ``"to be closed"`` as the reply said, ``"closed by the gateway"``,
             ``"given up"``, ``"not sent"``, or ``"broken: ..."`` with the reason.
-        error: What the caller was told, if it failed: the name of the error.
+        error: The name of the caller's error, if it failed.
     """
 
     _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _pieces}

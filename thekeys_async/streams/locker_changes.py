@@ -75,8 +75,8 @@ class Door:
     """The last read of a door.
 
     Attributes:
-        status: What its locker said last.
-        error: Why it could not be read the last time.
+        status: The locker's last status.
+        error: The error of the last read, if that failed.
     """
 
     status: LockerStatus | None = None
