@@ -62,7 +62,7 @@ class Canned:
                 await anyio.sleep_forever()
             case "busy" | "busy with doors" if _is_busy(self.mode, request.url.path):
                 return httpx.Response(200, json={"status": "500", "message": "busy"})
-            case "babble":
+            case "nonsense":
                 return httpx.Response(200, text="<html>")
             case "wrong code" if request.url.path == "/locker_status":
                 return httpx.Response(200, json={"status": "ko", "code": 33})

@@ -95,7 +95,7 @@ async def test_a_locker_that_came_and_went_unseen_is_no_news(canned) -> None:
         assert (lost.identifier, lost.kind) == (2, UpdateKind.LOST)
 
 
-async def test_a_gateway_that_babbles_ever_new_lockers_costs_constant_memory(canned) -> None:
+async def test_a_gateway_that_lists_ever_new_lockers_costs_constant_memory(canned) -> None:
     sim = canned()
     sim.see(1)
     codes = dict.fromkeys(range(20000), "a share code")
@@ -175,9 +175,9 @@ async def _consume(updates, model: _Model, pause: float) -> None:
 
 
 async def _an_hour(sim, chance: random.Random) -> None:
-    """Lockers come, go and turn; the gateway vanishes, hangs and babbles; then there are five quiet minutes."""
+    """Lockers come, go and turn; the gateway vanishes, hangs, answers nonsense; then there are five quiet minutes."""
     for _ in range(11):
-        sim.mode = chance.choice(["ok", "ok", "ok", "gone", "busy", "babble", "mute"])
+        sim.mode = chance.choice(["ok", "ok", "ok", "gone", "busy", "nonsense", "mute"])
         for identifier in chance.sample(range(6), 2):
             if chance.random() < 0.3:
                 sim.lockers.pop(identifier, None)

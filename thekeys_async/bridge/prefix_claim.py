@@ -21,7 +21,7 @@ class PrefixClaim:
     """One bridge's claim to its prefix.
 
     Attributes:
-        instance: What this bridge calls itself; no other has the same.
+        instance: This bridge's random name; no other has the same.
         superseded: Whether another bridge has claimed the prefix since. That is for good.
     """
 

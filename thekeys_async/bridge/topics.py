@@ -52,7 +52,7 @@ class Target:
     Attributes:
         kind: A locker's number or a gateway's escaped name is what ``name`` is.
         name: As it stands in the topic.
-        channel: Where it came: ``set`` or ``press``.
+        channel: The last level of the topic: ``set`` or ``press``.
     """
 
     kind: Literal["lock", "gateway"]
@@ -73,7 +73,7 @@ class Topics:
 
     Attributes:
         prefix: Their first part.
-        discovery_prefix: Where Home Assistant looks for devices; None for none.
+        discovery_prefix: The first part of Home Assistant's discovery topics; None for none.
     """
 
     prefix: str = attrs.field(default="thekeys", validator=lambda _, __, value: check_prefix(value) and None)

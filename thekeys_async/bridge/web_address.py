@@ -19,7 +19,7 @@ class WebAddress:
     Attributes:
         host: The address.
         port: The port; 0 takes a free one.
-        token: What everybody has to show who wants to see anything; None for nothing.
+        token: The token that every request has to show; None for none.
     """
 
     host: str

@@ -54,9 +54,9 @@ class Answer(Generic[_T]):
     """The result of a call.
 
     Attributes:
-        value: What was understood of the reply.
+        value: The parsed reply.
         timestamp: The timestamp that was accepted, for a signed request.
-        attempts: How often the request was sent; 0 if another call's answer served as well.
+        attempts: How many times the request was sent; 0 if another call's answer served as well.
         duration: Seconds from the call to the reply.
         at: When it came, in the event loop's time.
     """

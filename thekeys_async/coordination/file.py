@@ -102,7 +102,7 @@ class FileCoordinator:
         A leader that dies or is stopped has lost it after `lease` seconds.
 
         Args:
-            name: What is led.
+            name: The name of the work to lead.
             lease: Seconds for which a leader that is not heard of is waited for.
 
         Raises:

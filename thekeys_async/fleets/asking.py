@@ -24,8 +24,8 @@ class FleetResult(Generic[_T]):
     """The result of asking all gateways. Each gateway is in one of the two.
 
     Attributes:
-        values: What was answered, by the gateway's name.
-        errors: Why there is no answer, by the gateway's name.
+        values: The answers, by the gateway's name.
+        errors: The errors, by the gateway's name.
     """
 
     values: Mapping[str, _T]

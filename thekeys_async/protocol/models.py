@@ -96,7 +96,7 @@ class LockerStatus(Plain):
     """A locker's own status, asked over Bluetooth.
 
     Attributes:
-        state: Where the bolt is (not the leaf of the door).
+        state: The bolt's state (not that of the door's leaf).
         position: The bolt's position in the locker's own units, if told.
         rssi: Signal strength in dBm, if told.
         battery_mv: Battery in mV, if told.
@@ -144,7 +144,7 @@ class CommandResult(Plain):
 
     Attributes:
         timestamp: The timestamp it was signed with, in whole seconds since 1970; None for an unsigned request.
-        attempts: How often it was sent; more than once only where the gateway had said that it did nothing.
+        attempts: How many times it was sent; more than once only where the gateway had said that it did nothing.
         duration: Seconds from the call to the reply, with queueing and retries.
     """
 

@@ -62,7 +62,7 @@ class RecordedExchange(Plain):
     Attributes:
         at: When it began, with a time zone.
         gateway: A name for the gateway, not its own.
-        action: What was asked, as the vendor's command calls it.
+        action: The request, by its name in the vendor's command.
         method: The HTTP method.
         path: The path.
         identifier: The locker it is about, replaced; None if it is about none.
@@ -74,7 +74,7 @@ class RecordedExchange(Plain):
         reply: The bytes of the reply, as text in Latin-1; empty if none came.
         ended: How the exchange ended: ``"kept"``, ``"to be closed"`` as the reply said, ``"closed by the gateway"``,
             ``"given up"``, ``"not sent"``, or ``"broken: ..."`` with the reason.
-        error: What the caller was told, if it failed: the name of the error.
+        error: The name of the caller's error, if it failed.
     """
 
     _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _pieces}
@@ -121,7 +121,7 @@ class Anonymizer:
             return "9" * len(number)
         if number not in self._numbers:
             least = 10 ** (len(number) - 1)
-            # One that babbles ever new numbers costs no more memory than this.
+            # One that sends ever new numbers costs no more memory than this.
             self._numbers[number if len(self._numbers) < _MOST else ""] = str(least + len(self._numbers) % (9 * least))
         return self._numbers.get(number, "9" * len(number))
 

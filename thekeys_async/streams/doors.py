@@ -57,11 +57,11 @@ class Followed:
     """One door, read with one share code.
 
     Attributes:
-        door: What is known of it.
+        door: The last read of the door.
         log: The locker's `last_log` when the door was last read.
         commands: How many commands of our own had ended by then.
         again_at: When it is read again even though nothing has happened.
-        failures: How often in a row it could not be read.
+        failures: The number of failed reads in a row.
         accepted: How many signed requests the gateway had accepted when it refused a hash. That may be for many
             reasons, and is worth another try when it accepts one again.
     """

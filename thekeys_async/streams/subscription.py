@@ -29,7 +29,7 @@ class Subscription:
 
     Args:
         driver: Makes the calls, and has the share codes.
-        options: What is news.
+        options: The options of the watcher.
         delay: Seconds until the first poll, if nobody else watches yet.
     """
 
