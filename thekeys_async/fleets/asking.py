@@ -10,7 +10,7 @@ import attrs
 from thekeys_async.calls.budgets import Default, checked
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.protocol.errors import RequestTimeoutError
-from thekeys_async.protocol.plain import plain
+from thekeys_async.protocol.serialization import plain
 
 _T = TypeVar("_T")
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, cast
 
 import attrs
 
-from thekeys_async.protocol.plain import Plain, moment
+from thekeys_async.protocol.serialization import Serializable, moment
 
 VERSION: Final = 1
 
@@ -56,7 +56,7 @@ def _pieces(pieces: Any) -> tuple[tuple[float, int], ...]:
 
 
 @attrs.frozen(kw_only=True)
-class RecordedExchange(Plain):
+class RecordedExchange(Serializable):
     """One request and its outcome.
 
     Attributes:
