@@ -68,5 +68,5 @@ class Heartbeat:
         return True
 
     def is_fresh(self, now: Moment) -> bool:
-        """Whether a command that is read now has come without delay."""
+        """Tell whether a command that is read now has come without delay."""
         return self.newest_sent is not None and now.boot - self.newest_sent < FRESH

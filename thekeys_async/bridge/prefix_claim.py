@@ -66,7 +66,7 @@ class PrefixClaim:
         return True
 
     def may_take_commands(self, now: Moment) -> bool:
-        """Whether the prefix is ours, and the bridge that had it before has had time to hear so."""
+        """Tell whether the prefix is ours, and the bridge that had it before has had time to hear so."""
         return self._confirmed and not self.superseded and self._ready_at is not None and now.boot >= self._ready_at
 
 

@@ -29,7 +29,7 @@ class RetainedTopics:
         self._retired = False
 
     def __contains__(self, topic: str) -> bool:
-        """Whether the broker is to keep something on a topic."""
+        """Tell whether the broker is to keep something on a topic."""
         return bool(self._values.get(topic))
 
     def __len__(self) -> int:

@@ -148,7 +148,7 @@ class Topics:
                 return None
 
     def is_config(self, topic: str) -> bool:
-        """Whether a topic is a discovery topic."""
+        """Tell whether a topic is a discovery topic."""
         if self.discovery_prefix is None:
             return False
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
@@ -162,7 +162,7 @@ class Topics:
         return -1 if topic == self.info else int(self.is_config(topic))
 
     def is_own_state(self, topic: str) -> bool:
-        """Whether a topic is one on which only a bridge of this prefix publishes."""
+        """Tell whether a topic is one on which only a bridge of this prefix publishes."""
         if not topic.startswith(f"{self.prefix}/"):
             return False
         match topic[len(self.prefix) + 1 :].split("/"):
@@ -179,7 +179,7 @@ class Topics:
                 return False
 
     def is_of(self, topic: str, lockers: Container[int], gateways: Iterable[str]) -> bool:
-        """Whether a topic is one of these lockers' or gateways'."""
+        """Tell whether a topic is one of these lockers' or gateways'."""
         match topic.removeprefix(f"{self.prefix}/").split("/"):
             case ["lock", number, _] if number.isascii() and number.isdecimal():
                 return int(number) in lockers

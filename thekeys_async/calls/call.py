@@ -224,7 +224,7 @@ class Call(Generic[_T]):
         return tried
 
     def _ends_with(self, tried: CallAttempt) -> bool:
-        """Whether the call ends with this failure; else it is tried again."""
+        """Tell whether the call ends with this failure; else it is tried again."""
         return tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy)
 
     def _learn(self, tried: CallAttempt) -> None:

@@ -74,7 +74,7 @@ class Followed:
     accepted: int | None = None
 
     def is_due(self, reading: LockerReading, commands: int, accepted: int, now: float) -> bool:
-        """Whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
+        """Tell whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
         if self.accepted is not None and accepted > self.accepted:
             return True
         if reading.last_log is not None and self.log is not None:

@@ -35,7 +35,7 @@ class WatchOptions:
     status_interval: float | None = attrs.field(default=None, validator=optional(_seconds))
 
     def includes(self, identifier: int) -> bool:
-        """Whether the watcher is to hear of a locker."""
+        """Tell whether the watcher is to hear of a locker."""
         return self.lockers is None or identifier in self.lockers
 
     def news(self, mark: LockerReading, reading: LockerReading) -> frozenset[str]:
