@@ -13,7 +13,7 @@ HEARTBEAT: Final = 1.0
 """Seconds from beat to beat."""
 
 FRESH: Final = 3.0
-"""So many seconds ago the newest echo may have been sent when a command counts."""
+"""The greatest age of the newest echo, in seconds, at which a command counts."""
 
 _MOST_ON_THE_WAY: Final = 32
 

@@ -13,7 +13,7 @@ import attrs
 from thekeys_async.bridge.heartbeat import Moment
 
 HOLD: Final = 2.0
-"""So many seconds after its claim has come back a new bridge takes no command: an older one may still be at it."""
+"""Seconds for which a new bridge takes no command after its claim has come back: an older one may still be at it."""
 
 
 @attrs.define

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 MOST_WAITING: Final = 32
-"""So many values of one topic wait for the broker at most, where each of them is to be published."""
+"""The number of values of one topic that wait for the broker at most, where each of them is to be published."""
 
 
 class RetainedTopics:

@@ -15,8 +15,8 @@ from thekeys_async.protocol.serialization import plain
 _T = TypeVar("_T")
 
 AT_ONCE = 100
-"""So many gateways are asked at once where nobody says otherwise. More in one burst costs more for each: what waits for
-an answer is looked through again and again by Python's garbage collector."""
+"""The number of gateways that are asked at once by default. More in one burst costs more for each: Python's garbage
+collector walks again and again over all that waits for an answer."""
 
 
 @attrs.frozen

@@ -14,16 +14,16 @@ _FULL_MV = 8204
 
 
 RSSI: Final = range(-255, 256)
-"""What can be a signal's strength, in dBm."""
+"""The range of a signal's strength, in dBm."""
 
 BATTERY_MV: Final = range(100_001)
-"""What can be a battery's voltage, in mV."""
+"""The range of a battery's voltage, in mV."""
 
 NATURAL: Final = range(2**63 + 1)
-"""What can be an identifier, the number of an event or of a firmware."""
+"""The range of identifiers, and of the numbers of events and firmware."""
 
 POSITION: Final = range(-(2**31), 2**31)
-"""What can be a bolt's position, in the locker's own units."""
+"""The range of a bolt's position, in the locker's own units."""
 
 
 def _within(numbers: range, *, or_none: bool = True) -> Callable[[object, "attrs.Attribute[Any]", object], None]:

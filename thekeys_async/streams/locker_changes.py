@@ -84,7 +84,7 @@ class Door:
 
 
 MOST_LOCKERS = 1000
-"""So many lockers of one gateway are followed by a watcher. A real one sees a handful; one that lists ever new
+"""The number of lockers of one gateway that a watcher follows. A real one sees a handful; one that lists ever new
 identifiers costs no more memory than this."""
 
 

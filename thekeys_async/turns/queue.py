@@ -1,6 +1,6 @@
 """The queue at one gateway: one request at a time, commands before reads, a rest after each.
 
-Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+No call holds the turn while it waits. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
 decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
 sleeps until that moment, and whoever changes the order wakes the one that is next by then.
 """
@@ -241,7 +241,7 @@ class Turns:
         return command or read
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
-        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        # A call that waits for the clock must not keep the others waiting: its share code may just be wrong.
         if waiter.catch_up and not self._coordinated:
             return self._late
         return self._commands if waiter.command else self._reads
