@@ -32,7 +32,7 @@ from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.protocol.text import mask
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 def _simulated(**options: object) -> SimulatedGateway:

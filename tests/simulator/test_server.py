@@ -11,7 +11,7 @@ from thekeys_async.simulator.http import listener
 from thekeys_async.simulator.http.messages import Ending, HttpResponse
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks, serve
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def echo(request):

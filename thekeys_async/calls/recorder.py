@@ -95,7 +95,7 @@ class Recorder:
             connection="kept" if trace.kept else "new",
             found_closed=trace.found_closed,
             connected_after=None if trace.kept or sent_at is None else round(sent_at - tried.began, 6),
-            pieces=tuple((round(at - (sent_at or at), 6), len(data)) for at, data in trace.pieces),
+            pieces=tuple((round(at - (at if sent_at is None else sent_at), 6), len(data)) for at, data in trace.pieces),
             reply=self._fit(b"".join(data for _, data in trace.pieces), {gateway, *_hosts(tried.shared.key)}),
             ended=trace.ended if tried.sent else "not sent",
             error=type(tried.error).__name__ if tried.error else None,

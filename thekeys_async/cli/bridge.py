@@ -17,10 +17,10 @@ from thekeys_async.coordination import Coordinator
 from thekeys_async.protocol.text import printable
 
 try:
-    from thekeys_async.bridge.checking import published
+    from thekeys_async.bridge.dry_run import published
     from thekeys_async.bridge.plan import BridgePlan, make_plan
+    from thekeys_async.bridge.process import Process
     from thekeys_async.bridge.purging import Purge
-    from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
     raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
 

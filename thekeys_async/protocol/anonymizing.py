@@ -71,7 +71,7 @@ Hide = Callable[[str], str]
 
 
 class Anonymizer:
-    """Replaces what tells whose gateway it is, always by the same."""
+    """Replaces whatever tells whose gateway it is, the same by the same each time."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, str] = {}
@@ -86,7 +86,7 @@ class Anonymizer:
             return "9" * len(number)
         if number not in self._numbers:
             least = 10 ** (len(number) - 1)
-            # One that babbles ever new numbers costs no more memory than this.
+            # One that sends ever new numbers costs no more memory than this.
             self._numbers[number if len(self._numbers) < _MOST else ""] = str(least + len(self._numbers) % (9 * least))
         return self._numbers.get(number, "9" * len(number))
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, cast
 
 import attrs
 
-from thekeys_async.protocol.plain import Plain, moment
+from thekeys_async.protocol.serialization import Serializable, moment
 
 VERSION: Final = 1
 
@@ -36,13 +36,13 @@ def _pieces(pieces: Any) -> tuple[tuple[float, int], ...]:
 
 
 @attrs.frozen(kw_only=True)
-class RecordedExchange(Plain):
+class RecordedExchange(Serializable):
     """One request and its outcome.
 
     Attributes:
         at: When it began, with a time zone.
         gateway: A name for the gateway, not its own.
-        action: What was asked, as the vendor's command calls it.
+        action: The request, by its name in the vendor's command.
         method: The HTTP method.
         path: The path.
         identifier: The locker it is about, replaced; None if it is about none.
@@ -54,7 +54,7 @@ class RecordedExchange(Plain):
         reply: The bytes of the reply, as text in Latin-1; empty if none came.
         ended: How the exchange ended: ``"kept"``, ``"to be closed"`` as the reply said, ``"closed by the gateway"``,
             ``"given up"``, ``"not sent"``, or ``"broken: ..."`` with the reason.
-        error: What the caller was told, if it failed: the name of the error.
+        error: The name of the caller's error, if it failed.
     """
 
     _readers: ClassVar[Mapping[str, Any]] = {"at": moment, "pieces": _pieces}
