@@ -32,7 +32,7 @@ class BridgeSettings:
     Attributes:
         gateways: Names of the configuration file; all of it if none is given.
         broker: The broker's URL, or None.
-        prefix: What topics begin with, or None.
+        prefix: The first part of all topics, or None.
         interval: Seconds from poll to poll, or None.
         standby: Whether to wait until no other bridge leads.
         check: Only say what would be published.

@@ -20,7 +20,7 @@ def found(names: Iterable[str], typed: str) -> str | None:
 
     Args:
         names: Those there are.
-        typed: What a person typed.
+        typed: The name as it was typed.
     """
     there = list(names)
     if typed in there:

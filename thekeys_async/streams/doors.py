@@ -108,7 +108,7 @@ class Doors:
         self._followers = followers
         self._followed: dict[_Key, Followed] = {}
         self._due: dict[_Key, LockerReading] = {}
-        self._poll_lock = anyio.Lock()
+        self._read_lock = anyio.Lock()
         self._wakeup = anyio.Event()
 
     def listed(self, readings: Mapping[int, LockerReading]) -> None:
@@ -155,7 +155,7 @@ class Doors:
 
     async def serve(self, gateway: Driver) -> None:
         """Read the doors for all, once whoever did so before has left."""
-        async with self._poll_lock:
+        async with self._read_lock:
             while True:
                 while not self._due:
                     self._wakeup = anyio.Event()
