@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from thekeys_async import BridgeConfig, CommandPolicy, Config, ConfigurationError, GatewayConfig, LockerConfig
-from thekeys_async.bridge.checking import published
+from thekeys_async.bridge.dry_run import published
 from thekeys_async.bridge.plan import BROKER_URL, PASSWORD, BridgePlan, make_plan, read_secret
-from thekeys_async.bridge.running import Process
+from thekeys_async.bridge.process import Process
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.protocol.errors import CoordinationError
 

@@ -25,7 +25,7 @@ from thekeys_async.cloud import (
 from thekeys_async.simulator import Fault
 from thekeys_async.streams import gateway_changes
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 @pytest.fixture

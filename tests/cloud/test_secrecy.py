@@ -15,7 +15,7 @@ from thekeys_async.cloud import Cloud, CloudError
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.simulator.faults import Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 PIN = "80314159"
 

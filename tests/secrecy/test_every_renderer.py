@@ -77,12 +77,14 @@ def frames_here() -> Iterator[FrameType]:
 
 
 def shown(frames: Iterable[FrameType], *errors: BaseException) -> dict[str, str]:
-    """What each renderer makes of our frames among these, and of errors, by where it was seen."""
+    """What each renderer makes of one of our frames for each place, and of errors, by where it was seen."""
     found: dict[str, str] = {}
-    for frame in frames:
-        if not is_ours(frame):
-            continue
-        where = f"{frame.f_code.co_filename.rpartition(_OURS)[2]}:{frame.f_lineno} {frame.f_code.co_name}"
+    places = {
+        f"{frame.f_code.co_filename.rpartition(_OURS)[2]}:{frame.f_lineno} {frame.f_code.co_name}": frame
+        for frame in frames
+        if is_ours(frame)
+    }
+    for where, frame in places.items():
         variables = dict(frame.f_locals)
         found[f"rich, {where}"] = pretty_repr(variables)
         summary = traceback.StackSummary.extract([(frame, frame.f_lineno)], capture_locals=True)
@@ -169,6 +171,7 @@ def way(request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
     return request.param
 
 
+@pytest.mark.virtual_time
 async def test_calls_under_way_and_how_they_end(
     way: Callable[[str], dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,6 +215,7 @@ async def test_calls_under_way_and_how_they_end(
     assert not leaking
 
 
+@pytest.mark.virtual_time
 async def test_what_watches_and_a_fleet() -> None:
     async with SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0.05) as simulated:
         gateway = AsyncGateway(simulated.address, share_codes={1: CODE}, pacing=Pacing(0, 0))
@@ -259,6 +263,7 @@ async def test_a_redis_password(start_redis: Callable[..., Any], caplog: pytest.
     assert not leaking
 
 
+@pytest.mark.virtual_time
 async def test_an_account_at_the_cloud(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     seen: dict[str, str] = {}

@@ -103,7 +103,7 @@ class Bridge:
         """Work until this is cancelled.
 
         Args:
-            fleet: What `fleet` has made, open.
+            fleet: The fleet that `fleet` has made, open.
 
         Raises:
             SupersededError: Another bridge has claimed the prefix.

@@ -25,12 +25,12 @@ class Broker:
     """Keeps a connection to a broker.
 
     Args:
-        address: Where it is, and who we are there.
+        address: The broker's address, and the account to use there.
         retained: The topics that it is to keep.
         subscriptions: The topics to subscribe to.
         session: Takes connections and messages.
         will: Topic and text that the broker publishes, to be kept, when the connection is lost.
-        client_id: What we call ourselves; two clients of one id would throw each other out for ever.
+        client_id: Our name there; two clients of one id would throw each other out for ever.
     """
 
     def __init__(

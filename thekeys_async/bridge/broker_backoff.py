@@ -16,7 +16,7 @@ class Backoff:
     """Pauses that double from 0.2 s to 30 s; each is shortened by up to a half, so that clients do not come at once.
 
     Attributes:
-        failures: How often in a row it has failed.
+        failures: The number of failures in a row.
     """
 
     failures: int = 0

@@ -35,8 +35,8 @@ class Message:
     """A message from the broker.
 
     Attributes:
-        topic: Where it came.
-        payload: What it says.
+        topic: The topic.
+        payload: The payload.
         retained: Whether it bears the retain flag: the broker had kept it, or is to keep it.
     """
 
@@ -78,7 +78,7 @@ async def open_connection(client: Client, address: BrokerAddress) -> str | None:
     """Connect, in a thread, as names are looked up and TLS shakes hands there.
 
     Returns:
-        Why it failed, if it did.
+        The error, if it failed.
     """
     abandoned = False
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]

@@ -17,8 +17,8 @@ class Command:
     """A message that has the form of a command, for something that is driven.
 
     Attributes:
-        target: What it is for.
-        message: What is asked for.
+        target: The target.
+        message: The message.
         deadline: When nothing of it may leave any more, by the clock of `Moment.boot`.
     """
 
@@ -31,9 +31,9 @@ class CommandHistory:
     """The memory of the commands for one locker or gateway, of constant size.
 
     Attributes:
-        under_way: What is being carried out.
+        under_way: The command that is being carried out.
         joined: The commands that the one under way serves as well, in the order in which they came.
-        waiting: What comes next.
+        waiting: The command that comes next.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class CommandHistory:
         self._taken: deque[float] = deque(maxlen=_MOST_REMEMBERED)
 
     def is_known(self, message: CommandMessage, now: float, seconds: float) -> bool:
-        """Whether the same stamp was judged before, or the same id within so many seconds.
+        """Tell whether the same stamp was judged before, or the same id within so many seconds.
 
         Stamps are never forgotten, as the clock may be set back by any time: where there are too many of them, all
         up to the oldest ones count as known.

@@ -56,7 +56,7 @@ class CommandRunner:
         judge: Admits commands.
         metrics: The counters.
         refusals: Tell of what is refused.
-        tasks: Who owns the tasks.
+        tasks: The owner of the tasks.
         leadership: Looked at right before each command; None if nobody stands by.
     """
 

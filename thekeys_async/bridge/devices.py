@@ -23,7 +23,7 @@ class Devices:
 
     Args:
         topics: The bridge's topics.
-        lockers: Which lockers are published.
+        lockers: The lockers that are published.
         gateways: The names of the gateways.
         version: This program's version.
         read_only: Whether nothing is driven.
@@ -62,7 +62,7 @@ class Devices:
         """Take news of a locker.
 
         Returns:
-            What has happened to its bolt.
+            The moves of its bolt.
         """
         lock = self.locks.get(update.identifier)
         if lock is None or update.gateway != lock.locker.gateway:
@@ -86,7 +86,7 @@ class Devices:
         """Take a locker's own answer about its bolt.
 
         Returns:
-            What has happened to its bolt.
+            The moves of its bolt.
         """
         lock = self.locks[identifier]
         events = self._read(lock, status, answered_at)
@@ -156,10 +156,10 @@ class Devices:
         """Publish the result of a message, if it was for a locker or gateway that is there.
 
         Args:
-            target: What it was for.
-            message: What it asked for; None if it had not the form of a command.
-            outcome: What became of it.
-            reason: Why.
+            target: The target.
+            message: The message; None if it had not the form of a command.
+            outcome: The outcome.
+            reason: The reason.
             wall: When.
         """
         if not self._is_there(target):

@@ -45,7 +45,7 @@ class LockState:
     """One lock, as its commands and the reads of its bolt tell of it. All times are of one clock, in seconds.
 
     Attributes:
-        read: What the bolt's last read said; None before the first.
+        read: The last read of the bolt; None before the first.
         read_at: When that was.
     """
 
@@ -116,7 +116,7 @@ class LockState:
         A gateway does one thing at a time, so what was answered after a command ended was asked after it.
 
         Args:
-            state: What it said.
+            state: The state that was read.
             answered_at: When; what was answered before a command ended says nothing of that.
 
         Returns:

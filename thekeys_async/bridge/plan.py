@@ -27,7 +27,7 @@ class GatewayPlan:
     """A gateway that is followed.
 
     Attributes:
-        name: What the configuration calls it.
+        name: The name in the configuration.
         host: Its address.
     """
 
@@ -40,13 +40,13 @@ class BridgePlan:
     """The settings of one bridge. Made by `make_plan`.
 
     Attributes:
-        broker: Where it publishes.
-        topics: What it calls things there.
-        rules: How strict it is.
-        gateways: Which gateways it follows.
-        lockers: Which lockers it publishes.
+        broker: The broker's address.
+        topics: The topics.
+        rules: The rules.
+        gateways: The gateways that it follows.
+        lockers: The lockers that it publishes.
         interval: Seconds from poll to poll of a gateway.
-        web: Where the page and the metrics are; None for nowhere.
+        web: The address of the page and the metrics; None for none.
         standby: Whether it waits until no other bridge leads.
     """
 
@@ -82,7 +82,7 @@ def make_plan(
         environment: THEKEYS_MQTT_URL and THEKEYS_MQTT_PASSWORD are read from it.
         gateways: Names of gateways; all of the file if none is given.
         broker: Its URL, without a password, as everybody on this machine can read a command line.
-        prefix: What topics begin with.
+        prefix: The first part of all topics.
         interval: Seconds from poll to poll.
         standby: Whether it waits until no other bridge leads.
 

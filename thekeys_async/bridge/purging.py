@@ -22,7 +22,7 @@ class Purge:
     """Reads back what the broker keeps, and empties what is ours.
 
     Args:
-        plan: Which broker, and which prefix.
+        plan: The bridge's settings: its broker and its prefix.
 
     Attributes:
         emptied: The topics that were emptied.

@@ -31,9 +31,9 @@ class Refusals:
         """Tell of one.
 
         Args:
-            target: What it was for.
-            message: What it asked for; None if it had not the form of a command. None of it is logged.
-            refusal: Why it is refused.
+            target: The target.
+            message: The message; None if it had not the form of a command. None of it is logged.
+            refusal: The reason for the refusal.
             detail: More words on that.
         """
         self._metrics.refused(refusal)

@@ -223,9 +223,9 @@ def info(instance: str, since: float | None, gateways: list[str]) -> dict[str, o
     """Put together the bridge's info message; that is its claim to the prefix, too.
 
     Args:
-        instance: What it calls itself, unlike any other.
+        instance: The bridge's random name.
         since: When it has started, in seconds since 1970.
-        gateways: Which gateways it follows.
+        gateways: The gateways that it follows.
     """
     return {
         "origin": ORIGIN,

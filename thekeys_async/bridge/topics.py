@@ -54,7 +54,7 @@ class Target:
     Attributes:
         kind: A locker's number or a gateway's escaped name is what ``name`` is.
         name: As it stands in the topic.
-        channel: Where it came: ``set`` or ``press``.
+        channel: The last level of the topic: ``set`` or ``press``.
     """
 
     kind: Literal["lock", "gateway"]
@@ -75,7 +75,7 @@ class Topics:
 
     Attributes:
         prefix: Their first part.
-        discovery_prefix: Where Home Assistant looks for devices; None for none.
+        discovery_prefix: The first part of Home Assistant's discovery topics; None for none.
     """
 
     prefix: str = attrs.field(default="thekeys", validator=lambda _, __, value: check_prefix(value) and None)
@@ -150,7 +150,7 @@ class Topics:
                 return None
 
     def is_config(self, topic: str) -> bool:
-        """Whether a topic is a discovery topic."""
+        """Tell whether a topic is a discovery topic."""
         if self.discovery_prefix is None:
             return False
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
@@ -168,7 +168,7 @@ class Topics:
         return -1 if topic == self.info else int(self.is_config(topic))
 
     def is_own_state(self, topic: str) -> bool:
-        """Whether a topic is one on which only a bridge of this prefix publishes."""
+        """Tell whether a topic is one on which only a bridge of this prefix publishes."""
         if not topic.startswith(f"{self.prefix}/"):
             return False
         match topic[len(self.prefix) + 1 :].split("/"):
@@ -185,7 +185,7 @@ class Topics:
                 return False
 
     def is_of(self, topic: str, lockers: Container[int], gateways: Iterable[str]) -> bool:
-        """Whether a topic is one of these lockers' or gateways'."""
+        """Tell whether a topic is one of these lockers' or gateways'."""
         match topic.removeprefix(f"{self.prefix}/").split("/"):
             case ["lock", number, _] if number.isascii() and number.isdecimal():
                 return int(number) in lockers

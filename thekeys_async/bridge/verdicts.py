@@ -56,9 +56,9 @@ class Verdict:
     """The decision on a message, and its reason.
 
     Attributes:
-        decision: What is done.
+        decision: The decision.
         command: What was asked for, where the message had the form of a command.
-        refusal: Why it is refused, if it is.
+        refusal: The reason for a refusal.
         detail: More words on that; never anything of the message.
         replaced: The command that has waited until now, and never comes to its turn as this one is newer.
     """
@@ -90,7 +90,7 @@ class Judge:
     """Judges messages, and remembers what it must of those before.
 
     Args:
-        rules: How strict it is.
+        rules: The rules.
         heartbeat: Whether messages come without delay.
         is_ready: Whether the prefix is ours.
         is_driven: Whether a target exists, is driven by this bridge, and has what that needs: a share code.
@@ -117,10 +117,10 @@ class Judge:
         """Judge a message. The first rule that it breaks refuses it.
 
         Args:
-            target: What its topic says.
+            target: The target that its topic names.
             payload: The message.
             retained: Whether it bears the retain flag: it was kept, or is to be kept.
-            now: What the clocks say.
+            now: The time by both clocks.
         """
         self.tick(now)
         try:
@@ -173,7 +173,7 @@ class Judge:
         return Verdict(Decision.RUN, waiting)
 
     def accepts_stamps_of(self, now: Moment) -> bool:
-        """Whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
+        """Tell whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
         return now.wall > self._begun
 
     def served_by(self, command: Command) -> list[Command]:

@@ -54,9 +54,9 @@ class Answer(Generic[_T]):
     """The result of a call.
 
     Attributes:
-        value: What was understood of the reply.
+        value: The parsed reply.
         timestamp: The timestamp that was accepted, for a signed request.
-        attempts: How often the request was sent; 0 if another call's answer served as well.
+        attempts: How many times the request was sent; 0 if another call's answer served as well.
         duration: Seconds from the call to the reply.
         at: When it came, in the event loop's time.
     """
@@ -224,7 +224,7 @@ class Call(Generic[_T]):
         return tried
 
     def _ends_with(self, tried: CallAttempt) -> bool:
-        """Whether the call ends with this failure; else it is tried again."""
+        """Tell whether the call ends with this failure; else it is tried again."""
         return tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy)
 
     def _learn(self, tried: CallAttempt) -> None:

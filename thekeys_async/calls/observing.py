@@ -51,7 +51,7 @@ class _CallEvent:
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked, as the vendor's command calls it: ``open``, ``locker_status``, ``lockers``.
+        action: The request, by its name in the vendor's command: ``open``, ``locker_status``, ``lockers``.
         identifier: The locker it is about, if it is about one.
         at: When, with a time zone.
     """
@@ -68,10 +68,10 @@ class Waited(_CallEvent):
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked, as the vendor's command calls it: ``open``, ``locker_status``, ``lockers``.
+        action: The request, by its name in the vendor's command: ``open``, ``locker_status``, ``lockers``.
         identifier: The locker it is about, if it is about one.
-        attempt: Which attempt of the call it is, from 1.
-        seconds: How long it has waited since the call began, or since the attempt before.
+        attempt: The number of the attempt in its call, from 1.
+        seconds: The wait since the call began, or since the attempt before.
         at: When, with a time zone.
     """
 
@@ -88,10 +88,10 @@ class RequestSent(_CallEvent):
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
-        attempt: Which attempt of the call it is, from 1.
-        timestamp: What it is signed with, in seconds since 1970; None for an unsigned request.
+        attempt: The number of the attempt in its call, from 1.
+        timestamp: The signed timestamp, in seconds since 1970; None for an unsigned request.
         at: When, with a time zone.
     """
 
@@ -105,14 +105,14 @@ class RequestEnded(_CallEvent):
 
     Attributes:
         gateway: The gateway's name.
-        action: What was asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
         attempt: As in `Waited`.
-        outcome: What came of it.
-        error: Why it failed, if it did.
+        outcome: The outcome.
+        error: The error, if it failed.
         sent: Whether any byte may have reached the gateway.
         retried: Whether the call goes on with another attempt.
-        seconds: How long it had its turn.
+        seconds: The duration of its turn.
         at: When, with a time zone.
     """
 
@@ -130,12 +130,12 @@ class CallEnded(_CallEvent):
 
     Attributes:
         gateway: The gateway's name.
-        action: What was asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
-        outcome: What came of it.
-        error: What its caller gets, if it failed.
-        attempts: How often it was sent; 0 also where another call's answer served as well.
-        seconds: How long it took, with queueing and retries.
+        outcome: The outcome.
+        error: The caller's error, if it failed.
+        attempts: How many times it was sent; 0 also where another call's answer served as well.
+        seconds: The duration, with queueing and retries.
         at: When, with a time zone.
     """
 
@@ -151,8 +151,8 @@ class PollEnded:
 
     Attributes:
         gateway: The gateway's name.
-        outcome: What came of it.
-        error: Why it failed, if it did.
+        outcome: The outcome.
+        error: The error, if it failed.
         at: When, with a time zone.
     """
 
@@ -208,7 +208,7 @@ class CallObserver:
     Attributes:
         observer: Whom to tell.
         gateway: The gateway's name.
-        action: What is asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
     """
 

@@ -38,8 +38,8 @@ def next_step(
     Only what the gateway itself says it did not do is sent again, if it is a command.
 
     Args:
-        endpoint: What was asked.
-        error: How it failed.
+        endpoint: The request.
+        error: The error.
         sent: Whether any byte may have reached the gateway.
         answered: Whether a complete answer came.
         lead: Seconds that the attempt's timestamp was ahead of the clock.

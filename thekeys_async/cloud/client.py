@@ -152,9 +152,9 @@ class Cloud:
         """Create a share of a locker with a gateway, a keypad or another accessory.
 
         Args:
-            locker: What is to be opened.
+            locker: The locker that is to be opened.
             gateway: Through what.
-            name: What the share is called.
+            name: The share's name.
             starts: From when: an aware datetime, a date, or a time of every day. None for at once.
             ends: Until when, in the same way; hours count to the minute. None for ever.
             description: Free text.
@@ -206,7 +206,7 @@ class Cloud:
 
         Args:
             share: The share, as it was read.
-            name: What it is to be called.
+            name: The new name.
             starts: From when; None for at once.
             ends: Until when; None for ever.
             description: Free text.
@@ -269,8 +269,8 @@ class Cloud:
 
         Args:
             phone: The person's phone number, as for the account's.
-            locker: What is to be opened.
-            name: What the share is called.
+            locker: The locker that is to be opened.
+            name: The share's name.
             description: Free text.
 
         Raises:
@@ -290,7 +290,7 @@ class Cloud:
 
         Args:
             share: The share, as it was read.
-            name: What it is to be called.
+            name: The new name.
             description: Free text.
             active: Whether it is switched on. No way to delete one is known here: switch it off.
 

@@ -42,10 +42,10 @@ class WebCall:
     """One request to the cloud.
 
     Attributes:
-        what: What it is for, for messages: ``"create a share"``.
+        what: The purpose, for messages: ``"create a share"``.
         path: The path, percent-encoded.
         form: The form to post; None asks with GET.
-        cookies: What a browser would send along.
+        cookies: The cookies that a browser would send.
         changes: Whether it creates, changes or deletes something, so that it can't just be repeated.
     """
 
@@ -69,7 +69,7 @@ class WebAnswer:
         status: The HTTP status, or the worse one inside the body.
         fields: The JSON object; None if the body is none, or is too long.
         location: The path to which a browser is sent; empty if it is sent nowhere.
-        cookies: What a browser would remember.
+        cookies: The cookies that a browser would keep.
     """
 
     status: int
@@ -83,7 +83,7 @@ class NoAnswer:
     """The outcome of a web call without a whole answer.
 
     Attributes:
-        reason: Why, in words that hold no secret.
+        reason: The reason, in words that hold no secret.
         sent: Whether the request may have arrived.
     """
 
@@ -231,8 +231,8 @@ def safe_words(words: str, secrets: Iterable[Secret]) -> str:
     They are cut twice, since masking takes time: at first so far behind the end that no secret is cut through.
 
     Args:
-        words: What was said.
-        secrets: What may be repeated in it.
+        words: The words.
+        secrets: The secrets that may stand in them.
     """
     known = list(secrets)
     longest = max((len(secret.reveal()) for secret in known), default=0)

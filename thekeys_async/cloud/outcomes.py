@@ -51,9 +51,9 @@ def understood(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Se
     """Return the answer's fields.
 
     Args:
-        request: What was asked.
-        outcome: What came of it.
-        secrets: What must not come out in the server's words.
+        request: The request.
+        outcome: The outcome.
+        secrets: The secrets to leave out of the server's words.
 
     Raises:
         CloudError: The answer is no success.
@@ -82,9 +82,9 @@ def failure(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Secre
     """Return the error that an outcome means; None for a success, whatever its body says.
 
     Args:
-        request: What was asked.
-        outcome: What came of it.
-        secrets: What must not come out in the server's words.
+        request: The request.
+        outcome: The outcome.
+        secrets: The secrets to leave out of the server's words.
     """
     if isinstance(outcome, NoAnswer):
         return CloudUnreachableError(f"{request.what}: {outcome.reason}")

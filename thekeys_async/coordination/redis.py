@@ -42,7 +42,7 @@ class RedisCoordinator:
         url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password percent-encoded; see coredis's
             ``Redis.from_url``. It is neither logged nor shown.
         lease: Seconds after which a holder that is not heard of has lost the turn.
-        prefix: What the names of its keys begin with.
+        prefix: The first part of its keys' names.
 
     Raises:
         ImportError: The client is missing: install ``thekeys-async[redis]``.
@@ -106,7 +106,7 @@ class RedisCoordinator:
         that goes on tells it again; nobody else takes over for that time.
 
         Args:
-            name: What is led.
+            name: The name of the work to lead.
             lease: Seconds for which a leader that is not heard of is waited for.
 
         Raises:

@@ -24,8 +24,8 @@ class ScriptCall:
 
     Attributes:
         done: Set when there is an answer, or trouble.
-        answer: What Redis answered.
-        trouble: Why there is no answer.
+        answer: The answer of Redis.
+        trouble: The reason why there is no answer.
         refused: Whether Redis itself said so, for a reason that does not pass by itself.
     """
 

@@ -36,7 +36,7 @@ class RecordedGateway:
         max_future: How many seconds a timestamp could be ahead; None if none was refused for that.
         clock_set: Whether it knew the time at first.
         version: Of its firmware; None if it did not say.
-        phase: What it does by itself, if it did nothing else all the time.
+        phase: The phase that it was in by itself, if it was in no other all the time.
         keep_alive: Whether it kept any connection.
         style: In which of the simulator's ways it writes, where nothing was recorded.
     """

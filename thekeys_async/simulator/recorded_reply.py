@@ -49,7 +49,7 @@ class RecordedReply:
     """One recorded reply, with its times and the end of its connection.
 
     Attributes:
-        endpoint: What was asked.
+        endpoint: The request.
         head: The head of the reply, with the empty line; empty if none came whole.
         body: Its body, out of its chunks.
         reply: All of the reply, as it came.

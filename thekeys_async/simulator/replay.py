@@ -19,7 +19,7 @@ def read_recorded_gateway(
 
     Args:
         recording: A file's path, or the lines.
-        gateway: Which gateway, as the recording calls it; None for the first.
+        gateway: The gateway's name in the recording; None for the first.
 
     Raises:
         OSError: The file can't be read.

@@ -49,8 +49,8 @@ class Settings:
         bluetooth: The work that a request is for which it speaks to a locker.
         synchronization: The work that `/synchronize` is.
         bolt_delay: From the end of the work to the bolt being there.
-        restart: How long it is away after an update.
-        style: How it writes its replies.
+        restart: Seconds for which it is away after an update.
+        style: The way in which it writes replies.
         keep_alive: Whether a connection is kept after a reply; if not, the reply says so.
         status_path: Whether it knows `/status`; firmware before 17 gives it at `/` only.
     """

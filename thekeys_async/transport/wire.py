@@ -46,7 +46,7 @@ class ExchangeTrace:
         found_closed: Whether a connection that was kept turned out to be closed when it was to be used again.
         began: When the exchange began.
         sent_at: When the first byte left.
-        pieces: What came, and when.
+        pieces: The pieces of the reply, and their times.
         ended: How it ended: the gateway keeps the connection, says that it closes it, closes it, or it broke.
     """
 
@@ -103,7 +103,7 @@ class SocketWire:
     """One non-blocking socket, and the connection that is kept on it between two requests.
 
     Args:
-        address: Where the gateway is.
+        address: The gateway's address.
     """
 
     def __init__(self, address: Address) -> None:

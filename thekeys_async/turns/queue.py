@@ -1,6 +1,6 @@
 """The queue at one gateway: one request at a time, commands before reads, a rest after each.
 
-Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+No call holds the turn while it waits. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
 decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
 sleeps until that moment, and whoever changes the order wakes the one that is next by then.
 """
@@ -42,7 +42,7 @@ class Waiter:
         command: Whether it goes before reads.
         signed: Whether it needs a timestamp, and so waits for the lead.
         since: When its call began, in the event loop's time.
-        coalesce: What it reads, if another's answer to the same serves as well.
+        coalesce: The name of the request, if another's answer to the same serves as well.
         shared_reply: Such an answer.
         catch_up: Whether its timestamp was refused for leading the clock; it waits for the clock apart from the
             others, and goes before those who have come later.
@@ -103,7 +103,7 @@ class Turns:
             since: When the call began, in the event loop's time.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
-            coalesce: What it reads, if another's answer to the same serves as well.
+            coalesce: The name of the request, if another's answer to the same serves as well.
             first: Whether it goes before those of its kind that have come earlier.
         """
         self._arrivals += 1
@@ -117,7 +117,7 @@ class Turns:
         """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.
 
         Args:
-            waiter: Who waits.
+            waiter: The waiter.
             now: The event loop's time.
             until: When it gives up.
 
@@ -241,7 +241,7 @@ class Turns:
         return command or read
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
-        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        # A call that waits for the clock must not keep the others waiting: its share code may just be wrong.
         if waiter.catch_up and not self._coordinated:
             return self._late
         return self._commands if waiter.command else self._reads

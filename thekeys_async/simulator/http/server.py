@@ -64,7 +64,7 @@ class HttpServer:
     """An HTTP server that can be switched off and on again at the same port.
 
     Args:
-        tasks: Who owns its tasks.
+        tasks: The owner of its tasks.
         handler: Asked for each request, several at once. What it raises ends the task group.
         host: The address to listen at.
         port: The port; 0 takes a free one, and keeps it.
@@ -212,10 +212,10 @@ async def deliver(connection: ClientConnection, head: bytes, body: bytes, respon
     """Write a reply.
 
     Args:
-        connection: Where to.
+        connection: The connection to write to.
         head: The status line and the headers.
         body: The rest.
-        response: How and when the bytes go out.
+        response: The reply, with the way in which its bytes go out.
 
     Returns:
         Whether the client was there to take it; for a reply that never comes, it will have gone.
@@ -239,7 +239,7 @@ async def deliver(connection: ClientConnection, head: bytes, body: bytes, respon
                 return False
     except OSError:
         return False
-    return True
+    return not connection.client_has_gone
 
 
 async def _wait_until_it_hangs_up(connection: ClientConnection) -> None:
