@@ -167,11 +167,7 @@ class Broker:
         self._told = None
         self.connects += 1
         self._link = link
-        self._session.connected()
-        link.session = self._session
-        for message in link.early:
-            self._session.received(message)
-        link.early.clear()
+        link.tell(self._session)
 
     def _make_client(self) -> Client:
         client = Client(
