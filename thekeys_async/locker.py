@@ -101,7 +101,7 @@ class AsyncLocker:
         read costs some of the locker's battery, and is one more for somebody to catch.
 
         Args:
-            state: Where the bolt should be.
+            state: The state to wait for.
             timeout: Seconds, as everywhere.
 
         Raises:

@@ -87,7 +87,7 @@ class Budget:
         may: a command may arrive, and a gateway that synchronises in earnest goes on without us, and is busy so long.
 
         Args:
-            endpoint: What the call asks.
+            endpoint: The request.
             now: When the synchronisation begins, in the event loop's time.
         """
         ends = now + (_LONGEST_SYNCHRONIZATION if endpoint.command else _LONGEST_BLUETOOTH_READ)

@@ -29,7 +29,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import Signed
-from thekeys_async.transport.wire import ExchangeError, Heard, Wire
+from thekeys_async.transport.wire import ExchangeError, ExchangeTrace, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
@@ -42,7 +42,7 @@ _CAUGHT = (
     "gateway has accepted a newer signed request; one follows when it answers again"
 )
 # The gateway has accepted the request, and asked the locker; all other refusals come before that.
-_SAID_BY_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
+_REFUSALS_OF_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 ParseReply = Callable[[Endpoint, Reply], _T]
@@ -54,9 +54,9 @@ class Answer(Generic[_T]):
     """The result of a call.
 
     Attributes:
-        value: What was understood of the reply.
+        value: The parsed reply.
         timestamp: The timestamp that was accepted, for a signed request.
-        attempts: How often the request was sent; 0 if another call's answer served as well.
+        attempts: How many times the request was sent; 0 if another call's answer served as well.
         duration: Seconds from the call to the reply.
         at: When it came, in the event loop's time.
     """
@@ -195,7 +195,7 @@ class Call(Generic[_T]):
             send_by=budget.send_by,
             observer=self._observer,
             number=self._attempts + 1,
-            heard=Heard() if self._recorder else None,
+            trace=ExchangeTrace() if self._recorder else None,
         )
         try:
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
@@ -224,7 +224,7 @@ class Call(Generic[_T]):
         return tried
 
     def _ends_with(self, tried: CallAttempt) -> bool:
-        """Whether the call ends with this failure; else it is tried again."""
+        """Tell whether the call ends with this failure; else it is tried again."""
         return tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy)
 
     def _learn(self, tried: CallAttempt) -> None:
@@ -248,7 +248,7 @@ class Call(Generic[_T]):
         if not tried.stamp or not tried.sent:
             return
         if tried.reply is not None:
-            if tried.error is None or isinstance(tried.error, _SAID_BY_A_LOCKER):
+            if tried.error is None or isinstance(tried.error, _REFUSALS_OF_A_LOCKER):
                 self._shared.invalidated()
         elif not self._endpoint.command:
             self._shared.unanswered = self._request

@@ -70,9 +70,9 @@ class Driver:
     """Makes the calls of one `AsyncGateway`.
 
     Attributes:
-        name: How the gateway is called in messages and updates.
+        name: The gateway's name in messages and updates.
         address: Where it is.
-        key: What identifies it among several addresses of it.
+        key: The gateway's identity, where it has several addresses.
         observer: Told of what happens, if anybody observes.
         recorder: Takes down what happens on the wire, if anybody records.
     """
@@ -149,7 +149,7 @@ class Driver:
         """Make one call.
 
         Args:
-            request: What to ask.
+            request: The request.
             parse_reply: Makes a value of the reply.
             timeout: The time budget in seconds, or None.
             send_within: Seconds after which it is not sent any more; None if its time budget alone says so.

@@ -20,8 +20,8 @@ from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stde
 from thekeys_async.cli.output import print_warning
 from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import configured_state_dir
+from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.config.errors import ConfigurationError
-from thekeys_async.config.sharing import choose_coordinator
 from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator, FileCoordinator
 from thekeys_async.protocol.errors import CoordinationError, TheKeysError

@@ -12,9 +12,9 @@ import click
 from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.config.coordinator import default_config_path
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import load, missing, save
-from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable

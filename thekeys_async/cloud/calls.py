@@ -42,7 +42,7 @@ class CloudCall:
     """The state of one call of the user's while it is under way.
 
     Attributes:
-        effect: What it does, for the warning when it is cancelled.
+        effect: The call's effect, for the warning when it is cancelled.
         may_have_executed: Whether something that it sent may have done that.
     """
 

@@ -33,7 +33,7 @@ class Record:
 
     Attributes:
         at: When this was written.
-        pause: What the gateway needed then.
+        pause: The pause that the gateway needed then.
         streak: How many commands in a row have overtaken a read.
         orphan: None after a turn that was given back. Else the turn is held, or its holder has died, and the gateway
             needs this many seconds of rest.
@@ -82,7 +82,7 @@ def next_timestamp(last: int, wish: Wish) -> tuple[int, float]:
 
     Args:
         last: The last one that was handed out.
-        wish: What is wanted.
+        wish: The kind of timestamp that is wanted.
 
     Returns:
         The timestamp, and how many seconds to wait before it may be taken; then ask again.

@@ -30,7 +30,7 @@ _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 
 _RECENT = 60.0
-_UNHEARD = RSSI[0]  # a locker that is seen with no sensible RSSI ranks behind those that are heard
+_NO_SIGNAL = RSSI[0]  # a locker that is seen with no sensible RSSI ranks behind those that are heard
 _TO_SCAN = 3.0
 _TO_TRY = 16.0
 _SEES, _UNKNOWN, _AWAY = range(3)
@@ -114,7 +114,7 @@ class Route:
         if scan.readings is None:
             return _AWAY, 0
         seen = [reading for reading in scan.readings if reading.identifier == self._identifier]
-        signals = [_UNHEARD if reading.rssi is None else reading.rssi for reading in seen]
+        signals = [_NO_SIGNAL if reading.rssi is None else reading.rssi for reading in seen]
         return (_SEES, -max(signals)) if signals else (_UNKNOWN, 0)
 
 

@@ -16,7 +16,7 @@ class FleetSubscription:
 
     Args:
         gateways: Those that are there when it begins, by name.
-        options: What is news.
+        options: The options of the watcher.
         running: Holds it while it runs, so that gateways can be added and removed.
     """
 

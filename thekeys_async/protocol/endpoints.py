@@ -8,7 +8,7 @@ class Endpoint:
     """One request that a gateway understands.
 
     Attributes:
-        name: How this project and the vendor's command call it.
+        name: The name in this project and in the vendor's command.
         method: The HTTP method that working clients use.
         path: The path on the gateway.
         fields: The form fields it takes, in the order they are sent.

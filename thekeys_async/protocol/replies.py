@@ -303,7 +303,7 @@ def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
 
 
 def has_no_such_request(reply: Reply) -> bool:
-    """Whether the gateway's firmware does not know the path at all (``/status`` came with version 17)."""
+    """Tell whether the gateway's firmware does not know the path at all (``/status`` came with version 17)."""
     if reply.http_status in _NO_SUCH_REQUEST:
         return True
     try:

@@ -76,7 +76,7 @@ def refused(style: ReplyStyle, endpoint: Endpoint, code: int, detail: str | None
 
     Args:
         style: The way of writing.
-        endpoint: What was asked, for the same number means different things.
+        endpoint: The request, as one number means different things.
         code: The number.
         detail: The words, where the number's own do not say enough.
     """

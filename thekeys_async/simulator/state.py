@@ -37,7 +37,7 @@ class GatewayState:
     Attributes:
         lockers: By identifier.
         version: Of its firmware.
-        phase: What `/status` tells.
+        phase: The phase that `/status` tells.
         last_timestamp: The newest one that it has accepted.
         clock: Its own wall clock, seconds since 1970.
         clock_set: Whether it knows the time; until `/synchronize` it answers 38 if not.

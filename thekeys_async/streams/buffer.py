@@ -24,7 +24,7 @@ class UpdateBuffer:
         """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all.
 
         Args:
-            update: What is news.
+            update: The update.
             passing: Whether a locker that came and went before the consumer looked is no news.
         """
         key = (update.gateway, update.identifier if isinstance(update, LockerUpdate) else None)

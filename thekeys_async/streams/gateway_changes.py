@@ -45,7 +45,7 @@ class GatewayTracker:
         """Note that the gateway answers.
 
         Args:
-            phase: What it says that it is doing, if that is known.
+            phase: The phase that it told, if that is known.
             version: Its firmware, if that is known.
             at: When it answered.
             first_is_news: Whether it is news that it answers for the first time.

@@ -33,7 +33,7 @@ class PollScheduler:
     """Polls what is due, as long as its tasks may run.
 
     Args:
-        tasks: Who owns the tasks.
+        tasks: The owner of the tasks.
     """
 
     def __init__(self, tasks: TaskGroup) -> None:

@@ -1,8 +1,8 @@
 """The turn that a gateway's users share with other processes: the coordinator says which process has it when.
 
 The first command and the first read of this process wait among those of the others, also while this process has the
-turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. Who ceases to
-be the first, because an older call tries again, is cancelled there, which leaves nothing behind.
+turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. A call that is
+the first no longer, because an older one tries again, is cancelled there, which leaves nothing behind.
 """
 
 from collections.abc import Collection
@@ -31,16 +31,16 @@ class CoordinatedTurn:
 
     Attributes:
         held: The turn, while it is here.
-        trouble: Why the state shared with the others can't be used, if it can't.
+        trouble: The trouble with the state shared with the others, if there is any.
     """
 
     def __init__(self, coordinator: Coordinator, key: str, allocator: Allocator, *, rest: float) -> None:
         """Begin without the turn.
 
         Args:
-            coordinator: Who hands it out.
-            key: Which gateway.
-            allocator: What kind of timestamps it needs.
+            coordinator: The coordinator that hands it out.
+            key: The gateway.
+            allocator: The allocator of the gateway's timestamps.
             rest: Seconds of rest for the gateway if this process dies in its turn.
         """
         self.held: Lease | None = None
@@ -60,7 +60,7 @@ class CoordinatedTurn:
         """Wait for the turn.
 
         Args:
-            waiter: Who waits.
+            waiter: The waiter.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
             since: When its call began, in the event loop's time.

@@ -1,6 +1,6 @@
 """The queue at one gateway: one request at a time, commands before reads, a rest after each.
 
-Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+No call holds the turn while it waits. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
 decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
 sleeps until that moment, and whoever changes the order wakes the one that is next by then.
 """
@@ -12,35 +12,13 @@ from collections.abc import Callable
 
 import anyio
 import attrs
-from attrs.validators import ge, instance_of, lt
 
 from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, Pause, TurnTimeoutError
 from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.replies import Reply
+from thekeys_async.turns import pacing
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.timestamps import Allocator
-
-_FIRST_BACKOFF = 0.25
-_LONGEST_BACKOFF = 5.0
-
-
-@attrs.frozen
-class Pacing:
-    """The rest of a gateway, counted from the end of its last reply; ``Pacing(0, 0)`` for none.
-
-    Pauses of this length ended restarts and hang-ups of gateways in the field (observed).
-
-    Attributes:
-        light: Seconds after a request that the gateway answers by itself.
-        bluetooth: Seconds after a request for which it spoke to a locker.
-    """
-
-    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
-    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
-
-    def rest(self, *, bluetooth: bool) -> float:
-        """Seconds of rest after a request of one kind."""
-        return self.bluetooth if bluetooth else self.light
 
 
 def _jitter() -> float:
@@ -64,7 +42,7 @@ class Waiter:
         command: Whether it goes before reads.
         signed: Whether it needs a timestamp, and so waits for the lead.
         since: When its call began, in the event loop's time.
-        coalesce: What it reads, if another's answer to the same serves as well.
+        coalesce: The name of the request, if another's answer to the same serves as well.
         shared_reply: Such an answer.
         catch_up: Whether its timestamp was refused for leading the clock; it waits for the clock apart from the
             others, and goes before those who have come later.
@@ -125,21 +103,21 @@ class Turns:
             since: When the call began, in the event loop's time.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
-            coalesce: What it reads, if another's answer to the same serves as well.
+            coalesce: The name of the request, if another's answer to the same serves as well.
             first: Whether it goes before those of its kind that have come earlier.
         """
         self._arrivals += 1
         if command:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
-            self._backoff = min(self._backoff, _FIRST_BACKOFF)
+            self._backoff = min(self._backoff, pacing.FIRST_BACKOFF)
         return Waiter(0 if first else self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
         """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.
 
         Args:
-            waiter: Who waits.
+            waiter: The waiter.
             now: The event loop's time.
             until: When it gives up.
 
@@ -202,7 +180,7 @@ class Turns:
             self._failures = self._failures + 1 if failed else 0
         if failed:
             self._failed_at = now
-            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
+            self._backoff = self._jitter() * pacing.backoff(self._failures)
         if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
         if self._coordinated:
@@ -248,7 +226,7 @@ class Turns:
 
     def _hand_back(self, coordinated: CoordinatedTurn, rest: float, retry: float, *, refused: bool) -> None:
         """Give the turn back to all processes; from here on the backoff is theirs."""
-        pause = Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures)
+        pause = Pause(max(rest, min(retry, pacing.FIRST_BACKOFF)), max(rest, retry), self._failures)
         coordinated.release(pause, refused=refused)
         self._failures = 0
 
@@ -263,7 +241,7 @@ class Turns:
         return command or read
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
-        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        # A call that waits for the clock must not keep the others waiting: its share code may just be wrong.
         if waiter.catch_up and not self._coordinated:
             return self._late
         return self._commands if waiter.command else self._reads

@@ -21,7 +21,8 @@ from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.protocol.requests import Request
 from thekeys_async.transport.wire import SocketWire, Wire
 from thekeys_async.turns.coordinated import CoordinatedTurn
-from thekeys_async.turns.queue import Pacing, Turns
+from thekeys_async.turns.pacing import Pacing
+from thekeys_async.turns.queue import Turns
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 
 _shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")
@@ -47,7 +48,7 @@ class Scan:
 
     Attributes:
         at: When that was, in the loop's time.
-        readings: What it answered; None if there was no usable answer.
+        readings: The lockers; None if there was no usable answer.
     """
 
     at: float
@@ -77,7 +78,7 @@ class SharedGateway:
 
     Attributes:
         key: Which gateway: its normalised address, or what the caller calls it.
-        settings: What all its users have agreed on.
+        settings: The settings that all its users have.
         turns: Its queue.
         allocator: Its timestamps.
         ledger: The process's memory of it.
@@ -205,7 +206,7 @@ class SharedGateway:
 
         Args:
             now: The event loop's time.
-            endpoint: What was asked.
+            endpoint: The request.
             sent: Whether the gateway may have got anything to rest from.
             failed: Whether it was busy or could not be reached.
             refused: Whether it has refused the timestamp.
