@@ -13,7 +13,9 @@ _LOCK_STATES: Final = ("availability", "state", "attributes")
 _GATEWAY_STATES: Final = ("state", "attributes")
 _RESULT: Final = "result"
 _LONGEST_NUMBER: Final = 18
-_FORBIDDEN: Final = re.compile(r"[/+#%\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+# Beside what separates levels: what brokers take for a broken packet, which are control and "non" characters.
+_NO_CHARACTERS: Final = "".join(f"\\U{plane:04X}FFFE\\U{plane:04X}FFFF" for plane in range(17))
+_FORBIDDEN: Final = re.compile(rf"[/+#%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NO_CHARACTERS}]")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9-]")
 
 Channel = Literal["set", "press"]
@@ -153,6 +155,10 @@ class Topics:
             return False
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
         return len(levels) == 3 and levels[0] == "device" and levels[2] == "config"  # noqa: PLR2004
+
+    def of(self, target: Target) -> str:
+        """Name the topic on which commands for a target come."""
+        return f"{self.prefix}/{target.kind}/{target.name}/{target.channel}"
 
     def rank(self, topic: str) -> int:
         """Rank a topic for when all are published: the claim first, discovery last.
