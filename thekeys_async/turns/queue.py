@@ -157,7 +157,8 @@ class Turns:
         heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = waiter.dismissed
         try:
-            self._wake_next()
+            if self._coordinated:
+                self._wake_heads(self._coordinated)
             while waiter.shared_reply is None:
                 if waiter.dismissed:
                     raise Dismissed
