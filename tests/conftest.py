@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import shutil
 import socket
@@ -11,16 +12,28 @@ from pathlib import Path
 
 import anyio
 import attrs
+import hypothesis  # noqa: F401 - it has to be imported before its random numbers are frozen, see below
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from tests.virtual_time import VirtualTime
 from thekeys_async.turns import shared
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at what tests make, and never again at what was there before the first one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Run every `anyio` test on both event loops."""
-    return request.param
+def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | tuple[str, dict]:
+    """Run every `anyio` test on both event loops; what is marked so, in virtual time."""
+    if request.node.get_closest_marker("virtual_time") is None:
+        return request.param
+    virtual = VirtualTime.of(request.param, sockets=True)
+    monkeypatch.setattr(time, "time", virtual.wall_clock())
+    return virtual.backend
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +186,7 @@ async def _request(stream: SocketStream) -> bytes:
 @pytest.fixture
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the gateway's backoff begin with a moment, for tests that are not about its length."""
-    monkeypatch.setattr("thekeys_async.turns.queue._FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr("thekeys_async.turns.pacing.FIRST_BACKOFF", 0.01)
 
 
 @pytest.fixture

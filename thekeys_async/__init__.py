@@ -81,7 +81,7 @@ if TYPE_CHECKING or SOURCELESS:
     )
     from thekeys_async.streams.watcher import Updates as Updates, Watcher as Watcher
     from thekeys_async.transport.gateway_transport import GatewayTransport as GatewayTransport
-    from thekeys_async.turns.queue import Pacing as Pacing
+    from thekeys_async.turns.pacing import Pacing as Pacing
     from thekeys_async.turns.timestamps import Timestamps as Timestamps
 
 if not (TYPE_CHECKING or SOURCELESS):  # type checkers would take every name for one that exists

@@ -18,7 +18,7 @@ from thekeys_async.protocol.models import CommandResult, GatewayStatus, LockerRe
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode, is_guessable
 from thekeys_async.transport.wire import Wire
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.shared import SharedSettings
 from thekeys_async.turns.timestamps import Timestamps
 
@@ -45,15 +45,15 @@ class AsyncGateway:
 
     Args:
         host: ``"192.168.0.26"``, ``"gateway.lan:8080"``, ``"http://192.168.0.26/"``, ``"[fe80::1]:80"``.
-        name: How it is called in messages and updates; its address if not given.
+        name: The gateway's name in messages and updates; its address if not given.
         share_codes: The share code of each locker, by the locker's identifier.
         timeout: The time budget of a call, in seconds, where the call gives none.
-        pacing: How long it rests after each reply.
-        timestamps: How timestamps relate to the clock.
+        pacing: The rest of the gateway after each reply.
+        timestamps: The relation of timestamps to the clock.
         coordinator: Shares turns and timestamps with other processes or machines.
         client: An httpx client of the caller's to send through; it stays open. See the docs for what that weakens.
         transport: An httpx transport to send through instead; it is closed with the gateway.
-        key: What identifies the gateway among several addresses of it; its normalised address if not given.
+        key: The gateway's identity, where it has several addresses; its normalised address if not given.
         recover_clock: Whether a gateway that says that its clock is not set is synchronised, which may install
             firmware.
         observer: Called with a plain value at each wait, request, call and poll: for metrics.
@@ -141,7 +141,7 @@ class AsyncGateway:
 
     @property
     def name(self) -> str:
-        """How it is called in messages and updates; a fleet calls it by its key."""
+        """The gateway's name in messages and updates; in a fleet, its key."""
         return self._driver.name
 
     @name.setter
@@ -150,7 +150,7 @@ class AsyncGateway:
 
     @property
     def address(self) -> str:
-        """Where it is, as ``host:port``."""
+        """The gateway's address, as ``host:port``."""
         return str(self._driver.address)
 
     @property
@@ -296,7 +296,7 @@ class AsyncGateway:
 
 
 def driver_of(gateway: AsyncGateway) -> Driver:
-    """Get what a gateway makes its calls through; fleets go there, too."""
+    """Get the driver of a gateway; fleets make calls through it, too."""
     return gateway._driver  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - this module's own
 
 

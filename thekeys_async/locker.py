@@ -101,7 +101,7 @@ class AsyncLocker:
         read costs some of the locker's battery, and is one more for somebody to catch.
 
         Args:
-            state: Where the bolt should be.
+            state: The state to wait for.
             timeout: Seconds, as everywhere.
 
         Raises:
@@ -162,7 +162,7 @@ class AsyncLocker:
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds from one look at a bolt to the next: short while it may be moving, then longer and longer."""
+    """Yield the seconds from one read of a bolt to the next: short while it may be moving, then longer and longer."""
     yield from itertools.repeat(_SHORT_PAUSE, _BOLT_MOVES)
     pause = _SHORT_PAUSE
     while True:

@@ -91,6 +91,22 @@ async def test_what_the_broker_has_kept_opens_no_door_and_is_emptied(broker, lis
             assert gateway.lockers[LOCKER].opened_count == 0
 
 
+async def test_however_many_messages_the_broker_has_kept_all_are_emptied(broker, listen):
+    broker.start()
+    listener = await to_thread.run_sync(listen)
+    topics = [f"thekeys/lock/{number}/set" for number in range(50)]
+    for topic in topics:
+        await to_thread.run_sync(lambda topic=topic: listener.publish(topic, stamped("UNLOCK"), retain=True))
+    async with simulated() as gateway:
+        settings = config(broker, gateway)
+        async with running(make_plan(settings, {}), settings, listener) as bridge:
+            await bridge.until(lambda: not any(listener.values[topic] for topic in topics))
+            for _ in range(5):
+                await bridge.say(SET, stamped("UNLOCK"), retain=True, qos=0)
+            await bridge.until_result("refused", 5)
+            assert gateway.lockers[LOCKER].opened_count == 0
+
+
 async def test_a_plain_unlock_is_refused_and_nothing_of_a_message_is_logged(broker, listen, caplog):
     with caplog.at_level(logging.DEBUG):
         async with home(broker, listen) as (bridge, gateway):
@@ -155,7 +171,7 @@ async def test_the_opposite_waits_and_comes_last(broker, listen):
         at = time.time()
         for number, action in enumerate(["UNLOCK", "UNLOCK", "LOCK", "LOCK"]):
             await bridge.say(SET, stamped(action, at + number * 0.001), qos=0)
-        await bridge.until_result("done", 2)
+        await bridge.until_result("done", 3)
         assert (await bridge.until_result("refused"))["reason"] == "replaced"
         locker = gateway.lockers[LOCKER]
         assert (locker.opened_count, locker.closed_count) == (1, 1)
@@ -274,6 +290,65 @@ async def test_who_reads_offline_on_its_own_topic_says_that_it_is_online(broker,
         await bridge.until(lambda: bridge.listener.said("thekeys/bridge/state")[-2:] == ["offline", "online"])
 
 
+async def test_while_no_commands_are_taken_offline_is_said_once(broker, listen):
+    async with home(broker, listen, max_clock_skew=2.0) as (bridge, _):
+        said = bridge.listener.said("thekeys/bridge/state")
+        assert said == ["offline", "online"]
+
+
+async def test_whatever_another_client_writes_over_a_state_is_put_right(broker, listen):
+    async with home(broker, listen) as (bridge, _):
+        lies = {
+            STATE: "UNLOCKED",
+            AVAILABILITY: "offline",
+            "gateway/hall/state": "offline",
+            "bridge/state": "",
+            "bridge/info": "",
+        }
+        truth = {topic: bridge.listener.values[f"thekeys/{topic}"] for topic in lies}
+        for topic, lie in lies.items():
+            await bridge.say(topic, lie, retain=True)
+            last = [lie, truth[topic]]
+            await bridge.until(lambda topic=topic, last=last: bridge.listener.said(f"thekeys/{topic}")[-2:] == last)
+
+
+async def test_each_command_has_one_result(broker, listen):
+    async with home(broker, listen) as (bridge, gateway):
+        gateway.settings.bluetooth = 0.3
+        actions = ["UNLOCK", "UNLOCK", "LOCK", "LOCK", "UNLOCK", "LOCK", "LOCK", "UNLOCK", "UNLOCK", "UNLOCK"]
+        expected = list(range(20))
+        at = time.time()
+        for number in expected:
+            message = stamped((actions * 2)[number], at + number * 0.001, id=number)
+            await bridge.say(SET, message, qos=0, retain=number == 15)
+
+        def told() -> list[dict]:
+            return [json.loads(text) for text in bridge.listener.said(f"thekeys/lock/{LOCKER}/result")]
+
+        await bridge.until(lambda: len(told()) == len(expected))
+        assert sorted(result["id"] for result in told()) == expected
+        reasons = {result["id"]: result["reason"] for result in told()}
+        assert reasons[0] == reasons[1] is None
+        assert reasons[2] == "replaced"
+        assert reasons[15] == "retained"
+        assert reasons[16] == "too many"
+        await bridge.say("gateway/hall/press", "PRESS")
+        await bridge.until(lambda: "malformed" in bridge.listener.values.get("thekeys/gateway/hall/result", ""))
+
+
+async def test_a_bridge_that_has_been_replaced_says_no_more_of_the_bolt(broker, listen):
+    async with home(broker, listen) as (older, gateway):
+        gateway.settings.bluetooth = 0.6
+        await older.say(SET, stamped("UNLOCK"))
+        await older.until_said(STATE, "UNLOCKING")
+        await older.say("bridge/info", json.dumps({"instance": "another"}), retain=True)
+        await older.say(STATE, "None", retain=True)
+        await older.until_result("done")
+        await older.ended.wait()
+        assert older.listener.said(f"thekeys/{STATE}")[-1] == "None"
+        assert older.now("bridge/state") == "online"
+
+
 async def test_a_standby_takes_over_and_only_the_leader_connects(broker, listen, tmp_path):
     broker.start()
     listener = await to_thread.run_sync(listen)
@@ -315,6 +390,9 @@ async def test_a_stop_waits_for_what_is_on_the_wire_and_says_what_came_of_it(bro
         gateway.settings.bluetooth = 0.4
         await bridge.say(SET, stamped("UNLOCK"))
         await bridge.until_said(STATE, "UNLOCKING")
-    assert gateway.lockers[LOCKER].opened_count == 1
+        await bridge.say(SET, stamped("LOCK"))
+    assert (gateway.lockers[LOCKER].opened_count, gateway.lockers[LOCKER].closed_count) == (1, 0)
     assert (await bridge.until_result("done"))["action"] == "UNLOCK"
+    assert (await bridge.until_result("refused"))["action"] == "LOCK"
+    await bridge.until_said(STATE, "None")
     await bridge.until_said("bridge/state", "offline")

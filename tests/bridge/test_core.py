@@ -1,11 +1,10 @@
 """The other parts of the pure core: topics, claims, retained topics, a lock's states, and the devices' topics."""
 
 import json
-import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tests.sample import LOCKER
 from thekeys_async import (
@@ -17,14 +16,13 @@ from thekeys_async import (
     LockerUpdate,
     UpdateKind,
 )
-from thekeys_async.bridge.command_history import Command
 from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.discovery import BridgedLocker, is_ours
 from thekeys_async.bridge.heartbeat import Moment
 from thekeys_async.bridge.lock_state import IN_DOUBT, SETTLES, LockState, PublishedState
 from thekeys_async.bridge.messages import Action, CommandMessage
 from thekeys_async.bridge.prefix_claim import HOLD, PrefixClaim
-from thekeys_async.bridge.retained import RetainedTopics
+from thekeys_async.bridge.retained import MOST_WAITING, RetainedTopics
 from thekeys_async.bridge.topics import Target, Topics, escaped, slug
 from thekeys_async.bridge.views import Event
 
@@ -32,11 +30,12 @@ _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
 @given(_NAMES, _NAMES)
+@example("a\uffff", "\U0010ffffb\ufdd0")
 @settings(deadline=None)
 def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
     for write in (escaped, slug):
         assert (write(one) == write(other)) == (one == other)
-        assert not set("/+#\x00") & set(write(one))
+        assert not set("/+#\x00\uffff\U0010ffff\ufdd0") & set(write(one))
     assert set(slug(one)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -63,7 +62,7 @@ def test_topics_on_which_commands_come(topic, target):
     assert Topics().target(topic) == target
 
 
-@pytest.mark.parametrize("prefix", ["", "/", "a//b", "a/", "a+", "#", "$SYS", "a\nb"])
+@pytest.mark.parametrize("prefix", ["", "/", "a//b", "a/", "a+", "#", "$SYS", "a\nb", "a\uffff"])
 def test_a_prefix_that_makes_no_topic_is_refused(prefix):
     with pytest.raises(ValueError, match="prefix"):
         Topics(prefix)
@@ -170,6 +169,47 @@ def test_the_picture_is_no_queue_and_says_devices_last():
     assert retained.take() == ("state", "999")
 
 
+def test_where_each_value_is_news_none_is_left_out_and_few_wait():
+    retained = RetainedTopics()
+    for value in range(3):
+        retained.add("result", str(value))
+        retained.set("state", str(value))
+    assert retained.unsent == 2
+    assert [retained.take() for _ in range(5)] == [*(("result", str(n)) for n in range(3)), ("state", "2"), None]
+    retained.repeat_all()
+    assert retained.take() == ("result", "2")
+    for value in range(10 * MOST_WAITING):
+        retained.add("result", str(value))
+    taken = []
+    while news := retained.take():
+        taken.append(news)
+    assert len(taken) == MOST_WAITING + 1
+    assert taken[-1] == ("result", str(10 * MOST_WAITING - 1))
+
+
+def test_in_what_order_everything_is_published():
+    topics = Topics()
+    retained = RetainedTopics(topics.rank)
+    gone, new = topics.lock_config(1), topics.lock_config(2)
+    for topic in (gone, new, topics.lock(2, "state"), topics.info):
+        retained.set(topic, "" if topic == gone else "something")
+    retained.repeat_all()
+    assert [retained.take()[0] for _ in range(4)] == [gone, topics.info, topics.lock(2, "state"), new]
+    retained.repeat_all(but=topics.info)
+    assert topics.info not in [retained.take()[0] for _ in range(3)]
+    assert retained.take() is None
+
+
+def test_who_has_retired_publishes_results_alone():
+    retained = RetainedTopics()
+    retained.set("state", "LOCKED")
+    retained.retire()
+    retained.set("state", "UNLOCKING")
+    retained.repeat("state")
+    retained.add("result", "done")
+    assert [retained.take(), retained.take()] == [("result", "done"), None]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=30), st.data())
 @settings(deadline=None)
 def test_whoever_takes_all_news_knows_the_picture(news, data):
@@ -237,6 +277,19 @@ def test_a_bolt_that_nobody_can_read_afterwards_is_unknown():
     assert not lock.passed(10 + SETTLES)
     assert lock.passed(10 + 2 * SETTLES)
     assert lock.published is PublishedState.UNKNOWN
+
+
+def test_where_nobody_will_look_a_moving_bolt_is_unknown():
+    lock = _lock(DoorState.CLOSED)
+    lock.stopped()
+    assert lock.published is PublishedState.LOCKED
+    for replied in (False, True):
+        lock = _lock(DoorState.CLOSED)
+        lock.sent(Action.UNLOCK)
+        if replied:
+            lock.replied(Action.UNLOCK, 1)
+        lock.stopped()
+        assert lock.published is PublishedState.UNKNOWN
 
 
 def test_what_was_not_done_leaves_what_was_read():
@@ -490,8 +543,13 @@ def test_a_command_of_unknown_outcome_makes_the_lock_unavailable_until_it_is_rea
     devices.command_sent(LOCKER, Action.UNLOCK, 5)
     assert _said(devices, f"lock/{LOCKER}/state") == "UNLOCKING"
     devices.command_failed(LOCKER, 6, may_have_executed=True)
-    command = Command(Target("lock", str(LOCKER), "set"), CommandMessage(Action.UNLOCK, 5.0, "x"), math.inf)
-    devices.result(command, "unknown", "it may have moved\x1b[2J", 6.0)
+    asked = CommandMessage(Action.UNLOCK, 5.0, "x")
+    devices.result(Target("lock", str(LOCKER), "set"), asked, "unknown", "it may have moved\x1b[2J", 6.0)
+    devices.result(Target("lock", "99", "set"), asked, "refused", None, 6.0)
+    devices.result(Target("gateway", "nowhere", "press"), None, "refused", None, 6.0)
+    assert [topic for topic in devices.retained.values if topic.endswith("/result")] == [
+        f"thekeys/lock/{LOCKER}/result"
+    ]
     assert _said(devices, f"lock/{LOCKER}/state") == "None"
     assert _said(devices, f"lock/{LOCKER}/availability") == "offline"
     assert _said(devices, f"lock/{LOCKER}/result") == {

@@ -139,7 +139,7 @@ def test_a_standby_takes_over_from_a_leader_that_is_killed_and_nothing_is_done_t
 def test_systemd_is_told_and_everything_is_there_on_http(broker, listen, config, tmp_path):
     broker.start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
-        unix.settimeout(20)
+        unix.settimeout(60)
         unix.bind(str(tmp_path / "notify"))
         with _bridge(config(), NOTIFY_SOCKET=str(tmp_path / "notify")) as bridge:
             assert unix.recv(100) == b"READY=1"

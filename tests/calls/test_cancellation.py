@@ -10,7 +10,7 @@ from tests.sample import CODE
 from thekeys_async import AsyncGateway, DoorState, Pacing, Timestamps
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time, pytest.mark.usefixtures("quick_backoff")]
 
 _WAITS = ("wait_readable", "wait_writable", "sleep", "sleep_until")
 _MOST = 60

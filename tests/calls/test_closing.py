@@ -85,6 +85,7 @@ async def test_a_status_on_the_wire_ends_as_it_would_have() -> None:
         assert len(ended.values) == 1
 
 
+@pytest.mark.virtual_time
 async def test_waiting_for_a_bolt_ends_with_its_gateway() -> None:
     async with _simulated() as sim:
         gateway, ended = _gateway(sim.address), _Ended()

@@ -1,6 +1,7 @@
 """Every fault of a gateway, on a read and on a command: the right error, in time, and the next call works."""
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 
@@ -28,7 +29,7 @@ from thekeys_async import (
 from thekeys_async.gateway import driver_of
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time, pytest.mark.usefixtures("quick_backoff")]
 
 _FAST = Pacing(0, 0)
 _ALWAYS = 1000
@@ -215,7 +216,7 @@ async def test_a_timestamp_left_behind_by_another_client_is_jumped_over() -> Non
 
 async def test_a_gateway_that_refuses_our_lead_is_asked_again_when_the_clock_has_caught_up() -> None:
     async with (
-        _simulated(max_future=1) as sim,
+        _simulated(max_future=1, clock=time.time) as sim,
         AsyncGateway(sim.address, share_codes={1: CODE}, pacing=_FAST) as gateway,
     ):
         results = [await gateway.locker(1).open() for _ in range(4)]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 _DAY = 86_400
 
 
-@pytest.fixture(params=["process", "file", "Redis"])
+@pytest.fixture(params=[pytest.param("process", marks=pytest.mark.virtual_time), "file", "Redis"])
 def coordinator(request, tmp_path, redis_url) -> Coordinator | None:
     if request.param == "process":
         return None

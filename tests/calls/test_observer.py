@@ -60,6 +60,7 @@ async def test_a_command_is_told_from_its_wait_to_its_end() -> None:
     assert ended.seconds <= over.seconds
 
 
+@pytest.mark.virtual_time
 async def test_a_busy_answer_and_the_retry_that_follows_are_told() -> None:
     seen: list[GatewayEvent] = []
     async with _simulated() as sim, _gateway(sim, seen) as gateway:
@@ -76,6 +77,7 @@ async def test_a_busy_answer_and_the_retry_that_follows_are_told() -> None:
     assert second.seconds > 0.1  # the backoff
 
 
+@pytest.mark.virtual_time
 async def test_failures_are_told_as_what_they_mean() -> None:
     seen: list[GatewayEvent] = []
     async with _simulated() as sim, _gateway(sim, seen) as gateway:
@@ -102,6 +104,7 @@ async def test_failures_are_told_as_what_they_mean() -> None:
     assert (last.outcome, last.sent, last.retried) == (Outcome.CANCELLED, True, False)
 
 
+@pytest.mark.virtual_time
 async def test_what_waits_in_vain_is_no_request() -> None:
     seen: list[GatewayEvent] = []
     async with _simulated() as sim, _gateway(sim, seen) as gateway:
@@ -156,11 +159,11 @@ async def test_an_order_does_not_leave_late_because_its_observer_is_slow() -> No
     def slow(event: GatewayEvent) -> None:
         seen.append(event)
         if isinstance(event, RequestSent):
-            time.sleep(0.4)
+            time.sleep(1.2)
 
     async with _simulated() as sim, AsyncGateway(sim.address, share_codes={1: CODE}, observer=slow) as gateway:
         with pytest.raises(RequestTimeoutError) as caught:
-            await gateway.locker(1).open(send_within=0.3)
+            await gateway.locker(1).open(send_within=1)
         assert caught.value.may_have_executed is False
         assert sim.requests == ()
     ended = seen[-2]
@@ -168,6 +171,7 @@ async def test_an_order_does_not_leave_late_because_its_observer_is_slow() -> No
     assert (ended.sent, ended.retried, ended.outcome) == (False, False, Outcome.TIMED_OUT)
 
 
+@pytest.mark.virtual_time
 async def test_a_call_that_was_cancelled_on_the_wire_has_been_sent_once() -> None:
     seen: list[GatewayEvent] = []
     async with _simulated() as sim, _gateway(sim, seen) as gateway:

@@ -25,7 +25,7 @@ from thekeys_async import (
 )
 from thekeys_async.simulator import Fault, RequestRecord, SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 _CODES = {1: CODE, 2: "another-code", 3: "third"}
 _FAST = Pacing(0, 0)

@@ -14,7 +14,7 @@ from tests.check.conftest import CASES, STYLES, check, drawn, faulty
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.errors import ExitCode
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time, pytest.mark.usefixtures("quick_backoff")]
 
 SCREENS = Path(__file__).parent / "screens"
 

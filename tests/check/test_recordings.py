@@ -16,7 +16,7 @@ from thekeys_async import Recorder, read_recording
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.simulator import SimulatedGateway
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time, pytest.mark.usefixtures("quick_backoff")]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.sample import CODE, LOCKER
 from thekeys_async import DoorState, GatewayBusyError, InvalidHmacError, LockerStatus, ProtocolError
 from thekeys_async.cli.demo import comparison as demo
-from thekeys_async.cli.naive import NaiveClient
+from thekeys_async.cli.demo.comparison import NaiveClient
 from thekeys_async.protocol.endpoints import OPEN
 
 ALL_OPEN = {"45961123": "open", "45961124": "open", "45961125": "open"}

@@ -11,7 +11,7 @@ import thekeys_async
 from tests.sample import CODE
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
 from thekeys_async.cli.errors import MEANINGS, Effect, ExitCode, exit_code, failure
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.settings import Settings
 from thekeys_async.simulator import Fault
 
 NOT_MOVED = "the door was not moved"

@@ -78,7 +78,7 @@ def test_a_wrong_flag_as_json(run):
 
 
 def test_settings_do_not_show_the_code(run):
-    from thekeys_async.cli.options import Settings  # noqa: PLC0415
+    from thekeys_async.cli.settings import Settings  # noqa: PLC0415
 
     assert "geheim" not in repr(Settings(code="geheim"))
 

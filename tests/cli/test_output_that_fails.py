@@ -32,11 +32,17 @@ def _unread():
     return writing
 
 
-@pytest.mark.parametrize("flags", [(), ("--json",), ("-d",)])
+_OTHERS = ("close", "calibrate", "synchronize", "auto_off", "synchronize_locker", "update_locker")
+
+
 @pytest.mark.parametrize(
-    "action", ["open", "close", "calibrate", "synchronize", "auto_off", "synchronize_locker", "update_locker"]
+    ("action", "flags", "where"),
+    [
+        *(("open", flags, where) for flags in [(), ("--json",), ("-d",)] for where in ["full", "unread"]),
+        *((action, (), "full") for action in _OTHERS),
+        *((action, ("--json",), "unread") for action in _OTHERS),
+    ],
 )
-@pytest.mark.parametrize("where", ["full", "unread"])
 def test_a_command_that_was_carried_out_ends_with_0(thekeys, simulated_gateway, action, flags, where):
     stdout = os.open(_FULL, os.O_WRONLY) if where == "full" else _unread()
     try:

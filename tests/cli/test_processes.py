@@ -37,7 +37,7 @@ def test_help_loads_neither_tables_nor_simulator():
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
         "for name in ('thekeys_async.cli.output', 'thekeys_async.cli.actions', 'thekeys_async.simulator',\n"
-        "             'thekeys_async.cli.coordination', 'platformdirs', 'coredis'):\n"
+        "             'thekeys_async.cli.runner', 'platformdirs', 'coredis'):\n"
         "    assert name not in sys.modules, name\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)

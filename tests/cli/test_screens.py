@@ -21,8 +21,7 @@ from thekeys_async import (
     LockerUpdate,
     UpdateKind,
 )
-from thekeys_async.cli.board import Board
-from thekeys_async.cli.live_table import draw
+from thekeys_async.cli.live_table import Board, draw
 from thekeys_async.simulator import SimulatedLocker
 
 SCREENS = Path(__file__).parent / "screens"

@@ -290,7 +290,7 @@ def test_a_share_has_a_name(setup):
 
 
 def test_lockers_of_one_name_are_told_apart():
-    from thekeys_async.cli.naming import fresh_name  # noqa: PLC0415 - no simulated cloud has two lockers of one name
+    from thekeys_async.cli.setup import fresh_name  # noqa: PLC0415 - no simulated cloud has two lockers of one name
 
     assert fresh_name("Porte d'entrée", "1", "locker", ()) == "porte-d-entree"
     assert fresh_name("Porte d'entrée", "2", "locker", {"porte-d-entree"}) == "porte-d-entree-2"

@@ -12,8 +12,9 @@ import pytest
 
 from tests.sample import CODE
 from thekeys_async import TheKeysError
-from thekeys_async.cli.commands import OTHER_WORDS, thekeys
+from thekeys_async.cli.commands import thekeys
 from thekeys_async.cli.errors import ExitCode, in_words
+from thekeys_async.cli.group import OTHER_WORDS
 from thekeys_async.protocol.endpoints import ENDPOINTS
 
 

@@ -6,7 +6,7 @@ import pytest
 from thekeys_async.cloud import CloudProtocolError, CloudUnreachableError
 from thekeys_async.simulator.faults import Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def all_at_once(count, work):

@@ -23,9 +23,9 @@ from thekeys_async.cloud import (
     NotFoundError,
 )
 from thekeys_async.simulator import Fault
-from thekeys_async.streams import gateways
+from thekeys_async.streams import gateway_changes
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ async def heard(gateway, times=2):
 
 async def test_a_watcher_reboots_what_hangs_once(hanging, reboot_what_hangs, monkeypatch, caplog):
     soon = timedelta(milliseconds=30)
-    monkeypatch.setattr(gateways, "HANGS_AFTER", soon)
+    monkeypatch.setattr(gateway_changes, "HANGS_AFTER", soon)
     pacing = Pacing(0, 0)
     async with (
         hanging.cloud() as cloud,

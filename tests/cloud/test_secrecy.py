@@ -15,7 +15,7 @@ from thekeys_async.cloud import Cloud, CloudError
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.simulator.faults import Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 PIN = "80314159"
 
@@ -122,12 +122,12 @@ async def test_every_fault_on_every_call(home, pair, watch, fault):
             home.server.fail(fault, on=name, times=4 if name in {"account", "accessory", "shares", "web_login"} else 1)
             with watch.failing(surely=name not in {"web_login", "reboot"}):  # of a page, only the head is looked at
                 await call()
-            home.server._troubles.clear()
+            home.server._planned_faults.clear()
         if not fault.acts:  # an answer that was lost is what `ensure_share` gets over
             home.server.fail(fault, on="create", times=10)
             with watch.failing():
                 await cloud.ensure_share(locker, gateway, name="hall")
-            home.server._troubles.clear()
+            home.server._planned_faults.clear()
     async with home.cloud(timeout=timeout) as cloud:
         home.server.fail(fault, on="login", times=4)
         with watch.failing():
@@ -145,7 +145,7 @@ async def test_a_server_that_repeats_what_it_was_told(home, pair, watch, status)
         home.server.reply_next(echo | {"status": status, "error": token}, status=status, on="create", times=4)
         with watch.failing():
             await cloud.create_share(locker, keypad, name="new", share_code=PIN)
-        home.server._troubles.clear()
+        home.server._planned_faults.clear()
         row = {"id": f"1{PIN}{token}", "code": [PIN], "nom": home.password}
         home.server.reply_next({"data": {"partages_accessoire": [row]}}, on="shares")
         assert await cloud.shares(locker) == (), "and a warning, at which the watch looks"

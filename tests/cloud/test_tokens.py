@@ -5,7 +5,7 @@ import pytest
 
 from thekeys_async.cloud import AuthenticationError, Cloud, CloudProtocolError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def all_at_once(count, work):

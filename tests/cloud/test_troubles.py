@@ -19,7 +19,7 @@ from thekeys_async.cloud import (
 from thekeys_async.protocol.text import mask
 from thekeys_async.simulator.faults import Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 PASSING = [Fault.RESET_BEFORE, Fault.RESET_AFTER, Fault.HALF_REPLY, Fault.HTML_500]
 LASTING = [Fault.TRUNCATED_JSON, Fault.NOT_JSON, Fault.EMPTY_BODY, Fault.GIANT_BODY, Fault.REDIRECT]

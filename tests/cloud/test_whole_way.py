@@ -19,7 +19,7 @@ from thekeys_async import (
 from thekeys_async.cloud import AuthenticationError, CloudError, discover, ensure_shares
 from thekeys_async.simulator import Bolt, SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 FAST = {"pacing": Pacing(0, 0), "timestamps": Timestamps(max_lead=60)}
 EVER = {"seen_within": timedelta(days=36500)}  # the home's clock is not the one on the wall

@@ -89,7 +89,8 @@ async def _run_fragment(code, house):
 
 
 def _run_pytest(path):
-    options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    plugins = [option for name in ("cacheprovider", "hypothesispytest", "xdist") for option in ("-p", f"no:{name}")]
+    options = ["-q", "-W", "error", *plugins, "-o", "asyncio_default_fixture_loop_scope=function"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(path)],
         cwd=path.parent,

@@ -6,9 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 
 from thekeys_async.config.file import load
 
@@ -16,16 +13,8 @@ _SECONDS = 60
 _ENDS = re.compile(r"^(.+?) +# ends with (\d+).*$", re.MULTILINE)
 
 
-@pytest.fixture(scope="session")
-def endings(request, stage, tmp_path_factory):
-    """How each shell block ends. They run side by side, for most of the time they wait."""
-    chosen = [item.callspec.params["shell_block"] for item in request.session.items if _is_shell_test(item)]
-    with ThreadPoolExecutor(3) as pool:
-        yield {block: pool.submit(_run, block, stage, tmp_path_factory.mktemp("shell")) for block in chosen}
-
-
-def test_shell_block(shell_block, endings):
-    code, output = endings[shell_block].result()
+def test_shell_block(shell_block, stage, tmp_path):
+    code, output = _run(shell_block, stage, tmp_path)
     assert code == 0, output
     assert "Traceback" not in output
 
@@ -39,10 +28,6 @@ def test_toml_block(toml_block, tmp_path):
     file.write_text(toml_block.text, encoding="utf-8")
     file.chmod(0o600)
     assert load(file)
-
-
-def _is_shell_test(item):
-    return "shell_block" in getattr(item, "fixturenames", ())
 
 
 def _run(block, stage, folder):

@@ -20,7 +20,7 @@ from thekeys_async import (
 )
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 _CODES = {"near": "code of near", "far": "code of far", "farthest": "code of farthest"}
 _RSSI = {"near": -50, "far": -70, "farthest": -90}

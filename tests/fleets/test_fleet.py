@@ -19,7 +19,7 @@ from thekeys_async import (
 from thekeys_async.calls.driver import Driver
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 @pytest.fixture

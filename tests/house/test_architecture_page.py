@@ -50,3 +50,16 @@ def test_a_file_beside_a_name_has_it() -> None:
     assert len(pairs) >= 5
     for name, file in pairs:
         assert name in _defined_in(file), f"{name} is not in {file}"
+
+
+def test_a_module_that_is_named_beside_a_file_is_in_the_same_folder() -> None:
+    layout = _PAGE[_PAGE.index("```text") : _PAGE.index("```\n", _PAGE.index("```text") + 3)]
+    lines = re.findall(r"^  ([a-z_/]+)/[a-z_]+\.py +(.*)$", layout, flags=re.MULTILINE)
+    named = [
+        (folder, name)
+        for folder, text in lines
+        for name in re.findall(r"\b((?<=; )[a-z_]+(?=:)|[a-z]+(?:_[a-z]+)+)", text)
+    ]
+    assert len(named) > 12
+    for folder, name in named:
+        assert (_PACKAGE / folder / f"{name}.py").is_file(), f"{folder} has no {name}"

@@ -38,6 +38,7 @@ _FORBIDDEN = [
     ("thekeys_async.calls.call", "thekeys_async.locker"),
     ("thekeys_async.calls.retries", "thekeys_async.calls.call"),
     ("thekeys_async.turns.queue", "thekeys_async.calls.call"),
+    ("thekeys_async.turns.pacing", "thekeys_async.turns.timestamps"),
     ("thekeys_async.turns.timestamps", "thekeys_async.turns.queue"),
     ("thekeys_async.coordination.base", "thekeys_async.turns.queue"),
     ("thekeys_async.coordination.base", "thekeys_async.transport.wire"),

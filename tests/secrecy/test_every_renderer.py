@@ -77,12 +77,14 @@ def frames_here() -> Iterator[FrameType]:
 
 
 def shown(frames: Iterable[FrameType], *errors: BaseException) -> dict[str, str]:
-    """What each renderer makes of our frames among these, and of errors, by where it was seen."""
+    """What each renderer makes of one of our frames for each place, and of errors, by where it was seen."""
     found: dict[str, str] = {}
-    for frame in frames:
-        if not is_ours(frame):
-            continue
-        where = f"{frame.f_code.co_filename.rpartition(_OURS)[2]}:{frame.f_lineno} {frame.f_code.co_name}"
+    places = {
+        f"{frame.f_code.co_filename.rpartition(_OURS)[2]}:{frame.f_lineno} {frame.f_code.co_name}": frame
+        for frame in frames
+        if is_ours(frame)
+    }
+    for where, frame in places.items():
         variables = dict(frame.f_locals)
         found[f"rich, {where}"] = pretty_repr(variables)
         summary = traceback.StackSummary.extract([(frame, frame.f_lineno)], capture_locals=True)
@@ -169,6 +171,7 @@ def way(request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
     return request.param
 
 
+@pytest.mark.virtual_time
 async def test_calls_under_way_and_how_they_end(
     way: Callable[[str], dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,6 +215,7 @@ async def test_calls_under_way_and_how_they_end(
     assert not leaking
 
 
+@pytest.mark.virtual_time
 async def test_what_watches_and_a_fleet() -> None:
     async with SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0.05) as simulated:
         gateway = AsyncGateway(simulated.address, share_codes={1: CODE}, pacing=Pacing(0, 0))
@@ -250,13 +254,16 @@ async def test_a_redis_password(start_redis: Callable[..., Any], caplog: pytest.
         with anyio.move_on_after(0.5):
             async with coordinator.lead("a", lease=0.3):
                 seen |= shown(frames_of_tasks())
-        seen |= dict(texts(coordinator)) | dict(texts(vars(coordinator._line._client.connection_pool), "the pool"))
+        seen |= dict(texts(coordinator)) | dict(
+            texts(vars(coordinator._connection._client.connection_pool), "the pool")
+        )
     seen["log"] = caplog.text
     assert any("coordination/redis" in where for where in seen)
     leaking = leaks(seen, REDIS_PASSWORD)
     assert not leaking
 
 
+@pytest.mark.virtual_time
 async def test_an_account_at_the_cloud(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     seen: dict[str, str] = {}
@@ -282,7 +289,7 @@ async def test_an_account_at_the_cloud(caplog: pytest.LogCaptureFixture) -> None
                 for _ in range(4):
                     await anyio.sleep(0.03)
                     seen |= shown(frames_of_tasks())
-        server._troubles.clear()
+        server._planned_faults.clear()
         locker, gateway = (await cloud.lockers())[0], (await cloud.gateways())[0]
         async with anyio.create_task_group() as group:
             group.start_soon(partial(call, cloud.ensure_share, locker, gateway, name="hall"))

@@ -9,7 +9,7 @@ from thekeys_async.protocol.endpoints import ENDPOINTS
 from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 from thekeys_async.simulator.control import obey
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def done(sim, line):

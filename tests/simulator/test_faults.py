@@ -7,7 +7,7 @@ import pytest
 from tests.sample import LOCKER
 from thekeys_async.simulator import Fault
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 ACTED = {

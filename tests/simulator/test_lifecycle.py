@@ -6,7 +6,7 @@ import pytest
 
 from thekeys_async.simulator import Fault, SimulatedGateway
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def test_it_can_be_switched_off_and_on_at_the_same_address(client, sim):

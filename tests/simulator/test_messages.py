@@ -6,7 +6,7 @@ import pytest
 from thekeys_async.simulator.http import messages
 from thekeys_async.simulator.http.messages import HttpResponse, RequestReader, written
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 FORM = b"POST /open?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na=b+c"
 

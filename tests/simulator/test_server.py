@@ -1,15 +1,17 @@
 """The small HTTP server, before any gateway stands on it."""
 
+import errno
 import socket
 
 import anyio
 import httpx
 import pytest
 
-from thekeys_async.simulator.http.messages import HttpResponse
+from thekeys_async.simulator.http import listener
+from thekeys_async.simulator.http.messages import Ending, HttpResponse
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks, serve
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def echo(request):
@@ -162,6 +164,65 @@ async def test_connections_are_served_side_by_side_whoever_came_first():
         for stream in streams:
             await stream.aclose()
         assert await can_connect(port)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ids=["HTTP/1.0", "HTTP/1.1"],
+)
+@pytest.mark.parametrize("reads_on", [True, False])
+async def test_who_has_only_ended_its_sending_gets_its_reply(data, reads_on):
+    """As `nc -N` and socat do: the end of what they send is not the end of what they read."""
+    working, sent, over = anyio.Event(), anyio.Event(), []
+
+    async def answer(request):
+        working.set()
+        await sent.wait()
+        return (await echo(request)).ended_by(close=False, over=over.append)
+
+    async with serve(answer) as (host, port), await anyio.connect_tcp(host, port) as stream:
+        await stream.send(data)
+        with anyio.fail_after(5):
+            await working.wait()
+            await (stream.send_eof() if reads_on else stream.aclose())
+            sent.set()
+            if reads_on:
+                assert b" 200 " in await stream.receive()
+            while not over:
+                await anyio.lowlevel.checkpoint()
+    assert over == [Ending.SENT if reads_on else Ending.GONE]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
+async def test_too_many_connections_wait_until_others_close(client, monkeypatch, number):
+    accept, refused = socket.socket.accept, []
+
+    def exhausted(sock):
+        if len(refused) < 3:
+            refused.append(sock)
+            raise OSError(number, "there are too many")
+        return accept(sock)
+
+    monkeypatch.setattr(listener, "_UNTIL_SOME_CLOSE", 0.0)
+    monkeypatch.setattr(socket.socket, "accept", exhausted)
+    async with serve(echo) as (host, port):
+        assert (await client.get(f"http://{host}:{port}/")).status_code == 200
+    assert len(refused) == 3
+
+
+async def test_it_can_be_switched_off_while_there_are_too_many_connections(monkeypatch):
+    refused = anyio.Event()
+
+    def exhausted(sock):
+        refused.set()
+        raise OSError(errno.EMFILE, "there are too many")
+
+    monkeypatch.setattr(listener, "_UNTIL_SOME_CLOSE", 0.001)
+    monkeypatch.setattr(socket.socket, "accept", exhausted)
+    with anyio.fail_after(5):
+        async with serve(echo) as (host, port), await anyio.connect_tcp(host, port):
+            await refused.wait()
 
 
 async def test_what_arrives_in_the_moment_of_pausing_is_not_worked_on():

@@ -1,53 +1,22 @@
 """Virtual time on both event loops, and a gateway that lives in the test's own process and time."""
 
-import asyncio
 import itertools
 import json
-import selectors
 from collections.abc import Callable
 
 import anyio
 import attrs
 import httpx
 import pytest
-import trio.testing
 
+from tests.virtual_time import VirtualTime
 from thekeys_async import AsyncGateway, Pacing
 
 
-class _JumpingSelector(selectors.DefaultSelector):
-    """Where a selector would wait, time jumps instead."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list:
-        events = super().select(0)
-        if not events and timeout:
-            self.now += max(timeout, 1e-9)  # what is due within the clock's resolution must become due, too
-        return events
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-
-def _asyncio() -> tuple:
-    return "asyncio", {"loop_factory": VirtualLoop}
-
-
-def _trio() -> tuple:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
-
-
-@pytest.fixture(params=[_asyncio, _trio], ids=["asyncio", "trio"])
+@pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple:
     """Here, time is virtual: hours pass in no time."""
-    return request.param()
+    return VirtualTime.of(request.param, sockets=False).backend
 
 
 _numbers = itertools.count()
@@ -93,7 +62,7 @@ class Canned:
                 await anyio.sleep_forever()
             case "busy" | "busy with doors" if _is_busy(self.mode, request.url.path):
                 return httpx.Response(200, json={"status": "500", "message": "busy"})
-            case "babble":
+            case "nonsense":
                 return httpx.Response(200, text="<html>")
             case "wrong code" if request.url.path == "/locker_status":
                 return httpx.Response(200, json={"status": "ko", "code": 33})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from thekeys_async import DoorState, GatewayUpdate, LockerReading, LockerStatus, NotSharedError, UpdateKind
-from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions
+from thekeys_async.streams.locker_changes import ChangeTracker, Door, WatchOptions
 from thekeys_async.streams.poller import Rhythm
 from thekeys_async.streams.updates import differing, fold
 

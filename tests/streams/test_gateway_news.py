@@ -8,7 +8,7 @@ import pytest
 
 from thekeys_async import DoorState, GatewayUpdate, LockerUpdate
 from thekeys_async.streams import poller
-from thekeys_async.streams.gateways import GatewayTracker
+from thekeys_async.streams.gateway_changes import GatewayTracker
 from thekeys_async.turns import shared
 from thekeys_async.turns.shared import Phase
 

@@ -13,7 +13,7 @@ import pytest
 from thekeys_async import GatewayUpdate, UpdateKind
 from thekeys_async.gateway import driver_of
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import MOST_LOCKERS
+from thekeys_async.streams.locker_changes import MOST_LOCKERS
 
 pytestmark = pytest.mark.anyio
 
@@ -95,19 +95,19 @@ async def test_a_locker_that_came_and_went_unseen_is_no_news(canned) -> None:
         assert (lost.identifier, lost.kind) == (2, UpdateKind.LOST)
 
 
-async def test_a_gateway_that_babbles_ever_new_lockers_costs_constant_memory(canned) -> None:
+async def test_a_gateway_that_lists_ever_new_lockers_costs_constant_memory(canned) -> None:
     sim = canned()
     sim.see(1)
-    codes = dict.fromkeys(range(200000), "a share code")
+    codes = dict.fromkeys(range(20000), "a share code")
     async with (
         sim.client(share_codes=codes, timeout=5) as gateway,
         gateway.watch(interval=1.0, follow_doors=True) as updates,
     ):
         await anext(updates)
-        for second in range(60):
+        for second in range(20):
             sim.lockers = {1: sim.lockers[1]}
-            for number in range(800):
-                sim.see(1000 + second * 800 + number)
+            for number in range(600):
+                sim.see(1000 + second * 600 + number)
             await anyio.sleep(1)
         (poller,) = driver_of(gateway).shared().pollers.values()
         (following,) = poller._subscribers
@@ -175,9 +175,9 @@ async def _consume(updates, model: _Model, pause: float) -> None:
 
 
 async def _an_hour(sim, chance: random.Random) -> None:
-    """Lockers come, go and turn; the gateway vanishes, hangs and babbles; then there are five quiet minutes."""
+    """Lockers come, go and turn; the gateway vanishes, hangs, answers nonsense; then there are five quiet minutes."""
     for _ in range(11):
-        sim.mode = chance.choice(["ok", "ok", "ok", "gone", "busy", "babble", "mute"])
+        sim.mode = chance.choice(["ok", "ok", "ok", "gone", "busy", "nonsense", "mute"])
         for identifier in chance.sample(range(6), 2):
             if chance.random() < 0.3:
                 sim.lockers.pop(identifier, None)
@@ -201,7 +201,7 @@ async def test_a_week_of_trouble(canned, caplog) -> None:
     async with anyio.create_task_group() as tasks:
         for number, sim in enumerate(sims):
             tasks.start_soon(_watch_for, 7 * 24, sim, random.Random(number), counts)
-    assert max(counts[4:]) - min(counts[4:]) < 1000
+    assert max(counts[4:]) - min(counts[4:]) < 300
     assert not [task for task in anyio.get_running_tasks() if "thekeys_async" in (task.name or "")]
 
 

@@ -201,7 +201,7 @@ async def _watch_within(scope: anyio.CancelScope, gateway) -> None:
             await anyio.sleep_forever()
 
 
-@pytest.mark.parametrize(("mode", "error"), [("gone", GatewayUnreachableError), ("babble", ProtocolError)])
+@pytest.mark.parametrize(("mode", "error"), [("gone", GatewayUnreachableError), ("nonsense", ProtocolError)])
 async def test_a_gateway_that_is_lost_and_back(canned, mode: str, error: type, caplog) -> None:
     caplog.set_level(logging.INFO, "thekeys_async")
     sim = canned()

@@ -340,8 +340,8 @@ async def test_the_promises_hold_whatever_happens(
     coordinator: Coordinator | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Gateways that are asked again soon are asked more often.
-    monkeypatch.setattr("thekeys_async.turns.queue._FIRST_BACKOFF", 0.005)
-    monkeypatch.setattr("thekeys_async.turns.queue._LONGEST_BACKOFF", 0.05)
+    monkeypatch.setattr("thekeys_async.turns.pacing.FIRST_BACKOFF", 0.005)
+    monkeypatch.setattr("thekeys_async.turns.pacing.LONGEST_BACKOFF", 0.05)
     gc.collect()
     tasks, sockets = _tasks(), _sockets()
     async with _world(SEED, coordinator) as world:

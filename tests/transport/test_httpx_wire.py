@@ -27,7 +27,7 @@ from thekeys_async.simulator import Fault, SimulatedGateway, SimulatedLocker
 from thekeys_async.transport import httpx_wire
 from thekeys_async.transport.wire import Attempt, NotSentError
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_backoff")]
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time, pytest.mark.usefixtures("quick_backoff")]
 
 _CODES = {1: CODE}
 _OPTIONS = {

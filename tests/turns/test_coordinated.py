@@ -11,7 +11,8 @@ import trio.testing
 from thekeys_async import CoordinationError
 from thekeys_async.coordination import Claim, LeaseLostError, Pause, TurnTimeoutError
 from thekeys_async.turns.coordinated import CoordinatedTurn
-from thekeys_async.turns.queue import Dismissed, OutOfTime, Pacing, Turns, Waiter
+from thekeys_async.turns.pacing import Pacing
+from thekeys_async.turns.queue import Dismissed, OutOfTime, Turns, Waiter
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,8 @@ import trio.testing
 
 from thekeys_async import AsyncGateway, RequestTimeoutError
 from thekeys_async.gateway import driver_of
-from thekeys_async.turns.queue import OutOfTime, Pacing, Turns
+from thekeys_async.turns.pacing import Pacing
+from thekeys_async.turns.queue import OutOfTime, Turns
 from thekeys_async.turns.timestamps import Allocator, Ledger, Timestamps
 
 pytestmark = pytest.mark.anyio

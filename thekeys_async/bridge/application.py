@@ -23,7 +23,7 @@ from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.fleet import Fleet
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.streams.updates import STATUS, STATUS_ERROR, LockerUpdate, Update
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 
 PACING: Final = Pacing()
 """How long each gateway rests after a reply."""
@@ -103,7 +103,7 @@ class Bridge:
         """Work until this is cancelled.
 
         Args:
-            fleet: What `fleet` has made, open.
+            fleet: The fleet that `fleet` has made, open.
 
         Raises:
             SupersededError: Another bridge has claimed the prefix.
@@ -127,7 +127,13 @@ class Bridge:
         with anyio.CancelScope(shield=True) as scope:
             async with anyio.create_task_group() as tasks:
                 self.session.commands = CommandRunner(
-                    fleet, self.devices, self.session.judge, self._metrics, tasks=tasks, leadership=self._leadership
+                    fleet,
+                    self.devices,
+                    self.session.judge,
+                    self._metrics,
+                    self.session.refusals,
+                    tasks=tasks,
+                    leadership=self._leadership,
                 )
                 task_status.started(scope)
                 await anyio.sleep_forever()
@@ -156,8 +162,8 @@ class Bridge:
             commands.cancel()
             await carried_out.idle()
         commands.cancel()
-        if not (self.session.superseded.is_set() or (self._leadership is not None and self._leadership.lost)):
-            with anyio.move_on_after(_TO_SAY_GOODBYE):
+        with anyio.move_on_after(_TO_SAY_GOODBYE):
+            if self._leadership is None or not self._leadership.lost:
                 await self.session.say_goodbye()
 
     async def _follow(self, fleet: Fleet) -> None:

@@ -21,7 +21,7 @@ class BrokerAddress:
         host: Its name or address.
         port: Its port.
         tls: Whether the connection is encrypted, and the broker has to show a certificate.
-        username: Who we are.
+        username: The user name.
         password: Our password.
         ca_file: Certificates (PEM) that the broker's is checked against, in the place of the system's.
     """

@@ -14,12 +14,12 @@ from thekeys_async.bridge.command_history import Command
 from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.messages import Action
 from thekeys_async.bridge.metrics import Metrics
+from thekeys_async.bridge.refusals import Refusals
 from thekeys_async.bridge.topics import escaped
 from thekeys_async.bridge.verdicts import Decision, Judge, Refusal, Verdict
 from thekeys_async.calls.observing import RequestSent
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.protocol.errors import CoordinationError, RequestTimeoutError, TheKeysError
-from thekeys_async.protocol.text import printable
 
 _log = logging.getLogger("thekeys_async.bridge")
 
@@ -55,7 +55,8 @@ class CommandRunner:
         devices: Take the outcome.
         judge: Admits commands.
         metrics: The counters.
-        tasks: Who owns the tasks.
+        refusals: Tell of what is refused.
+        tasks: The owner of the tasks.
         leadership: Looked at right before each command; None if nobody stands by.
     """
 
@@ -65,6 +66,7 @@ class CommandRunner:
         devices: Devices,
         judge: Judge,
         metrics: Metrics,
+        refusals: Refusals,
         *,
         tasks: anyio.abc.TaskGroup,
         leadership: Leadership | None = None,
@@ -73,6 +75,7 @@ class CommandRunner:
         self._devices = devices
         self._judge = judge
         self._metrics = metrics
+        self._refusals = refusals
         self._tasks = tasks
         self._leadership = leadership
         self._under_way: dict[tuple[str, int | None], _Sending] = {}
@@ -82,16 +85,9 @@ class CommandRunner:
     def take(self, verdict: Verdict) -> None:
         """Do what a verdict says about a command that it does not refuse."""
         if verdict.replaced is not None:
-            self.refuse(verdict.replaced, Refusal.REPLACED)
+            self._refuse(verdict.replaced, Refusal.REPLACED)
         if verdict.command is not None and verdict.decision is Decision.RUN:
             self._tasks.start_soon(self._run, verdict.command)
-
-    def refuse(self, command: Command, refusal: Refusal) -> None:
-        """Say that a command is refused."""
-        self._metrics.refused(refusal)
-        topic = f"{command.target.kind}/{command.target.name}/{command.target.channel}"
-        _log.warning("refused a command on %s: %s", printable(topic), refusal.value)
-        self._devices.result(command, "refused", refusal.value, clocks.now().wall)
 
     def bytes_left(self, sent: RequestSent) -> None:
         """Note that the bytes of a request leave."""
@@ -119,14 +115,23 @@ class CommandRunner:
         """Carry out a command, and the one that has waited for its end."""
         following: Command | None = command
         while following is not None:
-            command, following = following, None
-            await self._perform(command)
-            verdict = self._judge.next(command, clocks.now())
-            if verdict is not None and verdict.command is not None:
-                if verdict.refusal is not None:
-                    self.refuse(verdict.command, verdict.refusal)
-                else:
-                    following = verdict.command
+            try:
+                await self._perform(following)
+            finally:
+                following = self._after(following)
+
+    def _after(self, command: Command) -> Command | None:
+        """Get the command to carry out after one that has ended, if there is one, or refuse it."""
+        verdict = self._judge.next(command, clocks.now())
+        if verdict is None or verdict.command is None:
+            return None
+        if verdict.refusal is not None:
+            self._refuse(verdict.command, verdict.refusal)
+            return None
+        return verdict.command
+
+    def _refuse(self, command: Command, refusal: Refusal) -> None:
+        self._refusals.tell(command.target, command.message, refusal)
 
     async def _perform(self, command: Command) -> None:
         """Carry a command out, and publish what is known of that, also if this is cancelled."""
@@ -154,7 +159,8 @@ class CommandRunner:
                 self._ends = None
             self._ended(sending, outcome)
             self._metrics.command_ended(command.message.action, outcome, anyio.current_time() - began)
-            self._devices.result(self._judge.newest_of(command), outcome, reason, clocks.now().wall)
+            for each in self._judge.served_by(command):
+                self._devices.result(each.target, each.message, outcome, reason, clocks.now().wall)
 
     def _ended(self, sending: "_Sending", outcome: Outcome) -> None:
         action, identifier = sending.command.message.action, sending.command.target.identifier

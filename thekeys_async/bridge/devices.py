@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from thekeys_async.bridge.command_history import Command
 from thekeys_async.bridge.discovery import BridgedLocker, gateway_device, lock_device
 from thekeys_async.bridge.heartbeat import Moment
-from thekeys_async.bridge.messages import Action
+from thekeys_async.bridge.messages import Action, CommandMessage
 from thekeys_async.bridge.retained import RetainedTopics
-from thekeys_async.bridge.topics import OFFLINE, ONLINE, Topics
+from thekeys_async.bridge.topics import OFFLINE, ONLINE, Target, Topics, escaped
 from thekeys_async.bridge.views import By, Event, GatewayView, LockView
 from thekeys_async.protocol.models import LockerReading, LockerStatus, battery_percent
 from thekeys_async.protocol.text import printable
@@ -24,7 +23,7 @@ class Devices:
 
     Args:
         topics: The bridge's topics.
-        lockers: Which lockers are published.
+        lockers: The lockers that are published.
         gateways: The names of the gateways.
         version: This program's version.
         read_only: Whether nothing is driven.
@@ -42,7 +41,7 @@ class Devices:
         self._topics = topics
         self._version = version
         self._read_only = read_only
-        self.retained = RetainedTopics(topics.is_config)
+        self.retained = RetainedTopics(topics.rank)
         self.locks: Mapping[int, LockView] = {each.identifier: LockView(each) for each in lockers}
         self.gateways: Mapping[str, GatewayView] = {name: GatewayView(name) for name in gateways}
         for gateway in self.gateways.values():
@@ -63,7 +62,7 @@ class Devices:
         """Take news of a locker.
 
         Returns:
-            What has happened to its bolt.
+            The moves of its bolt.
         """
         lock = self.locks.get(update.identifier)
         if lock is None or update.gateway != lock.locker.gateway:
@@ -87,7 +86,7 @@ class Devices:
         """Take a locker's own answer about its bolt.
 
         Returns:
-            What has happened to its bolt.
+            The moves of its bolt.
         """
         lock = self.locks[identifier]
         events = self._read(lock, status, answered_at)
@@ -145,26 +144,40 @@ class Devices:
             if lock.state.passed(now) or lock.rssi != rssi:
                 self._publish_lock(lock)
 
-    def result(self, command: Command, outcome: str, reason: str | None, wall: float) -> None:
-        """Publish the result of a command."""
-        message = command.message
+    def stopped(self) -> None:
+        """Note that nobody will see where a bolt ends that moves now."""
+        for lock in self.locks.values():
+            lock.state.stopped()
+            self._publish_lock(lock)
+
+    def result(
+        self, target: Target, message: CommandMessage | None, outcome: str, reason: str | None, wall: float
+    ) -> None:
+        """Publish the result of a message, if it was for a locker or gateway that is there.
+
+        Args:
+            target: The target.
+            message: The message; None if it had not the form of a command.
+            outcome: The outcome.
+            reason: The reason.
+            wall: When.
+        """
+        if not self._is_there(target):
+            return
         told = {
-            "action": message.action.value,
+            "action": None if message is None else message.action.value,
             "outcome": outcome,
             "reason": None if reason is None else printable(reason),
-            "id": message.id,
-            "at": message.at,
+            "id": None if message is None else message.id,
+            "at": None if message is None else message.at,
             "ended": _iso(wall),
         }
-        self._publish_result(command.target.kind, command.target.name, told)
+        self.retained.add(f"{self._topics.prefix}/{target.kind}/{target.name}/result", _json(told))
 
-    def malformed(self, identifier: int, reason: str, wall: float) -> None:
-        """Publish that a message for a known locker was refused, as it had not the form of a command."""
-        told = {"action": None, "outcome": "refused", "reason": reason, "id": None, "at": None, "ended": _iso(wall)}
-        self._publish_result("lock", str(identifier), told)
-
-    def _publish_result(self, kind: str, name: str, told: Mapping[str, object]) -> None:
-        self.retained.set(f"{self._topics.prefix}/{kind}/{name}/result", _json(told))
+    def _is_there(self, target: Target) -> bool:
+        if target.kind == "gateway":
+            return any(escaped(name) == target.name for name in self.gateways)
+        return target.identifier in self.locks
 
     def _publish_gateway(self, gateway: GatewayView) -> None:
         say, name = self.retained.set, gateway.name

@@ -22,9 +22,9 @@ class BridgedLocker:
 
     Attributes:
         identifier: Its number, which topics and devices go by: a new name makes no second device.
-        name: What the configuration calls it.
+        name: The name in the configuration.
         gateway: The name of the gateway that drives it.
-        area: Where it is, for Home Assistant to suggest.
+        area: The room that Home Assistant suggests.
         has_code: Whether a share code is known; without one there are sensors alone.
     """
 
@@ -116,7 +116,7 @@ def gateway_device(topics: Topics, name: str, *, version: str, firmware: int | N
 
 
 def is_ours(payload: bytes, prefix: str) -> bool:
-    """Whether a discovery message was made by this program for this prefix, and may be taken away."""
+    """Tell whether a discovery message was made by this program for this prefix, and may be taken away."""
     try:
         found: Any = json.loads(payload)
         origin = found["origin"]["name"]

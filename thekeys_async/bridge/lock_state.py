@@ -45,7 +45,7 @@ class LockState:
     """One lock, as its commands and the reads of its bolt tell of it. All times are of one clock, in seconds.
 
     Attributes:
-        read: What the bolt's last read said; None before the first.
+        read: The last read of the bolt; None before the first.
         read_at: When that was.
     """
 
@@ -116,7 +116,7 @@ class LockState:
         A gateway does one thing at a time, so what was answered after a command ended was asked after it.
 
         Args:
-            state: What it said.
+            state: The state that was read.
             answered_at: When; what was answered before a command ended says nothing of that.
 
         Returns:
@@ -150,6 +150,12 @@ class LockState:
             self._moving = self._replied_at = None
             self._forgotten = True
         return doubt_ends or unseen
+
+    def stopped(self) -> None:
+        """Note that nobody will see where the bolt ends, if it moves."""
+        if self._moving is not None:
+            self._moving = self._replied_at = None
+            self._forgotten = True
 
     @property
     def _as_read(self) -> PublishedState:

@@ -51,9 +51,9 @@ class CommandMessage:
     """A message that has the form of a command.
 
     Attributes:
-        action: What is to be done.
+        action: The action.
         at: When somebody wanted it, in seconds since 1970 by that one's clock; None for a plain word.
-        id: What the sender calls it, if it does.
+        id: The sender's own word for it, if any.
     """
 
     action: Action
@@ -69,7 +69,7 @@ def parse(target: Target, payload: bytes) -> CommandMessage:
     """Parse a message: a plain word, or an object of exactly ``action``, ``at`` and perhaps ``id``.
 
     Args:
-        target: What its topic says.
+        target: The target that its topic names.
         payload: The message; it is never repeated in an error.
 
     Raises:

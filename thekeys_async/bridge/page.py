@@ -41,14 +41,14 @@ class DoorRow:
     """One door, in words.
 
     Attributes:
-        name: What the configuration calls it.
-        bolt: Where the bolt is.
-        severity: How bad its worst problem is.
-        wrong: What is wrong with it; empty if nothing is.
-        battery: How full its battery is.
-        signal: How well its gateway hears it.
+        name: The name in the configuration.
+        bolt: The bolt's state.
+        severity: The severity of its worst problem.
+        wrong: The problem; empty if there is none.
+        battery: The battery's charge.
+        signal: The signal at its gateway.
         age: When its bolt was last read.
-        gateway: Which gateway drives it.
+        gateway: The gateway that drives it.
     """
 
     name: str
@@ -65,7 +65,7 @@ def rows(devices: Devices, now: float) -> list[DoorRow]:
     """Describe all doors, those with the worst problems first.
 
     Args:
-        devices: What is known of them.
+        devices: The known state of the doors.
         now: The wall clock.
     """
     found = [_row(lock, devices.gateways[lock.locker.gateway], now) for lock in devices.locks.values()]

@@ -13,7 +13,7 @@ import attrs
 from thekeys_async.bridge.heartbeat import Moment
 
 HOLD: Final = 2.0
-"""So many seconds after its claim has come back a new bridge takes no command: an older one may still be at it."""
+"""Seconds for which a new bridge takes no command after its claim has come back: an older one may still be at it."""
 
 
 @attrs.define
@@ -21,7 +21,7 @@ class PrefixClaim:
     """One bridge's claim to its prefix.
 
     Attributes:
-        instance: What this bridge calls itself; no other has the same.
+        instance: This bridge's random name; no other has the same.
         superseded: Whether another bridge has claimed the prefix since. That is for good.
     """
 
@@ -47,11 +47,15 @@ class PrefixClaim:
         self._said = True
         return True
 
-    def heard(self, payload: bytes, now: Moment) -> None:
-        """Take a claim that has come on the topic, one that the broker has kept as well."""
+    def heard(self, payload: bytes, now: Moment) -> bool:
+        """Take a claim that has come on the topic, one that the broker has kept as well.
+
+        Returns:
+            Whether it is one.
+        """
         other = instance_of(payload)
         if other is None:
-            return
+            return False
         if other == self.instance:
             if self._said and not self._confirmed:
                 self._confirmed = True
@@ -59,9 +63,10 @@ class PrefixClaim:
                 self._is_new = False
         elif self._confirmed or not (self._is_new or self._said):
             self.superseded = True
+        return True
 
     def may_take_commands(self, now: Moment) -> bool:
-        """Whether the prefix is ours, and the bridge that had it before has had time to hear so."""
+        """Tell whether the prefix is ours, and the bridge that had it before has had time to hear so."""
         return self._confirmed and not self.superseded and self._ready_at is not None and now.boot >= self._ready_at
 
 

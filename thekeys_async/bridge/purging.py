@@ -22,7 +22,7 @@ class Purge:
     """Reads back what the broker keeps, and empties what is ours.
 
     Args:
-        plan: Which broker, and which prefix.
+        plan: The bridge's settings: its broker and its prefix.
 
     Attributes:
         emptied: The topics that were emptied.
@@ -33,10 +33,10 @@ class Purge:
         self.emptied: list[str] = []
         self.is_alive = False
         self._topics: Topics = plan.topics
-        self._retained = RetainedTopics(plan.topics.is_config)
+        self._retained = RetainedTopics(plan.topics.rank)
         self._heartbeat = Heartbeat()
         self._read_all = anyio.Event()
-        filters = (plan.topics.state, plan.topics.info, *plan.topics.left_behind())
+        filters = (plan.topics.state, plan.topics.info, *plan.topics.states(), *plan.topics.only_left_behind())
         self._broker = Broker(
             plan.broker,
             self._retained,

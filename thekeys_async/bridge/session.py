@@ -1,7 +1,6 @@
 """The dialogue of bridge and broker: the claim, the heartbeat, commands, and topics of an earlier bridge."""
 
 import json
-import logging
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,14 +18,12 @@ from thekeys_async.bridge.heartbeat import Heartbeat, Moment
 from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.prefix_claim import PrefixClaim
+from thekeys_async.bridge.refusals import Refusals
 from thekeys_async.bridge.topics import OFFLINE, ONLINE, Target, Topics, escaped
-from thekeys_async.bridge.verdicts import Decision, Judge, Refusal, Verdict
-from thekeys_async.protocol.text import printable
+from thekeys_async.bridge.verdicts import Judge, Refusal
 
 if TYPE_CHECKING:
     from thekeys_async.bridge.commands import CommandRunner
-
-_log = logging.getLogger("thekeys_async.bridge")
 
 VERSION: Final = version("thekeys-async")
 
@@ -46,6 +43,7 @@ class BrokerSession:
         broker: The connection.
         heartbeat: Whether messages come without delay.
         judge: Decides on commands.
+        refusals: Tell of the messages that are refused.
         superseded: Set when another bridge has claimed the prefix.
         commands: Carries commands out; none are taken before it is there.
         is_stopping: Whether no more commands are taken.
@@ -59,6 +57,7 @@ class BrokerSession:
         self._topics = plan.topics
         self._devices = devices
         self._metrics = metrics
+        self.refusals = Refusals(plan.topics, devices, metrics)
         self._on_birth = on_birth
         self._started = clocks.now()
         self._claim = PrefixClaim(secrets.token_hex(8))
@@ -104,12 +103,13 @@ class BrokerSession:
         self._say_if_ready()
 
     def publish_all(self) -> None:
-        """Publish everything again, if it was published on this connection."""
+        """Publish everything again, if it was published on this connection; but no claim, which is another's by now."""
         if self._publishes:
-            self.broker.publish_all()
+            self._retained.repeat_all(but=self._topics.info)
 
     async def say_goodbye(self) -> None:
         """Publish that the bridge goes, and wait until everything is confirmed."""
+        self._devices.stopped()
         self._retained.set(self._topics.state, OFFLINE)
         await self.broker.flush()
 
@@ -138,17 +138,15 @@ class BrokerSession:
             if self.heartbeat.echoed(message.payload.decode(errors="replace"), clocks.now()):
                 self._echo_came()
         elif message.topic == topics.info:
-            self._claim_came(message.payload)
+            self._claim_came(message)
         elif (target := topics.target(message.topic)) is not None:
             self._command(target, message)
-        elif message.topic == topics.state:
-            # The will of a bridge that was there before, or of our own connection of before.
-            if self._publishes and message.payload == OFFLINE.encode() and not self.is_stopping:
-                self._retained.repeat(topics.state)
         elif message.topic == topics.birth:
             if message.payload == ONLINE.encode():
                 self._on_birth()
-        elif message.payload and not self._publishes:
+        elif self._publishes:
+            self._repair(message)
+        elif message.payload:
             self._note_left_behind(message)
 
     def _echo_came(self) -> None:
@@ -159,15 +157,28 @@ class BrokerSession:
                 self._retained.set(self._topics.info, self._info())
             for topic in self._left_behind:
                 self._retained.set(topic, "")
-            self.broker.unsubscribe(self._topics.left_behind())
+            self.broker.unsubscribe(self._topics.only_left_behind())
             self.broker.publish_all()
         self._say_if_ready()
 
-    def _claim_came(self, payload: bytes) -> None:
-        self._claim.heard(payload, clocks.now())
+    def _claim_came(self, message: Message) -> None:
+        is_claim = self._claim.heard(message.payload, clocks.now())
         if self._claim.superseded:
             self.superseded.set()
+            self._retained.retire()
+        if self._publishes and not is_claim:
+            self._repair(message)
         self._say_if_ready()
+
+    def _repair(self, message: Message) -> None:
+        """Publish a topic again that somebody else has overwritten.
+
+        It may be the will of a bridge that was there before, or of our own connection of before, or the last word of
+        another bridge.
+        """
+        value = self._retained.get(message.topic)
+        if value is not None and message.payload != value.encode() and not self.is_stopping:
+            self._retained.repeat(message.topic)
 
     def _say_if_ready(self) -> None:
         if self._publishes and self.is_ready:
@@ -188,21 +199,11 @@ class BrokerSession:
         verdict = self.judge.judge(target, message.payload, retained=message.retained, now=clocks.now())
         if verdict.refusal is Refusal.RETAINED:
             self.broker.publish(message.topic, "", retain=True)
-        if verdict.command is None or self.commands is None:
-            self._refuse(target, message, verdict)
-        elif verdict.decision is Decision.REFUSE:
-            self.commands.refuse(verdict.command, verdict.refusal or Refusal.MALFORMED)
-        else:
+        if verdict.refusal is None and self.commands is not None:
             self.commands.take(verdict)
-
-    def _refuse(self, target: Target, message: Message, verdict: Verdict) -> None:
-        """Refuse a message that is no command for anything that is driven; nothing of the message is repeated."""
-        refusal = verdict.refusal or Refusal.NOT_READY
-        self._metrics.refused(refusal)
-        why = f"{refusal.value} ({verdict.detail})" if verdict.detail else refusal.value
-        _log.warning("refused a message on %s: %s", printable(message.topic), why)
-        if target.identifier is not None and target.identifier in self._devices.locks:
-            self._devices.malformed(target.identifier, why, clocks.now().wall)
+            return
+        asked = None if verdict.command is None else verdict.command.message
+        self.refusals.tell(target, asked, verdict.refusal or Refusal.NOT_READY, verdict.detail)
 
     def _note_left_behind(self, message: Message) -> None:
         """Note a topic of a locker or gateway that an earlier bridge of this prefix has left behind."""
@@ -222,9 +223,9 @@ def info(instance: str, since: float | None, gateways: list[str]) -> dict[str, o
     """Put together the bridge's info message; that is its claim to the prefix, too.
 
     Args:
-        instance: What it calls itself, unlike any other.
+        instance: The bridge's random name.
         since: When it has started, in seconds since 1970.
-        gateways: Which gateways it follows.
+        gateways: The gateways that it follows.
     """
     return {
         "origin": ORIGIN,
@@ -238,4 +239,10 @@ def info(instance: str, since: float | None, gateways: list[str]) -> dict[str, o
 def _subscriptions(topics: Topics) -> tuple[TopicSubscription, ...]:
     own = [TopicSubscription(topic, own=True) for topic in (topics.echo, topics.info, topics.state)]
     birth = () if topics.birth is None else (topics.birth,)
-    return (*own, *(TopicSubscription(each) for each in (*topics.commands(), *birth, *topics.left_behind())))
+    return (
+        *own,
+        *(
+            TopicSubscription(each)
+            for each in (*topics.commands(), *birth, *topics.states(), *topics.only_left_behind())
+        ),
+    )

@@ -9,10 +9,13 @@ import attrs
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
 
-_LOCK_TOPICS: Final = ("availability", "state", "attributes", "result")
-_GATEWAY_TOPICS: Final = ("state", "attributes", "result")
+_LOCK_STATES: Final = ("availability", "state", "attributes")
+_GATEWAY_STATES: Final = ("state", "attributes")
+_RESULT: Final = "result"
 _LONGEST_NUMBER: Final = 18
-_FORBIDDEN: Final = re.compile(r"[/+#%\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+# Beside what separates levels: what brokers take for a broken packet, which are control and "non" characters.
+_NO_CHARACTERS: Final = "".join(f"\\U{plane:04X}FFFE\\U{plane:04X}FFFF" for plane in range(17))
+_FORBIDDEN: Final = re.compile(rf"[/+#%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NO_CHARACTERS}]")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9-]")
 
 Channel = Literal["set", "press"]
@@ -51,7 +54,7 @@ class Target:
     Attributes:
         kind: A locker's number or a gateway's escaped name is what ``name`` is.
         name: As it stands in the topic.
-        channel: Where it came: ``set`` or ``press``.
+        channel: The last level of the topic: ``set`` or ``press``.
     """
 
     kind: Literal["lock", "gateway"]
@@ -72,7 +75,7 @@ class Topics:
 
     Attributes:
         prefix: Their first part.
-        discovery_prefix: Where Home Assistant looks for devices; None for none.
+        discovery_prefix: The first part of Home Assistant's discovery topics; None for none.
     """
 
     prefix: str = attrs.field(default="thekeys", validator=lambda _, __, value: check_prefix(value) and None)
@@ -120,13 +123,17 @@ class Topics:
         """List the filters on which commands come."""
         return (f"{self.prefix}/lock/+/set", f"{self.prefix}/lock/+/press", f"{self.prefix}/gateway/+/press")
 
-    def left_behind(self) -> tuple[str, ...]:
-        """List the filters of all retained topics of a bridge of this prefix."""
-        own = (
-            *(f"{self.prefix}/lock/+/{what}" for what in _LOCK_TOPICS),
-            *(f"{self.prefix}/gateway/+/{what}" for what in _GATEWAY_TOPICS),
+    def states(self) -> tuple[str, ...]:
+        """List the filters of the states that a bridge of this prefix publishes, and nobody else may."""
+        return (
+            *(f"{self.prefix}/lock/+/{what}" for what in _LOCK_STATES),
+            *(f"{self.prefix}/gateway/+/{what}" for what in _GATEWAY_STATES),
         )
-        return own if self.discovery_prefix is None else (*own, f"{self.discovery_prefix}/device/+/config")
+
+    def only_left_behind(self) -> tuple[str, ...]:
+        """List the filters of what else a bridge of this prefix publishes of devices, and the broker keeps."""
+        results = (f"{self.prefix}/lock/+/{_RESULT}", f"{self.prefix}/gateway/+/{_RESULT}")
+        return results if self.discovery_prefix is None else (*results, f"{self.discovery_prefix}/device/+/config")
 
     def target(self, topic: str) -> Target | None:
         """Tell what a command is for; None if the topic is not one on which commands come."""
@@ -143,26 +150,42 @@ class Topics:
                 return None
 
     def is_config(self, topic: str) -> bool:
-        """Whether a topic is a discovery topic."""
+        """Tell whether a topic is a discovery topic."""
         if self.discovery_prefix is None:
             return False
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
         return len(levels) == 3 and levels[0] == "device" and levels[2] == "config"  # noqa: PLR2004
 
+    def of(self, target: Target) -> str:
+        """Name the topic on which commands for a target come."""
+        return f"{self.prefix}/{target.kind}/{target.name}/{target.channel}"
+
+    def rank(self, topic: str) -> int:
+        """Rank a topic for when all are published: the claim first, discovery last.
+
+        So of two bridges the older one has read the other's claim before it reads its state, and repairs nothing.
+        """
+        return -1 if topic == self.info else int(self.is_config(topic))
+
     def is_own_state(self, topic: str) -> bool:
-        """Whether a topic is one on which only a bridge of this prefix publishes."""
+        """Tell whether a topic is one on which only a bridge of this prefix publishes."""
         if not topic.startswith(f"{self.prefix}/"):
             return False
         match topic[len(self.prefix) + 1 :].split("/"):
             case ["lock", name, what]:
-                return what in _LOCK_TOPICS and name.isascii() and name.isdecimal() and len(name) <= _LONGEST_NUMBER
+                return (
+                    what in {*_LOCK_STATES, _RESULT}
+                    and name.isascii()
+                    and name.isdecimal()
+                    and len(name) <= _LONGEST_NUMBER
+                )
             case ["gateway", _, what]:
-                return what in _GATEWAY_TOPICS
+                return what in {*_GATEWAY_STATES, _RESULT}
             case _:
                 return False
 
     def is_of(self, topic: str, lockers: Container[int], gateways: Iterable[str]) -> bool:
-        """Whether a topic is one of these lockers' or gateways'."""
+        """Tell whether a topic is one of these lockers' or gateways'."""
         match topic.removeprefix(f"{self.prefix}/").split("/"):
             case ["lock", number, _] if number.isascii() and number.isdecimal():
                 return int(number) in lockers

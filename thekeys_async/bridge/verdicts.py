@@ -56,9 +56,9 @@ class Verdict:
     """The decision on a message, and its reason.
 
     Attributes:
-        decision: What is done.
-        command: What was asked for, where the message had the form of a command for something that is driven.
-        refusal: Why it is refused, if it is.
+        decision: The decision.
+        command: What was asked for, where the message had the form of a command.
+        refusal: The reason for a refusal.
         detail: More words on that; never anything of the message.
         replaced: The command that has waited until now, and never comes to its turn as this one is newer.
     """
@@ -90,7 +90,7 @@ class Judge:
     """Judges messages, and remembers what it must of those before.
 
     Args:
-        rules: How strict it is.
+        rules: The rules.
         heartbeat: Whether messages come without delay.
         is_ready: Whether the prefix is ours.
         is_driven: Whether a target exists, is driven by this bridge, and has what that needs: a share code.
@@ -117,25 +117,26 @@ class Judge:
         """Judge a message. The first rule that it breaks refuses it.
 
         Args:
-            target: What its topic says.
+            target: The target that its topic names.
             payload: The message.
             retained: Whether it bears the retain flag: it was kept, or is to be kept.
-            now: What the clocks say.
+            now: The time by both clocks.
         """
         self.tick(now)
-        if retained:
-            return Verdict(Decision.REFUSE, refusal=Refusal.RETAINED)
         try:
             message = parse(target, payload)
         except MalformedMessageError as error:
+            if retained:
+                return Verdict(Decision.REFUSE, refusal=Refusal.RETAINED)
             return Verdict(Decision.REFUSE, refusal=Refusal.MALFORMED, detail=str(error))
-        if not self._is_driven(target):
-            return Verdict(Decision.REFUSE, refusal=Refusal.NOT_DRIVEN)
         command = Command(target, message, self._deadline(message, now))
-        if refusal := self._refusal_by_age(message, now):
+        if not self._is_driven(target):
+            return Verdict(Decision.REFUSE, command, Refusal.RETAINED if retained else Refusal.NOT_DRIVEN)
+        # The word is final: a message that is refused now is not carried out if it comes again.
+        if refusal := Refusal.RETAINED if retained else self._refusal_by_age(message, now):
+            self._of(target).remember_refused(message, now.boot)
             return Verdict(Decision.REFUSE, command, refusal)
         by_history = self._refusal_by_history(message, target, now)
-        # From here on the word is final: what is refused now is not carried out if it comes again.
         self._of(target).remember(message, now.boot)
         if refusal := self._refusal_by_link(now) or by_history:
             return Verdict(Decision.REFUSE, command, refusal)
@@ -172,13 +173,13 @@ class Judge:
         return Verdict(Decision.RUN, waiting)
 
     def accepts_stamps_of(self, now: Moment) -> bool:
-        """Whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
+        """Tell whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
         return now.wall > self._begun
 
-    def newest_of(self, command: Command) -> Command:
-        """Get the newest command that the one under way serves as well: it is that one whose result is told."""
+    def served_by(self, command: Command) -> list[Command]:
+        """List the commands whose result is that of one that ends: itself, and those that have joined it."""
         history = self._of(command.target)
-        return history.newest_joined if history.newest_joined and history.under_way is command else command
+        return [command, *history.joined] if history.under_way is command else [command]
 
     def _deadline(self, message: CommandMessage, now: Moment) -> float:
         if message.at is not None:
@@ -222,10 +223,10 @@ class Judge:
             return Verdict(Decision.RUN, command)
         replaced, history.waiting = history.waiting, None
         if history.under_way is None:
-            history.under_way, history.newest_joined = command, None
+            history.under_way = command
             return Verdict(Decision.RUN, command)
         if history.under_way.message.action is command.message.action:
-            history.newest_joined = command
+            history.joined.append(command)
             return Verdict(Decision.JOIN, command, replaced=replaced)
         history.waiting = command
         return Verdict(Decision.WAIT, command, replaced=replaced)

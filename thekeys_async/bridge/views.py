@@ -42,8 +42,8 @@ class Event:
     Attributes:
         identifier: The locker.
         what: ``moved`` or ``did not move``.
-        by: Whose doing it was.
-        count: How often, where several came at once.
+        by: The cause: the bridge or somebody else.
+        count: The number of moves, where several came at once.
     """
 
     identifier: int
@@ -57,11 +57,11 @@ class LockView:
     """The known state of one locker. Nothing of it is secret.
 
     Attributes:
-        locker: Which it is.
+        locker: The locker, as it is published.
         state: Its bolt and its commands.
-        reading: What its gateway's scan said last.
-        status: What it said of itself last.
-        error: Why its bolt could not be read the last time.
+        reading: The last reading of its gateway's scan.
+        status: Its last status.
+        error: The error of the last read of its bolt, if that failed.
         lost: Whether its gateway's scan no longer sees it.
         read_at: When its bolt was last read, in seconds since 1970.
         rssi: The signal that was published last.
@@ -132,10 +132,10 @@ class GatewayView:
     """The known state of one gateway.
 
     Attributes:
-        name: Which it is.
+        name: The gateway's name.
         reachable: Whether it answers; None before anything is known.
-        error: Why not.
-        phase: What it is doing, in its own words.
+        error: The reason why it does not answer.
+        phase: Its phase, in its own words.
         version: Its firmware.
         answered_at: When it was last known to answer.
     """

@@ -19,7 +19,7 @@ class WebAddress:
     Attributes:
         host: The address.
         port: The port; 0 takes a free one.
-        token: What everybody has to show who wants to see anything; None for nothing.
+        token: The token that every request has to show; None for none.
     """
 
     host: str
@@ -52,7 +52,7 @@ class WebAddress:
             return False
 
     def admits(self, shown: str | None) -> bool:
-        """Whether a token is the right one; compared in constant time."""
+        """Tell whether a token is the right one; compared in constant time."""
         if self.token is None:
             return True
         return shown is not None and hmac.compare_digest(shown.encode(), self.token.reveal().encode())

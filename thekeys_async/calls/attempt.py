@@ -75,7 +75,7 @@ class CallAttempt(Attempt):
         return signed
 
     def tell_end(self, *, retried: bool) -> None:
-        """Tell the observer what came of it; if it came to nothing before it was begun, nothing is told."""
+        """Tell the observer the outcome; nothing is told of an attempt that ended before it began."""
         raised = sys.exception()
         if not self.observer or (self.error is None and not self.sent and not self.announced):
             return
@@ -87,7 +87,7 @@ class CallAttempt(Attempt):
         )
 
     def warn_if_command_was_sent(self) -> None:
-        """Say in the log that a caller was cancelled who can't be told that the door may have moved."""
+        """Log a warning if a cancelled command had been sent: its caller can't be told that the door may have moved."""
         endpoint = self.request.endpoint
         if self.sent and endpoint.command:
             what = "the door may have moved" if endpoint.door else "it may have been carried out"
@@ -95,7 +95,7 @@ class CallAttempt(Attempt):
 
 
 def why_not_sent(endpoint: Endpoint, budget: Budget, shared: SharedGateway) -> TheKeysError:
-    """Why a call has spent its time in the queue."""
+    """Make the error of a call whose time ran out in the queue."""
     text = f"{endpoint.name} was not sent within its time budget of {budget.seconds:g} s"
     if budget.send_within is not None:
         text = f"{endpoint.name} was not sent within {budget.send_within:g} s, as its caller asked"
@@ -110,7 +110,7 @@ def why_not_sent(endpoint: Endpoint, budget: Budget, shared: SharedGateway) -> T
 
 
 def failure(endpoint: Endpoint, error: ExchangeError) -> TheKeysError:
-    """What an exchange without a usable answer means to the caller."""
+    """Make the caller's error of an exchange without a usable answer."""
     if isinstance(error, UnusableAnswerError):
         return unusable(endpoint, str(error))
     if isinstance(error, NoAnswerError) and endpoint.command:
@@ -119,7 +119,7 @@ def failure(endpoint: Endpoint, error: ExchangeError) -> TheKeysError:
 
 
 def given_up(endpoint: Endpoint, budget: Budget, *, sent: bool) -> TheKeysError:
-    """What it means that an attempt has used up its time."""
+    """Make the error of an attempt that has used up its time."""
     if not sent:
         return GatewayUnreachableError(f"{endpoint.name} was not sent: no connection to the gateway in time")
     if endpoint.command:

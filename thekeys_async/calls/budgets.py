@@ -1,4 +1,4 @@
-"""How long a call may take, and until when a command may still be sent."""
+"""Time budgets: the end of a call, and the time until which a command may be sent."""
 
 import math
 import time
@@ -17,12 +17,12 @@ _LONGEST_SYNCHRONIZATION = 300.0
 
 
 def seconds_slept() -> float:
-    """Tell how long this machine has slept since it was started; 0 where the system does not say (all but Linux)."""
+    """Return the seconds that this machine has slept since its start; 0 where the system does not tell (not Linux)."""
     return boot_time() - time.monotonic()
 
 
 class Default:
-    """Stands for "the gateway's own time budget" where None already means "no limit"."""
+    """The type of `DEFAULT`: "the gateway's own time budget", where None already means "no limit"."""
 
     def __repr__(self) -> str:
         return "the gateway's default"
@@ -81,13 +81,13 @@ class Budget:
         return cls(seconds, now, now + seconds, now + to_send, seconds_slept() if command else None, send_within)
 
     def for_recovery(self, endpoint: Endpoint, now: float) -> "Budget":
-        """What is left of a call's budget for the synchronisation that its turn needs.
+        """Make the budget of a synchronisation inside a call's turn.
 
         On the way of a command it may take minutes. On the way of a read it may hold the turn no longer than a read
         may: a command may arrive, and a gateway that synchronises in earnest goes on without us, and is busy so long.
 
         Args:
-            endpoint: What the call asks.
+            endpoint: The request.
             now: When the synchronisation begins, in the event loop's time.
         """
         ends = now + (_LONGEST_SYNCHRONIZATION if endpoint.command else _LONGEST_BLUETOOTH_READ)
@@ -112,7 +112,7 @@ class Budget:
         return self.send_by - anyio.current_time()
 
     def attempt_ends(self, endpoint: Endpoint, began: float) -> float:
-        """Until when an attempt may hold the turn that began then: a read that hangs must not keep all others out."""
+        """Return the end of an attempt that began then: a read that hangs must not keep all others out of the turn."""
         if endpoint.command:
             return self.deadline
         longest = _LONGEST_BLUETOOTH_READ if endpoint.bluetooth else _LONGEST_LIGHT_READ

@@ -1,4 +1,4 @@
-"""One call to a gateway from beginning to end: wait for the turn, send, parse_reply, try again where that is right."""
+"""One call to a gateway from beginning to end: wait for the turn, send, parse the reply, retry where that is right."""
 
 import logging
 import math
@@ -29,7 +29,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.replies import Reply
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import Signed
-from thekeys_async.transport.wire import ExchangeError, Heard, Wire
+from thekeys_async.transport.wire import ExchangeError, ExchangeTrace, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import SharedGateway
 from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
@@ -42,7 +42,7 @@ _CAUGHT = (
     "gateway has accepted a newer signed request; one follows when it answers again"
 )
 # The gateway has accepted the request, and asked the locker; all other refusals come before that.
-_SAID_BY_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
+_REFUSALS_OF_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
 _PASSING = {Step.BACK_OFF, Step.REPEAT}
 
 ParseReply = Callable[[Endpoint, Reply], _T]
@@ -51,12 +51,12 @@ ParseReply = Callable[[Endpoint, Reply], _T]
 
 @attrs.frozen
 class Answer(Generic[_T]):
-    """What a call brought.
+    """The result of a call.
 
     Attributes:
-        value: What was understood of the reply.
+        value: The parsed reply.
         timestamp: The timestamp that was accepted, for a signed request.
-        attempts: How often the request was sent; 0 if another call's answer served as well.
+        attempts: How many times the request was sent; 0 if another call's answer served as well.
         duration: Seconds from the call to the reply.
         at: When it came, in the event loop's time.
     """
@@ -140,7 +140,7 @@ class Call(Generic[_T]):
             return answer
         finally:
             self._open_calls.remove(waiter)
-            if shared.unanswered is self._request and not shared.spending:
+            if shared.unanswered is self._request and not shared.invalidating:
                 _log.warning(_CAUGHT, shared.key, endpoint.name)
             shared.leave()
 
@@ -190,7 +190,7 @@ class Call(Generic[_T]):
             send_by=budget.send_by,
             observer=self._observer,
             number=self._attempts + 1,
-            heard=Heard() if self._recorder else None,
+            trace=ExchangeTrace() if self._recorder else None,
         )
         try:
             if now >= budget.send_by:  # the turn came too late, by no fault of the gateway's
@@ -219,11 +219,11 @@ class Call(Generic[_T]):
         return tried
 
     def _ends_with(self, tried: CallAttempt) -> bool:
-        """Whether the caller is told of a failure instead of it being tried again."""
+        """Tell whether the call ends with this failure; else it is tried again."""
         return tried.step is Step.FAIL or (tried.would_wait and not self._wait_if_busy)
 
     def _learn(self, tried: CallAttempt) -> None:
-        """Remember whether the gateway has refused the timestamp: then it binds nobody."""
+        """Note whether the gateway has refused the timestamp: then it binds nobody."""
         if not tried.stamp or not tried.sent:
             return
         tried.refused = isinstance(tried.error, InvalidHmacError)
@@ -239,12 +239,12 @@ class Call(Generic[_T]):
             allocator.refused(tried.stamp)
 
     def _note_unanswered(self, tried: CallAttempt) -> None:
-        """Remember a signed read that got no answer, and forget it when the gateway accepts a newer signed request."""
+        """Note a signed read that got no answer, or that the gateway has accepted a newer signed request."""
         if not tried.stamp or not tried.sent:
             return
         if tried.reply is not None:
-            if tried.error is None or isinstance(tried.error, _SAID_BY_A_LOCKER):
-                self._shared.spent()
+            if tried.error is None or isinstance(tried.error, _REFUSALS_OF_A_LOCKER):
+                self._shared.invalidated()
         elif not self._endpoint.command:
             self._shared.unanswered = self._request
 
@@ -269,12 +269,12 @@ class Call(Generic[_T]):
         return step
 
     def _out_of_time_for_the_clock(self, error: TheKeysError) -> TheKeysError:
-        """Say that no time was left to ask again after a timestamp was refused, most likely for leading the clock."""
+        """Make the error of a call whose timestamp was refused, most likely for its lead, and whose time is up."""
         what = f"{self._endpoint.name}: a timestamp that led the clock was refused, and no time was left to ask again"
         return RequestTimeoutError(what, code=error.code, cause=error.cause)
 
     async def _set_clock(self, tried: CallAttempt, budget: Budget) -> Step:
-        """Synchronise the gateway because its clock is not set, once for all who meet that, inside this turn."""
+        """Synchronise the gateway inside this turn, as its clock is not set; once for all callers."""
         shared = self._shared
         if not self._recover_clock or anyio.current_time() - shared.clock_set_at < _CLOCK_STAYS_SET:
             return Step.FAIL
@@ -299,7 +299,7 @@ class Call(Generic[_T]):
         return Step.ONCE_MORE
 
     async def _exchange(self, tried: CallAttempt, parse_reply: ParseReply[object]) -> None:
-        """Send a request and understand the answer, all that can be known of it going into `tried`.
+        """Send a request and parse the reply; the outcome goes into `tried`.
 
         Raises:
             OutOfTime: Nothing was sent, because too little of the budget was left.

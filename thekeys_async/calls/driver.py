@@ -1,4 +1,4 @@
-"""What an `AsyncGateway`, its lockers, its watchers and its fleets make calls through."""
+"""The `Driver`: makes all calls of an `AsyncGateway`, of its lockers, its watchers and its fleets."""
 
 import functools
 import logging
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
-_TO_SPEND = 16.0  # a read over Bluetooth, and its rest
+_TO_INVALIDATE = 16.0  # a read over Bluetooth, and its rest
 _LOCKERS = Request(endpoints.LOCKERS)
 _STATUS, _ROOT_STATUS = Request(endpoints.STATUS), Request(endpoints.ROOT_STATUS)
 
 
 class Caller(Protocol):
-    """What a locker makes its calls through: one gateway, or the best of several."""
+    """A locker's way to make calls: through one gateway, or through the best of several."""
 
     @property
     def name(self) -> str:
-        """How it is called in messages."""
+        """The name for messages."""
         ...
 
     def seconds(self, timeout: float | Default | None) -> float | None:
-        """Put its own time budget in the place of the default; ValueError if a budget is not positive."""
+        """Return the time budget in seconds, its own for the default; ValueError if a budget is not positive."""
         ...
 
     async def ask(
@@ -70,9 +70,9 @@ class Driver:
     """Makes the calls of one `AsyncGateway`.
 
     Attributes:
-        name: How the gateway is called in messages and updates.
+        name: The gateway's name in messages and updates.
         address: Where it is.
-        key: What identifies it among several addresses of it.
+        key: The gateway's identity, where it has several addresses.
         observer: Told of what happens, if anybody observes.
         recorder: Takes down what happens on the wire, if anybody records.
     """
@@ -99,7 +99,7 @@ class Driver:
         return self._calls.closed
 
     def close(self) -> None:
-        """Make no more calls: what is queued is not sent, what is on the wire ends as it would have."""
+        """Make no more calls: queued requests are not sent, those on the wire end as they would have."""
         self._calls.close()
         joined, self._shared = self._shared, None
         if joined:
@@ -110,7 +110,7 @@ class Driver:
         await self._calls.wait_until_over()
 
     def shared(self) -> SharedGateway:
-        """Get what all objects of this gateway share in this event loop.
+        """Get the state that all objects of this gateway share in this event loop.
 
         Raises:
             GatewayClosedError: This object is closed.
@@ -125,7 +125,7 @@ class Driver:
         return self._shared
 
     def seconds(self, timeout: float | Default | None) -> float | None:
-        """Put the gateway's own time budget in the place of the default.
+        """Return the time budget in seconds, the gateway's own for the default.
 
         Raises:
             ValueError: The budget is not positive.
@@ -148,7 +148,7 @@ class Driver:
         """Make one call.
 
         Args:
-            request: What to ask.
+            request: The request.
             parse_reply: Makes a value of the reply.
             timeout: The time budget in seconds, or None.
             send_within: Seconds after which it is not sent any more; None if its time budget alone says so.
@@ -159,7 +159,7 @@ class Driver:
         )
 
     async def scan(self, timeout: float | None, *, wait_if_busy: bool = True) -> tuple[LockerReading, ...]:
-        """List the lockers that the gateway sees, and remember what came of it for all objects of this gateway."""
+        """List the lockers that the gateway sees; all objects of this gateway share the result."""
         shared = self.shared()
         try:
             answer = await self._ask(
@@ -176,7 +176,7 @@ class Driver:
         return scanned.readings
 
     async def status(self, timeout: float | None, *, wait_if_busy: bool = True) -> GatewayStatus:
-        """Ask for the gateway's status, on old firmware at the old place, and remember it for all objects of it."""
+        """Ask for the gateway's status, on old firmware at its old path; all objects of this gateway share it."""
         shared, began = self.shared(), anyio.current_time()
         first = await self._ask(shared, _STATUS, _status_if_known, timeout, coalesce=True, wait_if_busy=wait_if_busy)
         status = first.value
@@ -206,30 +206,30 @@ class Driver:
         call = self._call(shared, request, parse_reply)
         answer = await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
         if shared.unanswered and not request.endpoint.command:
-            await self._spend(shared, math.inf if timeout is None else timeout - answer.duration)
+            await self._invalidate_unanswered(shared, math.inf if timeout is None else timeout - answer.duration)
         return answer
 
-    async def _spend(self, shared: SharedGateway, left: float) -> None:
-        """Make worthless what may have been caught of a signed read that got no answer: send a newer one.
+    async def _invalidate_unanswered(self, shared: SharedGateway, left: float) -> None:
+        """Invalidate the hash of a signed read that got no answer, as somebody may have caught it: send a newer one.
 
-        The gateway has just answered another read. This one goes before all other reads; whoever has too little time
-        left for it leaves it to the next. One that fails is tried again less and less often.
+        The gateway has just answered another read. This one goes before all other reads; a caller with too little time
+        left leaves it to the next. One that fails is tried again less and less often.
         """
         request = shared.unanswered
-        if request is None or self.closed or shared.spending or left < _TO_SPEND:
+        if request is None or self.closed or shared.invalidating or left < _TO_INVALIDATE:
             return
-        if anyio.current_time() < shared.spend_at:
+        if anyio.current_time() < shared.invalidate_at:
             return
-        shared.spending = True
+        shared.invalidating = True
         try:
             call = self._call(shared, request, replies.locker_status)
-            await call.run(min(left, _TO_SPEND), wait_if_busy=False, first=True)
+            await call.run(min(left, _TO_INVALIDATE), wait_if_busy=False, first=True)
         except TheKeysError as error:
-            _log.debug("%s: a signed read that got no answer is still not spent: %s", self.name, error)
+            _log.debug("%s: a signed read that got no answer is still not invalidated: %s", self.name, error)
         finally:
-            shared.spending = False
+            shared.invalidating = False
             if shared.unanswered:
-                shared.spend_later(anyio.current_time())
+                shared.invalidate_later(anyio.current_time())
 
     def _call(self, shared: SharedGateway, request: Request, parse_reply: ParseReply[_T]) -> Call[_T]:
         observer = None
@@ -257,5 +257,5 @@ def _status_if_known(endpoint: Endpoint, reply: Reply) -> GatewayStatus | None:
 
 
 def result_of(answer: Answer[None]) -> CommandResult:
-    """Make what the caller of a command gets."""
+    """Make the result of a command."""
     return CommandResult(answer.timestamp, answer.attempts, answer.duration)

@@ -1,4 +1,4 @@
-"""What an observer of a gateway is told: plain values for each wait, request, call and poll, as they happen.
+"""The events for an observer of a gateway: a plain value for each wait, request, call and poll, as it happens.
 
 Nothing is made when nobody observes. An observer is called in the middle of a call and must be quick; what it raises
 is logged and changes nothing.
@@ -25,7 +25,7 @@ _log = logging.getLogger("thekeys_async")
 
 
 class Outcome(enum.Enum):
-    """What came of a request, a call or a poll."""
+    """The outcome of a request, a call or a poll."""
 
     DONE = "done"
     """It was answered, and a command carried out."""
@@ -46,12 +46,12 @@ class Outcome(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class _OfACall:
-    """What every event of a call tells.
+class _CallEvent:
+    """The fields of every event of a call.
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked, as the vendor's command calls it: ``open``, ``locker_status``, ``lockers``.
+        action: The request, by its name in the vendor's command: ``open``, ``locker_status``, ``lockers``.
         identifier: The locker it is about, if it is about one.
         at: When, with a time zone.
     """
@@ -63,15 +63,15 @@ class _OfACall:
 
 
 @attrs.frozen(kw_only=True)
-class Waited(_OfACall):
+class Waited(_CallEvent):
     """A request has its turn.
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked, as the vendor's command calls it: ``open``, ``locker_status``, ``lockers``.
+        action: The request, by its name in the vendor's command: ``open``, ``locker_status``, ``lockers``.
         identifier: The locker it is about, if it is about one.
-        attempt: Which attempt of the call it is, from 1.
-        seconds: How long it has waited since the call began, or since the attempt before.
+        attempt: The number of the attempt in its call, from 1.
+        seconds: The wait since the call began, or since the attempt before.
         at: When, with a time zone.
     """
 
@@ -80,7 +80,7 @@ class Waited(_OfACall):
 
 
 @attrs.frozen(kw_only=True)
-class RequestSent(_OfACall):
+class RequestSent(_CallEvent):
     """The bytes of a request leave now: what follows in the same step is the send.
 
     An observer that keeps a command until it is too late for it keeps it for good: `RequestEnded` says that nothing
@@ -88,10 +88,10 @@ class RequestSent(_OfACall):
 
     Attributes:
         gateway: The gateway's name.
-        action: What is asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
-        attempt: Which attempt of the call it is, from 1.
-        timestamp: What it is signed with, in seconds since 1970; None for an unsigned request.
+        attempt: The number of the attempt in its call, from 1.
+        timestamp: The signed timestamp, in seconds since 1970; None for an unsigned request.
         at: When, with a time zone.
     """
 
@@ -100,19 +100,19 @@ class RequestSent(_OfACall):
 
 
 @attrs.frozen(kw_only=True)
-class RequestEnded(_OfACall):
+class RequestEnded(_CallEvent):
     """A request was answered, or has failed.
 
     Attributes:
         gateway: The gateway's name.
-        action: What was asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
         attempt: As in `Waited`.
-        outcome: What came of it.
-        error: Why it failed, if it did.
+        outcome: The outcome.
+        error: The error, if it failed.
         sent: Whether any byte may have reached the gateway.
         retried: Whether the call goes on with another attempt.
-        seconds: How long it had its turn.
+        seconds: The duration of its turn.
         at: When, with a time zone.
     """
 
@@ -125,17 +125,17 @@ class RequestEnded(_OfACall):
 
 
 @attrs.frozen(kw_only=True)
-class CallEnded(_OfACall):
+class CallEnded(_CallEvent):
     """A call is over, with all its attempts.
 
     Attributes:
         gateway: The gateway's name.
-        action: What was asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
-        outcome: What came of it.
-        error: What its caller gets, if it failed.
-        attempts: How often it was sent; 0 also where another call's answer served as well.
-        seconds: How long it took, with queueing and retries.
+        outcome: The outcome.
+        error: The caller's error, if it failed.
+        attempts: How many times it was sent; 0 also where another call's answer served as well.
+        seconds: The duration, with queueing and retries.
         at: When, with a time zone.
     """
 
@@ -151,8 +151,8 @@ class PollEnded:
 
     Attributes:
         gateway: The gateway's name.
-        outcome: What came of it.
-        error: Why it failed, if it did.
+        outcome: The outcome.
+        error: The error, if it failed.
         at: When, with a time zone.
     """
 
@@ -175,7 +175,7 @@ _OUTCOMES: tuple[tuple[type[TheKeysError], Outcome], ...] = (
 
 
 def outcome_of(error: TheKeysError | None) -> Outcome:
-    """Say in one word what an error means."""
+    """Return the outcome that an error stands for."""
     if error is None:
         return Outcome.DONE
     for kind, outcome in _OUTCOMES:
@@ -208,7 +208,7 @@ class CallObserver:
     Attributes:
         observer: Whom to tell.
         gateway: The gateway's name.
-        action: What is asked.
+        action: The request.
         identifier: The locker it is about, if it is about one.
     """
 
@@ -226,19 +226,19 @@ class CallObserver:
         self._tell(RequestSent, attempt=attempt, timestamp=timestamp)
 
     def ended(self, attempt: int, error: BaseException | None, *, sent: bool, retried: bool, seconds: float) -> None:
-        """Tell what came of a request."""
-        self._tell(RequestEnded, attempt=attempt, sent=sent, retried=retried, seconds=seconds, **_what_came(error))
+        """Tell the outcome of a request."""
+        self._tell(RequestEnded, attempt=attempt, sent=sent, retried=retried, seconds=seconds, **_outcome(error))
 
     def over(self, attempts: int, error: BaseException | None, seconds: float) -> None:
-        """Tell what came of the call."""
-        self._tell(CallEnded, attempts=attempts, seconds=seconds, **_what_came(error))
+        """Tell the outcome of the call."""
+        self._tell(CallEnded, attempts=attempts, seconds=seconds, **_outcome(error))
 
     def _tell(self, kind: Callable[..., GatewayEvent], **what: object) -> None:
         event = kind(gateway=self.gateway, action=self.action, identifier=self.identifier, at=now(), **what)
         tell(self.observer, event)
 
 
-def _what_came(error: BaseException | None) -> dict[str, object]:
+def _outcome(error: BaseException | None) -> dict[str, object]:
     if error is None or isinstance(error, TheKeysError):
         return {"outcome": outcome_of(error), "error": error}
     return {"outcome": Outcome.CANCELLED}

@@ -1,4 +1,4 @@
-"""The calls that are under way through one `AsyncGateway`, for when it is closed."""
+"""The calls under way through one `AsyncGateway`, so that it can be closed."""
 
 import anyio
 
@@ -6,7 +6,7 @@ from thekeys_async.turns.queue import Turns, Waiter
 
 
 class OpenCalls:
-    """The calls that are under way through one object: once it is closed, what has not been sent is not sent.
+    """The calls under way through one object: once it is closed, none of them sends anything more.
 
     Attributes:
         closed: Whether the object is closed.
@@ -28,7 +28,7 @@ class OpenCalls:
             self._over.set()
 
     def close(self) -> None:
-        """Let no call send anything any more, but what is on the wire."""
+        """Dismiss all calls that are not on the wire, and take no more."""
         self.closed = True
         for waiter, turns in list(self._waiting.items()):
             turns.dismiss(waiter)

@@ -1,23 +1,30 @@
-"""Taking down what a gateway does, for a recording that may be sent to strangers."""
+"""The recorder: writes a gateway's exchanges to a file that may be sent to strangers."""
 
+import json
 import logging
 import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
 import anyio
 
-from thekeys_async.protocol.recording import Anonymizer, RecordedExchange, header, line
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.anonymizing import Anonymizer
+from thekeys_async.protocol.recording import RecordedExchange, header, line
 from thekeys_async.protocol.text import Masker
 
 if TYPE_CHECKING:
     from thekeys_async.calls.attempt import CallAttempt
     from thekeys_async.protocol.secrets import ShareCode
-    from thekeys_async.transport.wire import Heard
+    from thekeys_async.transport.wire import ExchangeTrace
 
 _log = logging.getLogger("thekeys_async")
 _MOST_HASHES = 200
+_WORDS_OF_GATEWAYS = frozenset({"", "gateway", "locker", "lock", "door", "open", "closed", "busy", "error", "ok", "ko"})
 
 
 class Recorder:
@@ -59,23 +66,23 @@ class Recorder:
                 _log.warning("the recording is not whole (%s)", error.strerror)
 
     def take_down(self, gateway: str, tried: "CallAttempt") -> None:
-        """Write what came of one attempt; nothing if it came to nothing before it was begun.
+        """Write one attempt; nothing for one that ended before it began.
 
         A door does not depend on it: if the file can't be written, the recording ends, with one warning.
         """
-        heard = tried.heard
-        if self._ended or heard is None or (tried.error is None and not tried.sent):
+        trace = tried.trace
+        if self._ended or trace is None or (tried.error is None and not tried.sent):
             return
         try:
-            self._write(gateway, tried, heard)
+            self._write(gateway, tried, trace)
         except Exception as error:  # noqa: BLE001 - the file may be anybody's; whatever it raises is not the door's
             self._ended = True
             _log.warning("the recording ends here: it can't be written (%s)", _reason(error))
 
-    def _write(self, gateway: str, tried: "CallAttempt", heard: "Heard") -> None:
+    def _write(self, gateway: str, tried: "CallAttempt", trace: "ExchangeTrace") -> None:
         self._remember(tried)
         now, wall = anyio.current_time(), datetime.now(UTC)
-        endpoint, sent_at = tried.request.endpoint, heard.sent_at
+        endpoint, sent_at = tried.request.endpoint, trace.sent_at
         identifier = tried.request.identifier
         exchange = RecordedExchange(
             at=wall - timedelta(seconds=now - tried.began),
@@ -85,19 +92,19 @@ class Recorder:
             path=endpoint.path,
             identifier=None if identifier is None else int(self._anonymizer.number(str(identifier))),
             lead=_lead(tried),
-            connection="kept" if heard.kept else "new",
-            found_closed=heard.found_closed,
-            connected_after=None if heard.kept or sent_at is None else round(sent_at - tried.began, 6),
-            pieces=tuple((round(at - (sent_at or at), 6), len(data)) for at, data in heard.pieces),
-            reply=self._fit(b"".join(data for _, data in heard.pieces)),
-            ended=heard.ended if tried.sent else "not sent",
+            connection="kept" if trace.kept else "new",
+            found_closed=trace.found_closed,
+            connected_after=None if trace.kept or sent_at is None else round(sent_at - tried.began, 6),
+            pieces=tuple((round(at - (at if sent_at is None else sent_at), 6), len(data)) for at, data in trace.pieces),
+            reply=self._fit(b"".join(data for _, data in trace.pieces), {gateway, *_hosts(tried.shared.key)}),
+            ended=trace.ended if tried.sent else "not sent",
             error=type(tried.error).__name__ if tried.error else None,
         )
         self._file.write(line(exchange) + "\n")
         self._file.flush()
 
     def _remember(self, tried: "CallAttempt") -> None:
-        """Remember what must not be written, also where a later reply echoes it; the oldest hashes are forgotten."""
+        """Remember the secrets that no later reply may show; the oldest hashes are forgotten."""
         code = tried.request.code
         if code is None:
             return
@@ -110,13 +117,43 @@ class Recorder:
                 self._hashes, self._older_hashes = Masker(), self._hashes
             self._hashes.add(code.sign(tried.stamp.value))
 
-    def _fit(self, reply: bytes) -> str:
-        return self._anonymizer.reply(reply.decode("latin-1"), self._hide)
+    def _fit(self, reply: bytes, names: Iterable[str]) -> str:
+        """Make a reply anonymous.
+
+        Args:
+            reply: The bytes as they came.
+            names: How the gateway and its host are called, which it may repeat.
+        """
+        said = [_as_word(name) for name in names if name.casefold() not in _WORDS_OF_GATEWAYS]
+
+        def hide(text: str) -> str:
+            text = self._hide(text)
+            for name in said:
+                text = name.sub(_stars, text)
+            return text
+
+        return self._anonymizer.reply(reply.decode("latin-1"), hide)
 
     def _hide(self, text: str) -> str:
         for masker in (self._codes_masker, self._hashes, self._older_hashes):
             text = masker.mask(text)
         return text
+
+
+def _hosts(key: str) -> Iterator[str]:
+    """Find the host in the key of a gateway, which is its address if nobody has said otherwise."""
+    with suppress(ValueError):
+        yield Address.parse(key).host
+
+
+def _as_word(name: str) -> re.Pattern[str]:
+    """Match a name as a word of its own: in UTF-8 as it looks in Latin-1, or escaped as in JSON."""
+    written = {name.encode("utf-8", "replace").decode("latin-1"), json.dumps(name)[1:-1]}
+    return re.compile(rf"(?<![0-9A-Za-z])(?:{'|'.join(map(re.escape, written))})(?![0-9A-Za-z])", re.IGNORECASE)
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])
 
 
 def _reason(error: Exception) -> str:

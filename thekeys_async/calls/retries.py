@@ -1,4 +1,4 @@
-"""What to do about a failure: the whole policy, as one pure function."""
+"""The retry policy, as one pure function."""
 
 import enum
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from thekeys_async.protocol.errors import (
 
 
 class Step(enum.Enum):
-    """What follows a failed attempt."""
+    """The step after a failed attempt."""
 
     FAIL = "tell the caller"
     BACK_OFF = "ask again when the gateway's backoff is over"
@@ -33,25 +33,25 @@ _OLD_TIMESTAMP = frozenset({Step.JUMP_AHEAD, Step.CATCH_UP})  # one of the two, 
 def next_step(
     endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float, taken: Sequence[Step]
 ) -> Step:
-    """Decide what follows a failed attempt.
+    """Decide the step after a failed attempt.
 
     Only what the gateway itself says it did not do is sent again, if it is a command.
 
     Args:
-        endpoint: What was asked.
-        error: How it failed.
+        endpoint: The request.
+        error: The error.
         sent: Whether any byte may have reached the gateway.
         answered: Whether a complete answer came.
         lead: Seconds that the attempt's timestamp was ahead of the clock.
         taken: The steps that this call has already taken.
     """
-    step = _wish(endpoint, error, sent=sent, answered=answered, lead=lead)
+    step = _unlimited_step(endpoint, error, sent=sent, answered=answered, lead=lead)
     if step in _OLD_TIMESTAMP and not _OLD_TIMESTAMP.isdisjoint(taken):
         return Step.FAIL
     return Step.FAIL if step in _LIMITS and taken.count(step) >= _LIMITS[step] else step
 
 
-def _wish(endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float) -> Step:
+def _unlimited_step(endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float) -> Step:
     if not sent or isinstance(error, GatewayBusyError):
         return Step.BACK_OFF
     if not answered:

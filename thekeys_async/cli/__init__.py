@@ -1,13 +1,13 @@
 """The command `thekeys`: the vendor's actions, shares, a live table, a simulated gateway, a demonstration.
 
-`commands`, `cloud_commands` and `stream_commands` declare the actions, `options` the flags they share, `actions`,
-`all_gateways`, `discover`, `setup`, `shares`, `watch` and `plot` carry them out. `targets` finds in the configuration
-file what `names` says is meant, and `completion` offers it to the shell. `coordination` says with whom turns and
-timestamps are shared, `runner` starts and stops the event loop, `errors` says what went wrong, `output` what
-came back, in `tables` that fit.
+`commands` declares the actions in the `group`, `options` their flags, of which `settings` makes values. `actions`,
+`all_gateways`, `discover`, `setup`, `shares`, `reboot`, `watch`, `plot`, `bridge`, `simulate`, `check` and `demo` carry
+them out. `targets` finds in the configuration file what `names` says is meant, and `account` logs in at the cloud.
+`runner` starts and stops the event loop, and says with whom turns and timestamps are shared; `errors` says what went
+wrong, `output` what came back, in `tables` that fit.
 
-`watch` feeds a `board` that `live_table` draws, or prints `json_lines`; `plot` reads those as a `recording`, of which
-`drawing` makes a picture.
+`watch` draws a `live_table`, or prints `json_lines`; `plot` reads those as a `recording`, of which `drawing` makes a
+picture. `readings` says when a signal is weak and a battery low.
 """
 
 import sys

@@ -8,11 +8,11 @@ import click
 
 from thekeys_async import AsyncGateway, AsyncLocker, CommandResult, DoorState, TheKeysError
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.all_gateways import ask_all
 from thekeys_async.cli.errors import Effect, not_there
-from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run
-from thekeys_async.cli.targets import gateway_named, locker_named
+from thekeys_async.cli.runner import chosen_coordinator, run
+from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.targets import all_gateways, gateway_named, locker_named
 from thekeys_async.coordination import Coordinator
 
 _EFFECTS: Mapping[str, Effect] = {
@@ -30,35 +30,44 @@ _EFFECTS: Mapping[str, Effect] = {
 _ENDS: Mapping[str, DoorState] = {"open": DoorState.OPEN, "close": DoorState.CLOSED}
 _LEAST_WAIT = 0.001
 _OF_THE_GATEWAY = frozenset({"search", "status", "synchronize", "auto_on", "auto_off", "update"})
+_OF_ALL = frozenset({"search", "status"})
+_FIRMWARE: Mapping[str, str] = {
+    "update": "the gateway's firmware: it will be away for a while",
+    "update_locker": "the locker's firmware: its door can't be driven meanwhile",
+}
 _UNSIGNED = frozenset({"synchronize_locker", "update_locker"})
 
 
-def perform(settings: Settings, action: str, *, wait: bool = False) -> None:
+def perform(settings: Settings, action: str, *, wait: bool = False, everyone: bool = False, yes: bool = False) -> None:
     """Do one of the actions and show what came of it.
 
     Args:
         settings: The flags.
-        action: Which one.
+        action: The action.
         wait: Whether to stay until the bolt is where `open` or `close` sends it.
+        everyone: Whether `search` and `status` were told to ask all gateways of the file.
+        yes: Whether a person has agreed to new firmware already.
 
     Raises:
         click.UsageError: A flag is missing or makes no sense.
         Failure: It could not be done.
     """
+    if action in _FIRMWARE and not yes and output.is_attended():
+        click.confirm(f"Install {_FIRMWARE[action]}. Go on?", abort=True, err=True)
+    gateways = all_gateways(settings, wanted=everyone) if action in _OF_ALL else None
+    if gateways is not None:
+        ask_all(settings, action, *gateways)
+        return
     if action in _OF_THE_GATEWAY:
         settings = gateway_named(settings)
     else:
         settings = locker_named(settings, signed=action not in _UNSIGNED)
     coordinator, effect = chosen_coordinator(settings), _EFFECTS.get(action, Effect.NONE)
-    with output.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
-        work = partial(_ask, settings, coordinator, action, wait=wait)
-        answer = run(settings, effect, partial(within, coordinator, work))
+    with output.waiting(settings, f"{action} ..."):
+        answer = run(settings, effect, partial(_ask, settings, coordinator, action, wait=wait), coordinator)
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
-    with output.said(effect, as_json=settings.json):
-        if settings.json:
-            output.print_json(output.as_json(action, identifier, answer))
-        else:
-            output.print_answer(action, identifier, answer, typed=settings.typed or action)
+    words = output.in_words(action, identifier, answer, typed=settings.typed or action)
+    output.show(settings, effect, output.as_json(action, identifier, answer), *words)
 
 
 async def _ask(settings: Settings, coordinator: Coordinator | None, action: str, *, wait: bool) -> output.Answer:

@@ -10,11 +10,10 @@ from rich.text import Text
 
 from thekeys_async import AsyncGateway, Fleet, FleetResult, GatewayStatus, LockerReading, TheKeysError, battery_percent
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
-from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run
-from thekeys_async.cli.signal_strength import style
+from thekeys_async.cli.readings import style
+from thekeys_async.cli.runner import chosen_coordinator, run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.tables import Cell, Field, fitted
 from thekeys_async.cli.targets import Watched
 from thekeys_async.protocol.text import printable
@@ -48,7 +47,7 @@ def ask_all(settings: Settings, action: str, gateways: Sequence[Watched], names:
         settings: The flags; their time is each gateway's.
         action: `search` or `status`.
         gateways: Those of the file.
-        names: What the file calls lockers.
+        names: The lockers' names in the file.
 
     Raises:
         Failure: Some did not answer; those that did have been shown.
@@ -62,14 +61,11 @@ def ask_all(settings: Settings, action: str, gateways: Sequence[Watched], names:
         ask, tell = partial(AsyncGateway.lockers, timeout=budget), partial(searched, names=names)
     else:
         ask, tell = partial(AsyncGateway.status, timeout=budget), asked_for_status
-    with output.waiting(f"{action} ...", shown=not (settings.json or settings.debug)):
-        found = run(settings, Effect.NONE, partial(within, coordinator, partial(_ask, made, ask)))
+    with output.waiting(settings, f"{action} ..."):
+        found = run(settings, Effect.NONE, partial(_ask, made, ask), coordinator)
     findings = tell(found)
-    with output.said(Effect.NONE, as_json=settings.json):
-        if settings.json:
-            output.print_json(findings.values)
-        else:
-            output.print_rich(fitted(findings.fields, findings.rows, output.console(), **_STYLE), *reasons(found))
+    table = fitted(findings.fields, findings.rows, output.console(), **_STYLE)
+    output.show(settings, Effect.NONE, findings.values, table, *reasons(found))
     if found.errors:
         raise _unanswered(settings, action, found)
 

@@ -7,10 +7,9 @@ import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run, run_until_stopped
+from thekeys_async.cli.runner import chosen_coordinator, run, run_until_stopped
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import gateways_of_file
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.values import Config
@@ -18,22 +17,22 @@ from thekeys_async.coordination import Coordinator
 from thekeys_async.protocol.text import printable
 
 try:
-    from thekeys_async.bridge.checking import published
+    from thekeys_async.bridge.dry_run import published
     from thekeys_async.bridge.plan import BridgePlan, make_plan
+    from thekeys_async.bridge.process import Process
     from thekeys_async.bridge.purging import Purge
-    from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
     raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
 
 
 @attrs.frozen
-class BridgeOptions:
-    """The options of `thekeys bridge`, beyond those of all commands.
+class BridgeSettings:
+    """The settings of `bridge`.
 
     Attributes:
         gateways: Names of the configuration file; all of it if none is given.
         broker: The broker's URL, or None.
-        prefix: What topics begin with, or None.
+        prefix: The first part of all topics, or None.
         interval: Seconds from poll to poll, or None.
         standby: Whether to wait until no other bridge leads.
         check: Only say what would be published.
@@ -49,39 +48,41 @@ class BridgeOptions:
     purge: bool
 
 
-def run_bridge(settings: Settings, options: BridgeOptions) -> None:
+def run_bridge(settings: Settings, wanted: BridgeSettings) -> None:
     """Run the bridge until a signal ends it.
 
     Raises:
         click.UsageError: A flag or a name makes no sense.
         Failure: The configuration can't be used, or another bridge has taken over.
     """
-    config, names = gateways_of_file(settings, options.gateways)
-    plan = _plan(settings, config, options, names)
-    if options.check:
+    if wanted.check and wanted.purge:
+        raise click.UsageError("--check and --purge contradict each other.")
+    config, names = gateways_of_file(settings, wanted.gateways)
+    plan = _plan(settings, config, wanted, names)
+    if wanted.check:
         _check(settings, plan)
-    elif options.purge:
+    elif wanted.purge:
         _purge(settings, plan)
     else:
         coordinator = chosen_coordinator(settings)
         codes = {name: config.share_codes(name) for name in config.gateways}
-        run_until_stopped(settings, partial(within, coordinator, partial(_run, plan, codes, coordinator)))
+        run_until_stopped(settings, partial(_run, plan, codes, coordinator), coordinator)
 
 
 async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:
     await Process(plan, codes, coordinator).run()
 
 
-def _plan(settings: Settings, config: Config, options: BridgeOptions, names: list[str]) -> BridgePlan:
+def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: list[str]) -> BridgePlan:
     try:
         return make_plan(
             config,
             os.environ,
             gateways=names,
-            broker=options.broker,
-            prefix=options.prefix,
-            interval=options.interval,
-            standby=options.standby,
+            broker=wanted.broker,
+            prefix=wanted.prefix,
+            interval=wanted.interval,
+            standby=wanted.standby,
         )
     except ConfigurationError as error:
         problem = printable(str(error))

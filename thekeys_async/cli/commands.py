@@ -1,87 +1,26 @@
-"""The actions, as `thekeys --help` lists them. Importing this loads click, and neither rich nor the simulator."""
+"""The commands, as `thekeys --help` lists them. Importing this loads click, and nothing that draws or connects.
 
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+Each says what it is; its flags stand in `options`, and it hands what they say to the module that does the work.
+"""
+
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
 
-from thekeys_async.cli.check_command import check
-from thekeys_async.cli.cloud_commands import discover, reboot, setup, shares
-from thekeys_async.cli.completion import OF
-from thekeys_async.cli.errors import ExitCode, Failure, exit_code_table, other_failure
-from thekeys_async.cli.names import nearest
-from thekeys_async.cli.options import (
-    Settings,
-    gateway_options,
-    output_options,
-    simulate_options,
-    simulated_locker,
-    target_argument,
-)
-from thekeys_async.cli.stream_commands import bridge, plot, watch
-from thekeys_async.protocol.secrets import Secret
-
-_DELAY = click.FloatRange(0, 3600)
-_SAMPLE_LOCKER = 45961123  # as on the vendor's page
-
-OTHER_WORDS: Mapping[str, str] = {
-    "unlock": "open",
-    "lock": "close",
-    "list": "search",
-    "synchronise": "synchronize",
-    "synchronise_locker": "synchronize_locker",
-}
-"""Other words for actions."""
-
-
-class _Actions(click.Group):
-    """Lists the actions in the order they are declared, understands other words for them, and says how one failed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self.commands)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        word = cmd_name.casefold().replace("-", "_")
-        return super().get_command(ctx, OTHER_WORDS.get(word, word))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        typed = args[0]
-        if typed.startswith("-") or ctx.resilient_parsing or self.get_command(ctx, typed) is not None:
-            return super().resolve_command(ctx, args)
-        # What was typed is not repeated: it may have been a share code.
-        meant = nearest([*self.commands, *OTHER_WORDS], typed)
-        advice = f"Did you mean 'thekeys {meant}'?" if meant else "'thekeys --help' lists them."
-        raise click.UsageError(f"There is no such action. {advice}", ctx)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.Abort:
-            failure = other_failure("Declined", "Nothing was done.", ExitCode.UNEXPECTED, as_json=_as_json(ctx))
-        except click.UsageError as error:
-            if not _as_json(ctx):
-                raise
-            failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
-        except Failure as error:
-            failure = error
-        failure.show()
-        raise click.exceptions.Exit(failure.code)
-
-
-def _as_json(context: click.Context) -> bool:
-    return Settings.of(context).json
+from thekeys_async.cli import options
+from thekeys_async.cli.errors import exit_code_table
+from thekeys_async.cli.group import Actions
+from thekeys_async.cli.settings import Settings
 
 
 @click.group(
-    cls=_Actions,
+    cls=Actions,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"\b\nExit codes:\n{exit_code_table()}",
 )
-@gateway_options
+@options.GATEWAY
 @click.version_option(package_name="thekeys-async")
 def thekeys() -> None:
     """Drive The Keys smart locks through their gateway.
@@ -94,197 +33,260 @@ def thekeys() -> None:
     """
 
 
-def _action(name: str, target: str = "LOCKER") -> Callable[[Callable[..., None]], click.Command]:
-    """Declare an action on a gateway: it takes all the gateway's flags, and a name of the configuration file."""
-    return lambda function: thekeys.command(name)(
-        target_argument(target, OF[target])(gateway_options(click.pass_context(function)))
-    )
+def _command(
+    *flags: Callable[[Any], Any], name: str | None = None, group: click.Group = thekeys
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Declare a command: its function gets the settings, and the flags that are its own."""
+
+    def declare(work: Callable[..., None]) -> click.Command:
+        @wraps(work)
+        def command(context: click.Context, /, **own: Any) -> None:
+            work(Settings.of(context), **own)
+
+        return group.command(name)(options.together(*flags)(click.pass_context(command)))
+
+    return declare
 
 
-def _perform(action: str, context: click.Context, *, wait: bool = False) -> None:
-    from thekeys_async.cli.actions import perform  # noqa: PLC0415 - rich and the client, which --help does without
+def _action(name: str, target: Callable[[Any], Any], words: str, *flags: Callable[[Any], Any]) -> None:
+    """Declare an action on a gateway or on one of its lockers."""
 
-    perform(Settings.of(context), action, wait=wait)
+    def action(settings: Settings, /, **own: Any) -> None:
+        from thekeys_async.cli.actions import perform  # noqa: PLC0415 - rich and the client
 
+        perform(settings, name, **own)
 
-def _perform_on_all(action: str, context: click.Context, *, everyone: bool) -> None:
-    """Ask all gateways of the file where all are meant, else the one."""
-    from thekeys_async.cli.targets import all_gateways  # noqa: PLC0415 - the file's reader, which --help does without
-
-    settings = Settings.of(context)
-    meant = all_gateways(settings, wanted=everyone)
-    if meant is None:
-        _perform(action, context)
-        return
-    from thekeys_async.cli.all_gateways import ask_all  # noqa: PLC0415 - rich and the client
-
-    ask_all(settings, action, *meant)
+    action.__doc__ = words
+    _command(target, options.GATEWAY, *flags, name=name)(action)
 
 
-_ALL = click.option(
-    "--all",
-    "everyone",
-    is_flag=True,
-    help="Ask all gateways of the configuration file; the default where it has several and none is named.",
-)
-
-
-_WAIT = click.option(
-    "--wait", is_flag=True, help="Stay until the bolt is there, about 5 s more; ends with 10 if it is not."
-)
-
-
-@_action("open")
-@_WAIT
-def open_door(context: click.Context, wait: bool) -> None:
-    """Draw a locker's bolt back."""
-    _perform("open", context, wait=wait)
-
-
-@_action("close")
-@_WAIT
-def close_door(context: click.Context, wait: bool) -> None:
-    """Push a locker's bolt out."""
-    _perform("close", context, wait=wait)
-
-
-@_action("calibrate")
-def calibrate(context: click.Context) -> None:
-    """Let a locker find its end positions: its bolt moves."""
-    _perform("calibrate", context)
-
-
-@_action("locker_status")
-def locker_status(context: click.Context) -> None:
+_action("open", options.TARGET_LOCKER, "Draw a locker's bolt back.", options.WAIT)
+_action("close", options.TARGET_LOCKER, "Push a locker's bolt out.", options.WAIT)
+_action("calibrate", options.TARGET_LOCKER, "Let a locker find its end positions: its bolt moves.")
+_action(
+    "locker_status",
+    options.TARGET_LOCKER,
     """Ask a locker where its bolt is.
 
     It is asked over Bluetooth, which takes seconds and costs its battery.
-    """
-    _perform("locker_status", context)
-
-
-@_action("search", "GATEWAY")
-@_ALL
-def search(context: click.Context, everyone: bool) -> None:
+    """,
+)
+_action(
+    "search",
+    options.TARGET_GATEWAY,
     """List the lockers that a gateway sees, or that all see.
 
     All of the configuration file are asked where none is named; each has 5 s then, or what --timeout says.
-    """
-    _perform_on_all("search", context, everyone=everyone)
-
-
-@_action("status", "GATEWAY")
-@_ALL
-def status(context: click.Context, everyone: bool) -> None:
+    """,
+    options.ALL,
+)
+_action(
+    "status",
+    options.TARGET_GATEWAY,
     """Ask a gateway, or all, what it is doing.
 
     All of the configuration file are asked where none is named; each has 5 s then, or what --timeout says.
-    """
-    _perform_on_all("status", context, everyone=everyone)
-
-
-@_action("synchronize", "GATEWAY")
-def synchronize(context: click.Context) -> None:
+    """,
+    options.ALL,
+)
+_action(
+    "synchronize",
+    options.TARGET_GATEWAY,
     """Synchronise the gateway with the vendor's cloud.
 
     This takes up to some minutes, may install firmware, and no locker can be reached meanwhile.
-    """
-    _perform("synchronize", context)
-
-
-@_action("auto_on", "GATEWAY")
-def auto_on(context: click.Context) -> None:
-    """Let the gateway synchronise by itself again."""
-    _perform("auto_on", context)
-
-
-@_action("auto_off", "GATEWAY")
-def auto_off(context: click.Context) -> None:
+    """,
+)
+_action("auto_on", options.TARGET_GATEWAY, "Let the gateway synchronise by itself again.")
+_action(
+    "auto_off",
+    options.TARGET_GATEWAY,
     """Let the gateway no longer synchronise by itself.
 
     New shares and events then wait for 'thekeys synchronize'.
-    """
-    _perform("auto_off", context)
-
-
-@_action("update", "GATEWAY")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def update(context: click.Context, yes: bool) -> None:
+    """,
+)
+_action(
+    "update",
+    options.TARGET_GATEWAY,
     """Install the gateway's firmware.
 
     It is installed also if it is up to date. At a terminal you are asked first.
-    """
-    if not yes:
-        _ask_before_flashing("the gateway's firmware: it will be away for a while")
-    _perform("update", context)
-
-
-@_action("synchronize_locker")
-def synchronize_locker(context: click.Context) -> None:
+    """,
+    options.YES,
+)
+_action(
+    "synchronize_locker",
+    options.TARGET_LOCKER,
     """Synchronise a locker with the vendor's cloud.
 
     This may install firmware in it.
-    """
-    _perform("synchronize_locker", context)
-
-
-@_action("update_locker")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def update_locker(context: click.Context, yes: bool) -> None:
+    """,
+)
+_action(
+    "update_locker",
+    options.TARGET_LOCKER,
     """Install a locker's firmware.
 
     At a terminal you are asked first.
+    """,
+    options.YES,
+)
+
+
+@_command(options.SETUP)
+def setup(settings: Settings, /, **own: Any) -> None:
+    """Share all lockers, and write down their names.
+
+    It logs in at the vendor's cloud, finds the lockers and the gateways that reported lately, makes a share for each
+    locker unless it is there, and writes names, addresses and share codes into the configuration file. Phone number
+    and password are not stored. Safe to repeat, for example when a gateway has a new address.
     """
-    if not yes:
-        _ask_before_flashing("the locker's firmware: its door can't be driven meanwhile")
-    _perform("update_locker", context)
+    from thekeys_async.cli.setup import run_setup  # noqa: PLC0415 - rich and the cloud's client
+
+    run_setup(settings, **own)
 
 
-thekeys.add_command(setup)
-thekeys.add_command(discover)
-thekeys.add_command(check)
-thekeys.add_command(shares)
-thekeys.add_command(reboot)
-thekeys.add_command(watch)
-thekeys.add_command(plot)
-thekeys.add_command(bridge)
+@_command(options.DISCOVER)
+def discover(settings: Settings, /, **own: Any) -> None:
+    """Find gateways, without an account.
+
+    It asks thekeys.local, the gateways of the configuration file and, where an account is given, those that reported to
+    the cloud lately. With --network it asks every address there, 64 at a time and half a second each: only for status
+    and lockers.
+    """
+    from thekeys_async.cli.discover import DiscoverSettings, run_discover  # noqa: PLC0415 - rich and the client
+
+    run_discover(settings, DiscoverSettings(**own))
 
 
-@thekeys.command()
-@simulate_options
-@click.option(
-    "--locker",
-    "lockers",
-    type=simulated_locker,
-    multiple=True,
-    metavar="IDENTIFIER[:CODE]",
-    help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times; with --cloud there "
-    "is one without it, and the cloud makes the codes.",
-)
-@click.option(
-    "--replay",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A recording: the gateway has the habits of the one that was recorded, and its lockers.",
-)
-@click.option("--cloud", is_flag=True, help="A simulated cloud, too, linked with the gateway; its account is printed.")
-@click.option(
-    "--cloud-port", type=click.IntRange(0, 65535), default=0, help="Where the cloud listens; else a free one."
-)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
-@click.option("--light", type=_DELAY, default=0.13, show_default=True, help="Seconds for a light request.")
-@click.option("--bluetooth", type=_DELAY, default=3.0, show_default=True, help="Seconds for one to a locker.")
-@click.option("--bolt", type=_DELAY, default=5.0, show_default=True, help="Seconds until a bolt has moved, after that.")
-@click.option(
-    "--style",
-    type=click.Choice(["field", "terse", "page", "busy-500"]),
-    default="field",
-    show_default=True,
-    help="Replies as seen in the field, with empty bodies, as on the vendor's page, or busy with HTTP status 500.",
-)
-@click.pass_context
-def simulate(
-    context: click.Context, /, lockers: tuple[tuple[int, Secret | None], ...], cloud: bool, **how: Any
-) -> None:
+@_command(options.CHECK)
+def check(settings: Settings, /, **own: Any) -> None:
+    """See in a minute whether a gateway is well.
+
+    It only reads, at most 60 s and 40 requests, and takes its turns like everyone else: no bolt moves, unless
+    --open-and-close names a door. It ends with 0 if all is well, with 12 if it works with a warning, and else with the
+    code that other actions would have, too.
+    """
+    from thekeys_async.cli.check.run import CheckSettings, run_check  # noqa: PLC0415 - rich and the client
+
+    run_check(settings, CheckSettings(**own))
+
+
+@thekeys.group()
+def shares() -> None:
+    """List, create, switch and revoke shares."""
+
+
+@_command(options.LIST_SHARES, name="list", group=shares)
+def list_shares(settings: Settings, /, **own: Any) -> None:
+    """List the shares of a locker, or of all, those with people too.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
+    """
+    from thekeys_async.cli.shares import show  # noqa: PLC0415 - rich and the cloud's client
+
+    show(settings, **own)
+
+
+@_command(options.CREATE_SHARE, name="create", group=shares)
+def create_share(settings: Settings, /, **own: Any) -> None:
+    """Share a locker, with dates for a guest.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
+    """
+    from thekeys_async.cli.shares import WantedShare, create  # noqa: PLC0415 - rich and the cloud's client
+
+    create(settings, WantedShare(**own))
+
+
+@_command(options.SHARE_NUMBER, name="revoke", group=shares)
+def revoke_share(settings: Settings, /, number: int) -> None:
+    """Delete a share, by its number in 'thekeys shares list'; one with a person can only be switched off."""
+    from thekeys_async.cli.shares import revoke  # noqa: PLC0415 - rich and the cloud's client
+
+    revoke(settings, number)
+
+
+@_command(options.INVITE, group=shares)
+def invite(settings: Settings, /, **own: Any) -> None:
+    """Share a locker with a person, who opens it with the vendor's app.
+
+    LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number; PHONE is the
+    person's phone number. They are asked, and accept it in the app.
+    """
+    from thekeys_async.cli.shares import invite as work  # noqa: PLC0415 - rich and the cloud's client
+
+    work(settings, **own)
+
+
+@_command(options.SWITCH_SHARE, name="on", group=shares)
+def switch_on(settings: Settings, /, **own: Any) -> None:
+    """Switch a share on, by its number in 'thekeys shares list'; the rest of it stays."""
+    from thekeys_async.cli.shares import switch  # noqa: PLC0415 - rich and the cloud's client
+
+    switch(settings, active=True, **own)
+
+
+@_command(options.SWITCH_SHARE, name="off", group=shares)
+def switch_off(settings: Settings, /, **own: Any) -> None:
+    """Switch a share off, by its number in 'thekeys shares list'; the rest of it stays."""
+    from thekeys_async.cli.shares import switch  # noqa: PLC0415 - rich and the cloud's client
+
+    switch(settings, active=False, **own)
+
+
+@_command(options.REBOOT)
+def reboot(settings: Settings, /, **own: Any) -> None:
+    """Reboot a gateway that hangs.
+
+    The account's web pages do it. GATEWAY is a name of the configuration file, a name of the vendor's app, or the
+    gateway's identifier. At a terminal you are asked first.
+    """
+    from thekeys_async.cli.reboot import run_reboot  # noqa: PLC0415 - rich and the cloud's client
+
+    run_reboot(settings, **own)
+
+
+@_command(options.WATCH)
+def watch(settings: Settings, /, **own: Any) -> None:
+    """Follow lockers in a live table, until Ctrl-C.
+
+    GATEWAY is a name of the configuration file; all of the file if none is given. Bolts are followed where a share code
+    is known. With --json, each piece of news is one line.
+    """
+    from thekeys_async.cli.watch import WatchSettings, run_watch  # noqa: PLC0415 - rich and the client
+
+    run_watch(settings, WatchSettings(**own))
+
+
+@_command(options.PLOT)
+def plot(settings: Settings, /, **own: Any) -> None:
+    """Draw signal and battery over time.
+
+    FILE is what 'thekeys watch --json' has printed, or - for stdin. OUT ends in .png or .svg. It needs matplotlib,
+    which comes with the extra 'plot'.
+    """
+    from thekeys_async.cli.plot import run_plot  # noqa: PLC0415 - rich, and with it matplotlib
+
+    run_plot(settings, **own)
+
+
+@_command(options.BRIDGE)
+def bridge(settings: Settings, /, **own: Any) -> None:
+    """Connect locks with MQTT and Home Assistant.
+
+    It runs until Ctrl-C. GATEWAY is a name of the configuration file; all of the file if none is given. The broker is
+    that of --broker, of THEKEYS_MQTT_URL or of the file; its password that of THEKEYS_MQTT_PASSWORD or of the file,
+    never of a flag. It shows metrics and a page at http://127.0.0.1:9473. It needs the extra 'bridge'.
+    """
+    from thekeys_async.cli.bridge import BridgeSettings, run_bridge  # noqa: PLC0415 - the client, the broker's, the page
+
+    run_bridge(settings, BridgeSettings(**own))
+
+
+@_command(options.SIMULATE)
+def simulate(settings: Settings, /, **own: Any) -> None:
     """Run a simulated gateway until SIGINT or SIGTERM.
 
     It prints one line, with its address, when it is ready. Then it takes control lines on standard input that make
@@ -292,38 +294,19 @@ def simulate(
     """
     from thekeys_async.cli.simulate import Simulation, run_simulation  # noqa: PLC0415 - the simulator
 
-    settings = Settings.of(context)
-    codes: dict[int, Secret | None] = {}
-    replayed = how["replay"] is not None
-    for identifier, own_code in lockers or ([(_SAMPLE_LOCKER, None)] if cloud and not replayed else []):
-        codes[identifier] = own_code or Secret.of(settings.code)
-        if codes[identifier] is None and not cloud:
-            raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
-    if not codes and not replayed:
-        raise click.UsageError(f"Give a locker and its share code: --locker {_SAMPLE_LOCKER}:CODE.")
-    run_simulation(settings, Simulation(lockers=codes, cloud=cloud, share_code=Secret.of(settings.code), **how))
+    run_simulation(settings, Simulation(**own))
 
 
-@thekeys.command()
-@click.option("--from-cloud", is_flag=True, help="Show the way from an account to an open door.")
-@click.option("--bridge", "of_bridge", is_flag=True, help="Show a door in MQTT; needs a mosquitto and extra 'bridge'.")
-@output_options
-@click.pass_context
-def demo(context: click.Context, from_cloud: bool, of_bridge: bool) -> None:
+@_command(options.DEMO)
+def demo(settings: Settings, /, from_cloud: bool, bridge: bool) -> None:
     """Show what the library does, on simulated gateways."""
-    if from_cloud and of_bridge:
+    if from_cloud and bridge:
         raise click.UsageError("--from-cloud and --bridge contradict each other.")
     if from_cloud:
         from thekeys_async.cli.demo.cloud import run_demo_from_cloud as run  # noqa: PLC0415 - the simulator and rich
-    elif of_bridge:
+    elif bridge:
         from thekeys_async.cli.demo.bridge import run_demo_of_bridge as run  # noqa: PLC0415 - the broker's client, too
     else:
-        from thekeys_async.cli.demo.comparison import run_demo as run  # noqa: PLC0415 - the same
+        from thekeys_async.cli.demo.comparison import run_demo as run  # noqa: PLC0415 - the simulator and rich
 
-    run(Settings.of(context))
-
-
-def _ask_before_flashing(what: str) -> None:
-    """Ask a person at a terminal; a script has decided already."""
-    if sys.stdin.isatty():
-        click.confirm(f"Install {what}. Go on?", abort=True, err=True)
+    run(settings)

@@ -23,12 +23,11 @@ from thekeys_async import (
     TheKeysError,
 )
 from thekeys_async.cli import output
-from thekeys_async.cli.account import Login
-from thekeys_async.cli.coordination import chosen_coordinator, within
+from thekeys_async.cli.account import Login, log_in
 from thekeys_async.cli.errors import Effect, ExitCode, in_words, other_failure
-from thekeys_async.cli.naming import fresh_name, with_gateways
-from thekeys_async.cli.options import DEFAULT_HOST, Network, Settings
-from thekeys_async.cli.runner import run
+from thekeys_async.cli.runner import chosen_coordinator, run
+from thekeys_async.cli.settings import DEFAULT_HOST, MOST_ADDRESSES, Network, Settings
+from thekeys_async.cli.setup import fresh_name, with_gateways
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import CloudError, discover
@@ -95,13 +94,11 @@ class DiscoverSettings:
         networks: Whose addresses are asked.
         port: At which port.
         save: Whether to write what was found into the file.
-        login: The account that is asked, or None.
     """
 
     networks: tuple[Network, ...]
     port: int
     save: bool
-    login: Login | None
 
 
 def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
@@ -110,12 +107,15 @@ def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
     Raises:
         Failure: None answered, or the file can't be used.
     """
+    if sum(each.num_addresses for each in wanted.networks) > MOST_ADDRESSES:
+        raise click.UsageError(f"--network: at most {MOST_ADDRESSES} addresses are asked.")
+    login = log_in(settings) if settings.username else None
     path = path_of(settings)
     configuration, text = read(settings, path)
     coordinator = chosen_coordinator(settings)
-    with output.waiting("looking for gateways ...", shown=not (settings.json or settings.debug)):
-        work = partial(_look, settings, wanted, configuration, coordinator)
-        answers = run(settings, Effect.NONE, partial(within, coordinator, work))
+    with output.waiting(settings, "looking for gateways ..."):
+        work = partial(_look, settings, wanted, login, configuration, coordinator)
+        answers = run(settings, Effect.NONE, work, coordinator)
     there = [answer for answer in answers if answer.error is None]
     new = _named(configuration, [answer.candidate for answer in there if not answer.candidate.in_file])
     if wanted.save and new:
@@ -134,10 +134,14 @@ def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
 
 
 async def _look(
-    settings: Settings, wanted: DiscoverSettings, configuration: Config, coordinator: Coordinator | None
+    settings: Settings,
+    wanted: DiscoverSettings,
+    login: Login | None,
+    configuration: Config,
+    coordinator: Coordinator | None,
 ) -> list[Probed]:
     """Ask the gateways that somebody names, and then the addresses of the networks; those without an answer last."""
-    known = dict(await _known(settings, wanted, configuration))
+    known = dict(await _known(settings, login, configuration))
     named = await _ask_all(known, coordinator, settings.timeout or _KNOWN)
     hosts = [host for network in wanted.networks for host in network.hosts()]
     addresses = (Address(str(host), wanted.port) for host in hosts)
@@ -148,13 +152,13 @@ async def _look(
     return answered + silent
 
 
-async def _known(settings: Settings, wanted: DiscoverSettings, configuration: Config) -> Candidates:
+async def _known(settings: Settings, login: Login | None, configuration: Config) -> Candidates:
     """Collect what file, cloud, flags and the usual name say; what means the same address is asked once."""
     gateways = configuration.gateways.items()
     candidates = [Candidate(each.host, "the file", name, each.id, in_file=True) for name, each in gateways]
     given = settings.given_hosts or ([settings.chosen_host] if settings.chosen_host else [])
     candidates += [Candidate(host, "--host") for host in given]
-    candidates += await _of_the_cloud(settings, wanted.login)
+    candidates += await _of_the_cloud(settings, login)
     candidates.append(Candidate(DEFAULT_HOST, DEFAULT_HOST))
     meant: dict[Candidate, list[Address]] = {}
     async with anyio.create_task_group() as tasks:

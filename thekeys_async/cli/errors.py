@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from thekeys_async.bridge.errors import BrokerUnreachableError, SupersededError
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors

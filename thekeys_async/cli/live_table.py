@@ -1,10 +1,10 @@
-"""The live table of `thekeys watch`: a board, drawn so that forty gateways fit one screen."""
+"""The live table of `thekeys watch`: what is known of each door, drawn so that forty gateways fit one screen."""
 
-import io
-import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+import enum
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import anyio
 import attrs
@@ -13,31 +13,170 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from thekeys_async import UpdateKind, Updates, battery_percent
+from thekeys_async import DoorState, GatewayUpdate, LockerUpdate, Update, UpdateKind, Updates, battery_percent
 from thekeys_async.cli import output
-from thekeys_async.cli.board import Board, Health, Row, is_low
 from thekeys_async.cli.errors import in_words
-from thekeys_async.cli.signal_strength import bar, sparkline, style
+from thekeys_async.cli.readings import bar, is_low, is_weak, sparkline, style
 from thekeys_async.cli.tables import UNLIMITED, Cell, Field, fitted
 from thekeys_async.protocol.text import printable
 
+_SIGNALS_KEPT = 60
+_MOST_ROWS = 1000
+"""Rows of one gateway: as many as a watcher follows, of which the lost ones make room."""
+
+_OF_THE_DOOR = frozenset({"status", "status_error"})
 _REDRAWN_EVERY = 0.5
 _ROOMY = 110
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_LONGEST_NOTE = 300
-_NOTES = 4
 _ROOM_FOR_A_NAME = 24
-_HELD = 50
+_MOST_NOTES = 4
+_LONGEST_NOTE = 300
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+_AROUND = 4
+"""Lines that are neither rows nor notes: the head and its rule, and two blank ones."""
+
+_STYLE = {"box": SIMPLE_HEAD, "padding": 0, "pad_edge": False, "show_edge": False}
+_FIELDS = (
+    Field("Locker", whole=True),
+    Field("Gateway", whole=True, leaves=4),
+    Field("RSSI", right=True, whole=True, leaves=3),
+    Field("", whole=True, leaves=5),
+    Field("Trend", whole=True, leaves=6),
+    Field("Battery", right=True, whole=True, leaves=2),
+    Field("Bolt", whole=True),
+    Field("", whole=True),
+    Field("News", right=True, whole=True, leaves=1),
+)
+
+
+class Health(enum.IntEnum):
+    """The state of a door, the worst first."""
+
+    LOST = 0
+    STUCK = 1
+    """Its bolt is jammed, or could not be read."""
+    WEAK = 2
+    LOW = 3
+    WELL = 4
+
+
+_Line: TypeAlias = tuple[Health, Sequence[Cell]]
+
+
+@attrs.frozen
+class Counts:
+    """The number of doors, and of those that are to be seen to.
+
+    A door that several gateways see is counted once, and by what the best of them says.
+    """
+
+    doors: int
+    open: int
+    lost: int
+    stuck: int
+    weak: int
+    low: int
+
+
+@attrs.define
+class Row:
+    """A locker, seen through one gateway.
+
+    Attributes:
+        news: The newest of it.
+        signals: Its RSSI in dBm at the last polls, the newest last.
+    """
+
+    news: LockerUpdate
+    signals: deque[int] = attrs.field(factory=lambda: deque[int](maxlen=_SIGNALS_KEPT))
+
+
+class Board:
+    """The newest of each locker of each gateway, and what is wrong. It has no clock.
+
+    Args:
+        gateways: The names of the gateways that will tell something.
+    """
+
+    def __init__(self, gateways: Iterable[str]) -> None:
+        self._rows: dict[str, dict[int, Row]] = {name: {} for name in gateways}
+        self._lost: dict[str, GatewayUpdate] = {}
+
+    @property
+    def rows(self) -> Mapping[str, tuple[Row, ...]]:
+        """The rows by gateway, in the order in which those were given; of a gateway, by the lockers' numbers."""
+        return {name: tuple(rows[number] for number in sorted(rows)) for name, rows in self._rows.items()}
+
+    @property
+    def lost(self) -> Mapping[str, GatewayUpdate]:
+        """The gateways that can't be reached now, and what was said of them."""
+        return self._lost
+
+    def health(self, gateway: str, row: Row) -> Health:
+        """Tell what is wrong with a door, as one gateway sees it.
+
+        Args:
+            gateway: Its name.
+            row: The door's.
+        """
+        news = row.news
+        if gateway in self._lost or news.kind is UpdateKind.LOST:
+            return Health.LOST
+        if news.status_error is not None or (news.status is not None and news.status.state is DoorState.JAMMED):
+            return Health.STUCK
+        if news.reading is not None and is_weak(news.reading.rssi):
+            return Health.WEAK
+        return Health.LOW if news.reading is not None and is_low(news.reading.battery_mv) else Health.WELL
+
+    def counts(self) -> Counts:
+        """Count the doors."""
+        best: dict[int, Health] = {}
+        opened: set[int] = set()
+        for name, rows in self._rows.items():
+            for number, row in rows.items():
+                best[number] = max(best.get(number, Health.LOST), self.health(name, row))
+                if row.news.status is not None and row.news.status.state is DoorState.OPEN:
+                    opened.add(number)
+        found = list(best.values())
+        return Counts(
+            doors=len(found),
+            open=len(opened),
+            lost=found.count(Health.LOST),
+            stuck=found.count(Health.STUCK),
+            weak=found.count(Health.WEAK),
+            low=found.count(Health.LOW),
+        )
+
+    def take(self, update: Update) -> None:
+        """Take an update in."""
+        if isinstance(update, LockerUpdate):
+            self._take_locker(update)
+        elif update.reachable:
+            self._lost.pop(update.gateway, None)
+        else:
+            self._lost[update.gateway] = update
+
+    def _take_locker(self, update: LockerUpdate) -> None:
+        rows = self._rows.setdefault(update.gateway, {})
+        if len(rows) >= _MOST_ROWS and update.identifier not in rows:
+            for identifier in [number for number, row in rows.items() if row.news.kind is UpdateKind.LOST]:
+                del rows[identifier]
+        row = rows.setdefault(update.identifier, Row(update))
+        row.news = update
+        only_of_the_door = update.changed and update.changed <= _OF_THE_DOOR
+        heard = None if update.reading is None else update.reading.rssi
+        if update.kind is not UpdateKind.LOST and not only_of_the_door and heard is not None:
+            row.signals.append(heard)
 
 
 async def follow(updates: Updates, board: Board, names: Mapping[int, str], console: Console | None) -> None:
     """Feed the board until it is cancelled; at a terminal show it, and keep what is shown up to date.
 
     Args:
-        updates: What feeds the board.
-        board: What is shown.
-        names: What lockers are called.
-        console: Where it is shown, if it is.
+        updates: The updates that the board takes.
+        board: The board to show.
+        names: The lockers' names.
+        console: The console to show it on, if any.
     """
     async with anyio.create_task_group() as tasks:
         if console is not None and console.is_terminal:
@@ -48,7 +187,7 @@ async def follow(updates: Updates, board: Board, names: Mapping[int, str], conso
 
 async def _show(board: Board, names: Mapping[int, str], console: Console) -> None:
     """Draw on the terminal's other screen, all of it each time: so no rows are left behind when it is resized."""
-    with _stderr_held() as held:
+    with output.stderr_held() as held:
 
         def picture() -> RenderableType:
             return draw(board, names, datetime.now(UTC), console, height=console.height, notes=held[-1:])
@@ -59,32 +198,6 @@ async def _show(board: Board, names: Mapping[int, str], console: Console) -> Non
             while True:
                 live.refresh()
                 await anyio.sleep(_REDRAWN_EVERY)
-
-
-@contextmanager
-def _stderr_held() -> Generator[Sequence[str]]:
-    """Hold what is said on stderr, the last of it, while the table has the screen; it is printed afterwards."""
-    if not sys.stderr.isatty():
-        yield ()
-        return
-    held = _Held()
-    try:
-        with redirect_stderr(held):
-            yield held.lines
-    finally:
-        sys.stderr.writelines(f"{line}\n" for line in held.lines)
-
-
-class _Held(io.TextIOBase):
-    """Keeps the last lines written to it."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, text: str, /) -> int:
-        self.lines += filter(None, text.splitlines())
-        del self.lines[:-_HELD]
-        return len(text)
 
 
 def print_last(board: Board, names: Mapping[int, str], console: Console) -> None:
@@ -104,27 +217,27 @@ def draw(
     """Draw lines that sum up, the table with what is wrong first, and below it why.
 
     Args:
-        board: What is known.
-        names: What lockers are called.
+        board: The board to draw.
+        names: The lockers' names.
         now: The wall clock.
-        console: Where it is drawn, whose width decides which columns there are.
+        console: The console to draw on, whose width decides which columns there are.
         height: How many lines there are; what does not fit is counted. None for as many as it takes.
-        notes: What else is to be said below the table.
+        notes: Further lines below the table.
     """
-    rows = list(_rows(board, names, now, console))
+    lines = sorted(_lines(board, names, now, console), key=lambda line: line[0])
     said = [*_notes(board, names, now), *notes]
     foot = [Text(f"{output.BOLT_NOTE} {output.BATTERY_NOTE}", "dim")]
     summary = _text(_summary(board, console.width), "bold", cut=False)
-    room = len(rows)
+    room = len(lines)
     if height is not None:
-        said = said if len(said) <= _NOTES else [*said[: _NOTES - 1], f"... and {len(said) - _NOTES + 1} more notes"]
+        more_notes = f"... and {len(said) - _MOST_NOTES + 1} more notes"
+        said = said if len(said) <= _MOST_NOTES else [*said[: _MOST_NOTES - 1], more_notes]
         room = max(height - _AROUND - len(summary.wrap(console, console.width)) - len(said), 1)
-        foot = foot if len(rows) + len(foot[0].wrap(console, console.width)) < room else []
-    hidden = rows[room - 1 :] if len(rows) > room else []
-    shown = rows[: len(rows) - len(hidden)]
-    wrong = sum(each.health is not Health.WELL for each in hidden)
+        foot = foot if len(lines) + len(foot[0].wrap(console, console.width)) < room else []
+    hidden = lines[room - 1 :] if len(lines) > room else []
+    wrong = sum(health is not Health.WELL for health, _ in hidden)
     more = [Text(f"... and {len(hidden)} more, {wrong} of them not well", "bold")] if hidden else []
-    table = fitted(_FIELDS, [each.cells for each in shown], console, **_STYLE)
+    table = fitted(_FIELDS, [cells for _, cells in lines[: len(lines) - len(hidden)]], console, **_STYLE)
     below = [_text(note, "yellow", cut=height is not None) for note in said]
     return Group(summary, "", table, *more, "", *below, *foot)
 
@@ -134,52 +247,18 @@ def _text(words: str, style: str, *, cut: bool) -> Text:
     return Text(words, style, no_wrap=cut or None, overflow="ellipsis" if cut else None)
 
 
-_AROUND = 4
-"""Lines that are neither rows nor notes: the head and its rule, and two blank ones."""
-
-_STYLE = {"box": SIMPLE_HEAD, "padding": 0, "pad_edge": False, "show_edge": False}
-_FIELDS = (
-    Field("Locker", whole=True),
-    Field("Gateway", whole=True, leaves=4),
-    Field("RSSI", right=True, whole=True, leaves=3),
-    Field("", whole=True, leaves=5),
-    Field("Trend", whole=True, leaves=6),
-    Field("Battery", right=True, whole=True, leaves=2),
-    Field("Bolt", whole=True),
-    Field("", whole=True),
-    Field("News", right=True, whole=True, leaves=1),
-)
-_WORDS = {Health.LOST: "lost", Health.STUCK: "stuck", Health.WEAK: "weak", Health.LOW: "low", Health.WELL: ""}
-
-
-@attrs.frozen
-class _Line:
-    """A line of the table.
-
-    Attributes:
-        health: What is wrong.
-        cells: Its cells.
-    """
-
-    health: Health
-    cells: Sequence[Cell]
-
-
-def _rows(board: Board, names: Mapping[int, str], now: datetime, console: Console) -> Iterator[_Line]:
-    """Make the lines, what is wrong first; else they keep their order."""
-    lines: list[_Line] = []
+def _lines(board: Board, names: Mapping[int, str], now: datetime, console: Console) -> Iterator[_Line]:
+    """Make the table's lines: one for each row, and one for a gateway that has none."""
     for name, rows in board.rows.items():
         if not rows:
-            health = Health.LOST if name in board.lost else Health.WELL
-            told_last = Text("lost", "bold red") if health is Health.LOST else "..."
-            cells: Sequence[Cell] = (f"({printable(name)})", printable(name), *[""] * 6, told_last)
-            lines.append(_Line(health, [Text.assemble(cell, style="dim") for cell in cells]))
+            is_lost = name in board.lost
+            news = Text("lost", "bold red") if is_lost else "..."
+            cells: Sequence[Cell] = (f"({printable(name)})", printable(name), *[""] * 6, news)
+            yield (Health.LOST if is_lost else Health.WELL), [Text.assemble(cell, style="dim") for cell in cells]
         for row in rows:
             health = board.health(name, row)
             dim = "dim" if health is Health.LOST else ""
-            told = _cells(row, names, now, console, health)
-            lines.append(_Line(health, [Text.assemble(cell, style=dim) for cell in told]))
-    return iter(sorted(lines, key=lambda line: line.health))
+            yield health, [Text.assemble(cell, style=dim) for cell in _cells(row, names, now, console, health)]
 
 
 def _cells(row: Row, names: Mapping[int, str], now: datetime, console: Console, health: Health) -> Iterator[Cell]:
@@ -197,9 +276,11 @@ def _cells(row: Row, names: Mapping[int, str], now: datetime, console: Console, 
         low = "red" if is_low(millivolts) else ""
         yield "-" if millivolts is None else Text(f"{millivolts} mV {battery_percent(millivolts):>3} %", low)
     yield "-" if news.status is None else output.door(news.status.state)
-    gone = news.kind is UpdateKind.LOST
-    yield Text("" if gone else _WORDS[health], "bold red")
-    yield Text("lost", "bold red") if gone else age(row.age(now))
+    if news.kind is UpdateKind.LOST:
+        yield from ("", Text("lost", "bold red"))
+    else:
+        yield Text("" if health is Health.WELL else health.name.lower(), "bold red")
+        yield age((now - news.at).total_seconds())
 
 
 def _summary(board: Board, width: int) -> str:
@@ -212,9 +293,9 @@ def _summary(board: Board, width: int) -> str:
 
 
 def age(seconds: float) -> str:
-    """Write how old something is, in the largest unit that fits."""
+    """Write how old something is, in the largest unit that fits; nothing is younger than now."""
     if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
+        return f"{max(0.0, seconds):.0f} s"
     if seconds < 2 * _HOUR:
         return f"{seconds / _MINUTE:.0f} min"
     return f"{seconds / _HOUR:.0f} h" if seconds < 2 * _DAY else f"{seconds / _DAY:.0f} d"
@@ -230,8 +311,7 @@ def _locker(identifier: int, names: Mapping[int, str], room: int = UNLIMITED) ->
 
 def _notes(board: Board, names: Mapping[int, str], now: datetime) -> Iterator[str]:
     for name, update in board.lost.items():
-        since = age(max(0.0, (now - update.at).total_seconds()))
-        yield f"{printable(name)}: lost for {since}. {_why(update.error)}"
+        yield f"{printable(name)}: lost for {age((now - update.at).total_seconds())}. {_why(update.error)}"
     for name, rows in board.rows.items():
         for row in rows:
             if row.news.status_error is not None and name not in board.lost:

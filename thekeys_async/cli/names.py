@@ -1,7 +1,16 @@
-"""Names as people type them: in any case, or nearly right. Pure functions."""
+"""Names as people type them: in any case, nearly right, or begun and completed by the shell."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from thekeys_async.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from thekeys_async.config.values import Config
 
 _NEAR = 0.6
 
@@ -11,7 +20,7 @@ def found(names: Iterable[str], typed: str) -> str | None:
 
     Args:
         names: Those there are.
-        typed: What a person typed.
+        typed: The name as it was typed.
     """
     there = list(names)
     if typed in there:
@@ -33,3 +42,33 @@ def nearest(names: Iterable[str], typed: str) -> str | None:
 
 def _likeness(name: str, typed: str) -> float:
     return SequenceMatcher(None, name.casefold(), typed.casefold(), autojunk=False).ratio()
+
+
+def complete_locker(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the lockers of the configuration file to the shell."""
+    return _beginning(typed, _configuration(context).lockers)
+
+
+def complete_gateway(context: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer the gateways of the configuration file to the shell."""
+    return _beginning(typed, _configuration(context).gateways)
+
+
+def _configuration(context: click.Context) -> "Config":
+    """Read the file; a file that can't be used offers no names, and the command itself says why."""
+    # Whoever completes no name needs no file.
+    from thekeys_async.config.coordinator import default_config_path  # noqa: PLC0415
+    from thekeys_async.config.errors import ConfigurationError  # noqa: PLC0415
+    from thekeys_async.config.file import load  # noqa: PLC0415
+    from thekeys_async.config.values import Config  # noqa: PLC0415
+
+    try:
+        read = load(Settings.of(context).given_config or default_config_path())
+    except ConfigurationError:
+        read = None
+    return Config() if read is None else read[0]
+
+
+def _beginning(typed: str, names: Iterable[str]) -> list[CompletionItem]:
+    begin = typed.casefold()
+    return [CompletionItem(name) for name in names if name.casefold().startswith(begin) and name.isprintable()]

@@ -1,185 +1,66 @@
-"""The flags that all actions share. They count before the action and after it; what stands after it wins."""
+"""The flags and arguments of every command. Those of many count before the action and after it; the latter win."""
 
-import ipaddress
-import math
-import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-import attrs
 import click
 
-from thekeys_async.protocol.secrets import Secret
+from thekeys_async.cli.names import complete_gateway, complete_locker
+from thekeys_async.cli.settings import (
+    DEFAULT_HOST,
+    META,
+    locker_number,
+    moment,
+    network,
+    pin,
+    seconds,
+    simulated_locker,
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-MOST_ADDRESSES = 1024
-"""The most addresses of networks that are asked."""
-
-_META = "thekeys_async.cli."
-
-LONGEST_NUMBER = 18
-"""Digits of the longest locker's number that is taken."""
-
-DEFAULT_HOST = "thekeys.local"
-"""The name gateways have on a LAN (observed, and in the vendor's own clients)."""
+_DELAY = click.FloatRange(0, 3600)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_PORT = click.IntRange(0, 65535)
+_WHEN = "A day, '2026-08-01 16:00', or 16:00 for every day."
 
 
-def _hidden(text: "str | Secret | None") -> Secret | None:
-    return Secret(text) if isinstance(text, str) else text
+def together(*declared: Callable[[Any], Any]) -> Callable[[_F], _F]:
+    """Declare flags and arguments at once, in the order in which the help lists them."""
 
+    def declare(function: _F) -> _F:
+        for each in reversed(declared):
+            function = each(function)
+        return function
 
-@attrs.frozen
-class Settings:
-    """The flags and the environment; a flag overrides the environment, which overrides the file.
-
-    Attributes:
-        typed: The word for the action as it was typed: also `unlock`, for `open`; `shares list` inside a group.
-        target: The name after the action: a locker's or a gateway's in the configuration file, or None.
-        given_hosts: What `--host` says, each time it is given.
-        configured_host: What the configuration file says, or None.
-        identifier: Which locker, or None.
-        debug: Whether to log at DEBUG and show tracebacks.
-        timeout: Seconds for the whole action, or None for the library's defaults.
-        json: Whether to print JSON, and report errors as JSON.
-        config: What `--config` says, or None.
-        state_dir: What `--state-dir` says, or None.
-        no_coordination: Whether turns and timestamps are shared with no other process.
-        first_advice: What to say first where the gateway refuses the share code.
-    """
-
-    typed: str | None = None
-    target: str | None = None
-    given_hosts: tuple[str, ...] = ()
-    configured_host: str | None = None
-    identifier: int | None = None
-    _code: Secret | None = attrs.field(default=None, repr=False, converter=_hidden)
-    debug: bool = False
-    timeout: float | None = None
-    json: bool = False
-    config: str | None = None
-    state_dir: str | None = None
-    no_coordination: bool = False
-    first_advice: str = ""
-
-    @property
-    def code(self) -> str | None:
-        """The share code, or None."""
-        return None if self._code is None else self._code.reveal()
-
-    @property
-    def given_host(self) -> str | None:
-        """What `--host` says, the last time it is given, or None."""
-        return self.given_hosts[-1] if self.given_hosts else None
-
-    @property
-    def chosen_host(self) -> str | None:
-        """The gateway that `--host` or THEKEYS_HOST names, or None."""
-        return self.given_host if self.given_host is not None else os.environ.get("THEKEYS_HOST") or None
-
-    @property
-    def host(self) -> str:
-        """The gateway to ask: `--host`, or THEKEYS_HOST, or the file's, or its usual name."""
-        return (self.configured_host or DEFAULT_HOST) if self.chosen_host is None else self.chosen_host
-
-    @property
-    def given_config(self) -> Path | None:
-        """The configuration file that `--config` or THEKEYS_CONFIG names, or None."""
-        given = self.config or os.environ.get("THEKEYS_CONFIG")
-        return Path(given) if given else None
-
-    @property
-    def program(self) -> str:
-        """How a next step begins, so that it finds the same configuration file: `thekeys`, and `--config` if given."""
-        return f"thekeys --config {shlex.quote(self.config)}" if self.config else "thekeys"
-
-    @property
-    def given_code(self) -> str | None:
-        """What `-c` says, or None: a code of the environment is for whoever needs one."""
-        return None if self.code == os.environ.get("THEKEYS_CODE") else self.code
-
-    @classmethod
-    def of(cls, context: click.Context) -> "Settings":
-        """Collect what the flags before and after the action have left in the context."""
-        given = {
-            field.alias: context.meta[_META + field.alias]
-            for field in attrs.fields(cls)
-            if _META + field.alias in context.meta
-        }
-        group = context.parent if context.parent is not None and context.parent.parent is not None else None
-        given["typed"] = context.info_name if group is None else f"{group.info_name} {context.info_name}"
-        given.setdefault("code", os.environ.get("THEKEYS_CODE") or None)
-        return cls(**given)
-
-
-def locker_number(text: str) -> int:
-    """Read a locker's number. The error does not repeat what was typed: it may have been a share code."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER):
-        del text  # an error that is shown with its local variables must not show it
-        raise click.BadParameter("a locker's identifier is a number, for example 45961123")
-    return int(text)
-
-
-def simulated_locker(text: str) -> tuple[int, Secret | None]:
-    """Read a locker and, after a colon, its share code."""
-    identifier, colon, _ = text.partition(":")
-    code = Secret(text.partition(":")[2])
-    del text
-    if colon and not (code.reveal() and code.reveal().isascii()):
-        raise click.BadParameter("after the colon belongs a share code: ASCII text that is not empty")
-    return locker_number(identifier), code if colon else None
-
-
-def network(text: str) -> Network:
-    """Read a network of the user's own."""
-    try:
-        found = ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError:
-        raise click.BadParameter("a network is written as 192.168.0.0/24") from None
-    if found.num_addresses > MOST_ADDRESSES:
-        raise click.BadParameter(f"at most {MOST_ADDRESSES} addresses are asked, as in 192.168.0.0/22")
-    if found.is_global or found.is_multicast:
-        raise click.BadParameter("only the addresses of a network of your own are asked, such as 192.168.0.0/24")
-    return found
-
-
-def seconds(text: str) -> float:
-    """Read a length of time."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise click.BadParameter("a number of seconds above 0 is needed, for example 60")
-    return number
+    return declare
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
     if value is not None and value is not False and value != ():
-        context.meta[f"{_META}{parameter.name}"] = value
+        context.meta[f"{META}{parameter.name}"] = value
 
 
-def _shared(*names: str, **settings: Any) -> Callable[[_F], _F]:
-    return click.option(*names, expose_value=False, callback=_remember, **settings)
+def _shared(*names: str, **declared: Any) -> Callable[[_F], _F]:
+    """Declare a flag that `Settings` collects."""
+    return click.option(*names, expose_value=False, callback=_remember, **declared)
 
 
-_HOST = _shared(
-    "--host",
-    "given_hosts",
-    multiple=True,
-    metavar="HOST",
-    help=f"The gateway: a name or address, with :port if it is not 80. Or THEKEYS_HOST; else {DEFAULT_HOST}.",
-)
-_HOSTS = _shared(
-    "--host",
-    "given_hosts",
-    multiple=True,
-    metavar="HOST",
-    help="A gateway; may be given several times. Or THEKEYS_HOST; else those of the configuration file.",
-)
+def _host(help: str, metavar: str = "HOST") -> Callable[[_F], _F]:  # noqa: A002 - as click calls it
+    return _shared("--host", "given_hosts", multiple=True, metavar=metavar, help=help)
+
+
+def _timeout(help: str) -> Callable[[_F], _F]:  # noqa: A002 - as click calls it
+    return _shared("--timeout", type=seconds, metavar="SECONDS", help=help)
+
+
+def _target(kind: str, complete: Callable[..., Any]) -> Callable[[_F], _F]:
+    return click.argument(
+        "target", metavar=kind, required=False, expose_value=False, callback=_remember, shell_complete=complete
+    )
+
+
+_HOST = _host(f"The gateway: a name or address, with :port if it is not 80. Or THEKEYS_HOST; else {DEFAULT_HOST}.")
 _LOCKER = _shared(
     "-i", "--identifier", type=locker_number, metavar="IDENTIFIER", help="The locker's number, as printed on it."
 )
@@ -189,57 +70,56 @@ _CODE = _shared(
     metavar="CODE",
     help="The share code of locker and gateway. Better in THEKEYS_CODE: others can read a process's arguments.",
 )
-_TIMEOUT = _shared(
-    "--timeout",
-    type=seconds,
-    metavar="SECONDS",
-    help="Time for the whole action, with waiting its turn. Default 30; 300 to synchronise or update.",
-)
-_WATCH_TIMEOUT = _shared(
-    "--timeout", type=seconds, metavar="SECONDS", help="End by itself after so long. Default: never."
-)
-_CLOUD_TIMEOUT = _shared(
-    "--timeout",
-    type=seconds,
-    metavar="SECONDS",
-    help="Time for each question to the cloud, with log-in and retries. Default 30.",
-)
-_DISCOVER_TIMEOUT = _shared(
-    "--timeout",
-    type=seconds,
-    metavar="SECONDS",
-    help="Time for each request to a gateway that is known, and for each question to the cloud. Default 5, and 30.",
-)
-_CHECK_TIMEOUT = _shared(
-    "--timeout", type=seconds, metavar="SECONDS", help="End the reads sooner than after 60 s, which is the default."
-)
 _CONFIG = _shared(
     "--config", metavar="FILE", help="The file with names for gateways and lockers. Or THEKEYS_CONFIG; see the docs."
 )
-_STATE_DIR = _shared(
-    "--state-dir",
-    metavar="FOLDER",
-    help="Where processes that drive the same gateways share turns and timestamps. Or THEKEYS_STATE_DIR, or a Redis in "
-    "THEKEYS_REDIS_URL; else a folder of yours.",
+_COORDINATION = together(
+    _shared(
+        "--state-dir",
+        metavar="FOLDER",
+        help="Where processes that drive the same gateways share turns and timestamps. Or THEKEYS_STATE_DIR, or a "
+        "Redis in THEKEYS_REDIS_URL; else a folder of yours.",
+    ),
+    _shared("--no-coordination", is_flag=True, help="Share turns and timestamps with no other process."),
 )
-_NO_COORDINATION = _shared("--no-coordination", is_flag=True, help="Share turns and timestamps with no other process.")
-_JSON = _shared("--json", is_flag=True, is_eager=True, help="Print JSON on stdout; errors are JSON too, on stderr.")
-_DEBUG = _shared("-d", "--debug", is_flag=True, is_eager=True, help="Log on stderr, and show tracebacks.")
+OUTPUT = together(
+    _shared("--json", is_flag=True, is_eager=True, help="Print JSON on stdout; errors are JSON too, on stderr."),
+    _shared("-d", "--debug", is_flag=True, is_eager=True, help="Log on stderr, and show tracebacks."),
+)
+GATEWAY = together(
+    _HOST,
+    _LOCKER,
+    _CODE,
+    _timeout("Time for the whole action, with waiting its turn. Default 30; 300 to synchronise or update."),
+    _CONFIG,
+    _COORDINATION,
+    OUTPUT,
+)
+"""Which gateway and locker, and how to ask them."""
 
-_USERNAME = click.option(
-    "--username",
-    envvar="THEKEYS_USERNAME",
-    metavar="PHONE",
-    help="The account's phone number: +33612345678. Or THEKEYS_USERNAME; else you are asked. The password comes from "
-    "THEKEYS_PASSWORD, else you are asked.",
+TARGET_LOCKER = _target("[LOCKER]", complete_locker)
+"""A locker's name in the configuration file, or its number."""
+TARGET_GATEWAY = _target("[GATEWAY]", complete_gateway)
+"""A gateway's name in the configuration file."""
+
+ALL = click.option(
+    "--all",
+    "everyone",
+    is_flag=True,
+    help="Ask all gateways of the configuration file; the default where it has several and none is named.",
 )
-_COUNTRY = click.option(
+WAIT = click.option(
+    "--wait", is_flag=True, help="Stay until the bolt is there, about 5 s more; ends with 10 if it is not."
+)
+YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+_COUNTRY = _shared(
     "--country",
     envvar="THEKEYS_COUNTRY",
     type=click.Choice(["FR"], case_sensitive=False),
     help="FR allows 0612345678. Or THEKEYS_COUNTRY.",
 )
-_CLOUD_URL = click.option(
+_CLOUD_URL = _shared(
     "--cloud-url",
     envvar="THEKEYS_CLOUD_URL",
     metavar="URL",
@@ -247,75 +127,201 @@ _CLOUD_URL = click.option(
 )
 
 
-def gateway_options(function: _F) -> _F:
-    """Give a command every flag that says which gateway and locker, and how to ask them."""
-    return _HOST(_LOCKER(_CODE(_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
+def _username(help: str) -> Callable[[_F], _F]:  # noqa: A002 - as click calls it
+    return _shared("--username", envvar="THEKEYS_USERNAME", metavar="PHONE", help=help)
 
 
-def watch_options(function: _F) -> _F:
-    """Give `watch` the flags that say which gateways and lockers, and for how long."""
-    return _HOSTS(_LOCKER(_CODE(_WATCH_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
+CLOUD = together(
+    _username(
+        "The account's phone number: +33612345678. Or THEKEYS_USERNAME; else you are asked. The password comes from "
+        "THEKEYS_PASSWORD, else you are asked."
+    ),
+    _COUNTRY,
+    _CLOUD_URL,
+    _timeout("Time for each question to the cloud, with log-in and retries. Default 30."),
+    _CONFIG,
+    OUTPUT,
+)
+"""Whose account at the vendor's cloud, and where that is."""
 
+SETUP = together(
+    CLOUD,
+    _COORDINATION,
+    click.option("--share-name", default="thekeys", show_default=True, help="What the shares are called in the cloud."),
+    click.option("--synchronize", is_flag=True, help="Synchronise gateways and lockers too; may install firmware."),
+    click.option(
+        "--allow-public",
+        is_flag=True,
+        help="Take a gateway wherever the cloud says it is, not only on a private network.",
+    ),
+)
+REBOOT = together(CLOUD, click.argument("gateway", shell_complete=complete_gateway), YES)
 
-def check_options(function: _F) -> _F:
-    """Give `check` the flags that say which gateway and locker, and for how long."""
-    return _HOST(_LOCKER(_CODE(_CHECK_TIMEOUT(_CONFIG(coordination_options(output_options(function)))))))
+_SHARE_NAME = click.option("--name", required=True, help="What the share is called.")
+_DESCRIPTION = click.option("--description", default="", help="Free text.")
+_LOCKER_TO_SHARE = click.argument("locker", shell_complete=complete_locker)
+SHARE_NUMBER = together(CLOUD, click.argument("number", type=click.IntRange(0)))
+LIST_SHARES = together(
+    CLOUD,
+    click.argument("locker", required=False, shell_complete=complete_locker),
+    click.option("--show-codes", is_flag=True, help="Show the codes, too: whoever has one can open the door."),
+)
+CREATE_SHARE = together(
+    CLOUD,
+    _LOCKER_TO_SHARE,
+    _SHARE_NAME,
+    click.option(
+        "--with", "accessory", metavar="ACCESSORY", help="The keypad, gateway or other; needed if there are several."
+    ),
+    click.option("--from", "starts", type=moment, metavar="WHEN", help=f"From when it opens. {_WHEN}"),
+    click.option("--until", "ends", type=moment, metavar="WHEN", help="Until when; a day counts to its end."),
+    click.option(
+        "--pin", envvar="THEKEYS_PIN", type=pin, metavar="PIN", help="What a guest types. Better in THEKEYS_PIN."
+    ),
+    _DESCRIPTION,
+    click.option("--show-codes", is_flag=True, help="Show the code, too: whoever has it can open the door."),
+)
+INVITE = together(CLOUD, _LOCKER_TO_SHARE, click.argument("phone"), _SHARE_NAME, _DESCRIPTION)
+SWITCH_SHARE = together(
+    SHARE_NUMBER,
+    click.option("--person", is_flag=True, help="It is a share with a person, if another has the same number."),
+)
 
+DISCOVER = together(
+    _host("Ask this address, too. Or THEKEYS_HOST."),
+    _username(
+        "The account's phone number: only then is the cloud asked, too. Or THEKEYS_USERNAME. The password comes from "
+        "THEKEYS_PASSWORD, else you are asked."
+    ),
+    _COUNTRY,
+    _CLOUD_URL,
+    _timeout(
+        "Time for each request to a gateway that is known, and for each question to the cloud. Default 5, and 30."
+    ),
+    _CONFIG,
+    _COORDINATION,
+    OUTPUT,
+    click.option(
+        "--network",
+        "networks",
+        type=network,
+        multiple=True,
+        metavar="NETWORK",
+        help="Ask all addresses of a network of yours, for example 192.168.0.0/24. May be given several times.",
+    ),
+    click.option(
+        "--port", type=click.IntRange(1, 65535), default=80, show_default=True, help="The port that --network asks."
+    ),
+    click.option("--save", is_flag=True, help="Write what was found into the configuration file."),
+)
+CHECK = together(
+    TARGET_GATEWAY,
+    _HOST,
+    _LOCKER,
+    _CODE,
+    _timeout("End the reads sooner than after 60 s, which is the default."),
+    _CONFIG,
+    _COORDINATION,
+    OUTPUT,
+    click.option(
+        "--open-and-close",
+        "door",
+        metavar="DOOR",
+        shell_complete=complete_locker,
+        help="Also open this door and close it again, after a question, and say how long that takes.",
+    ),
+    click.option("-y", "--yes", is_flag=True, help="With --open-and-close: do not ask."),
+    click.option(
+        "--save", type=_FILE, metavar="FILE", help="Record what the gateway does, without what tells whose it is."
+    ),
+    click.option(
+        "--anonymous",
+        is_flag=True,
+        help="Print JSON that can be sent to anyone: no addresses, names or numbers of lockers.",
+    ),
+)
 
-def coordination_options(function: _F) -> _F:
-    """Give a command the flags that say with whom it shares turns and timestamps."""
-    return _STATE_DIR(_NO_COORDINATION(function))
-
-
-def target_argument(kind: str, complete: Callable[..., Any]) -> Callable[[_F], _F]:
-    """Let a command take a name of the configuration file.
-
-    Args:
-        kind: What is named, as the help writes it: LOCKER or GATEWAY.
-        complete: What the shell asks for names that begin as typed.
-    """
-    return click.argument(
-        "target",
-        metavar=f"[{kind}]",
-        required=False,
-        expose_value=False,
-        callback=_remember,
-        shell_complete=complete,
-    )
-
-
-def cloud_options(function: _F) -> _F:
-    """Give a command that asks the vendor's cloud the flags that say whose account, and where."""
-    return _USERNAME(_COUNTRY(_CLOUD_URL(_CLOUD_TIMEOUT(_CONFIG(output_options(function))))))
-
-
-def discover_options(function: _F) -> _F:
-    """Give `discover` the flags that say which account, and how gateways are asked."""
-    output_and_more = _CONFIG(coordination_options(output_options(function)))
-    account = click.option(
-        "--username",
-        envvar="THEKEYS_USERNAME",
-        metavar="PHONE",
-        help="The account's phone number: only then is the cloud asked, too. Or THEKEYS_USERNAME. The password comes "
-        "from THEKEYS_PASSWORD, else you are asked.",
-    )
-    host = _shared(
-        "--host", "given_hosts", multiple=True, metavar="HOST", help="Ask this address, too. Or THEKEYS_HOST."
-    )
-    return host(account(_COUNTRY(_CLOUD_URL(_DISCOVER_TIMEOUT(output_and_more)))))
-
-
-def bridge_options(function: _F) -> _F:
-    """Give `bridge` the flags that mean something to it."""
-    return _CONFIG(coordination_options(output_options(function)))
-
-
-def simulate_options(function: _F) -> _F:
-    """Give `simulate` the flags that mean something to it; `--host` is where it listens."""
-    listen = _shared("--host", "given_hosts", multiple=True, metavar="ADDRESS", help="Where to listen; else 127.0.0.1.")
-    return listen(_CODE(output_options(function)))
-
-
-def output_options(function: _F) -> _F:
-    """Give a command that asks no gateway only the flags on what it prints."""
-    return _JSON(_DEBUG(function))
+_GATEWAYS = click.argument("gateways", nargs=-1, metavar="[GATEWAY]...", shell_complete=complete_gateway)
+WATCH = together(
+    _host("A gateway; may be given several times. Or THEKEYS_HOST; else those of the configuration file."),
+    _LOCKER,
+    _CODE,
+    _timeout("End by itself after so long. Default: never."),
+    _CONFIG,
+    _COORDINATION,
+    OUTPUT,
+    _GATEWAYS,
+    click.option(
+        "--interval",
+        type=seconds,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="From poll to poll of a gateway.",
+    ),
+    click.option("--every-poll", is_flag=True, help="With --json: a line for each poll, also if nothing has changed."),
+    click.option(
+        "--save-wire",
+        type=_FILE,
+        metavar="FILE",
+        help="Record what the gateways do, without what tells whose they are.",
+    ),
+)
+PLOT = together(
+    OUTPUT,
+    click.argument("file", type=click.File(encoding="utf-8", errors="replace")),
+    click.argument("picture", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="OUT"),
+)
+BRIDGE = together(
+    _CONFIG,
+    _COORDINATION,
+    OUTPUT,
+    _GATEWAYS,
+    click.option("--broker", metavar="URL", help="mqtt://HOST[:1883] or mqtts://HOST[:8883], without a password."),
+    click.option("--prefix", metavar="TOPIC", help="What topics begin with; else thekeys."),
+    click.option("--interval", type=seconds, metavar="SECONDS", help="From poll to poll of a gateway; else 10."),
+    click.option("--standby", is_flag=True, help="Wait until no other bridge leads, and take over when it ends."),
+    click.option("--check", is_flag=True, help="Only print what would be published, and connect nowhere."),
+    click.option("--purge", is_flag=True, help="Only empty every retained topic of this bridge."),
+)
+SIMULATE = together(
+    _host("Where to listen; else 127.0.0.1.", "ADDRESS"),
+    _CODE,
+    OUTPUT,
+    click.option(
+        "--locker",
+        "lockers",
+        type=simulated_locker,
+        multiple=True,
+        metavar="IDENTIFIER[:CODE]",
+        help="A locker and its share code, else that of -c or THEKEYS_CODE. May be given several times; with --cloud "
+        "there is one without it, and the cloud makes the codes.",
+    ),
+    click.option(
+        "--replay",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A recording: the gateway has the habits of the one that was recorded, and its lockers.",
+    ),
+    click.option(
+        "--cloud", is_flag=True, help="A simulated cloud, too, linked with the gateway; its account is printed."
+    ),
+    click.option("--cloud-port", type=_PORT, default=0, help="Where the cloud listens; else a free one."),
+    click.option("--port", type=_PORT, default=8080, show_default=True, help="0 takes a free one."),
+    click.option("--light", type=_DELAY, default=0.13, show_default=True, help="Seconds for a light request."),
+    click.option("--bluetooth", type=_DELAY, default=3.0, show_default=True, help="Seconds for one to a locker."),
+    click.option(
+        "--bolt", type=_DELAY, default=5.0, show_default=True, help="Seconds until a bolt has moved, after that."
+    ),
+    click.option(
+        "--style",
+        type=click.Choice(["field", "terse", "page", "busy-500"]),
+        default="field",
+        show_default=True,
+        help="Replies as seen in the field, with empty bodies, as on the vendor's page, or busy with HTTP status 500.",
+    ),
+)
+DEMO = together(
+    click.option("--from-cloud", is_flag=True, help="Show the way from an account to an open door."),
+    click.option("--bridge", is_flag=True, help="Show a door in MQTT; needs a mosquitto and extra 'bridge'."),
+    OUTPUT,
+)

@@ -1,10 +1,11 @@
 """Output of answers: JSON for programs, rich for people."""
 
+import io
 import json
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
 from typing import TypeAlias
 
 import attrs
@@ -22,6 +23,7 @@ from thekeys_async import (
     battery_percent,
 )
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, discard, on_stderr, other_failure
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.tables import UNLIMITED, Field, fitted
 from thekeys_async.protocol.text import printable
 
@@ -31,8 +33,8 @@ class Moved:
     """A command after which the bolt was seen where it should be.
 
     Attributes:
-        result: What the gateway said.
-        status: What the locker said then.
+        result: The gateway's result.
+        status: The locker's status after it.
         waited: Seconds between the two.
     """
 
@@ -45,6 +47,7 @@ Answer: TypeAlias = tuple[LockerReading, ...] | GatewayStatus | LockerStatus | C
 
 BOLT_NOTE = "The state is the bolt's, not the leaf's: a door can stand open with its bolt out."
 BATTERY_NOTE = "The battery's percentage is an estimate from its millivolts."
+_LINES_HELD = 50
 _STYLES: Mapping[DoorState, str] = {
     DoorState.OPEN: "green",
     DoorState.CLOSED: "blue",
@@ -58,7 +61,7 @@ def said(effect: Effect, *, as_json: bool) -> Generator[None]:
     """Print what came of an action; the exit code goes on telling of the door, whatever becomes of the output.
 
     Args:
-        effect: What the action, which has succeeded, may have changed.
+        effect: The effect of the action, which has succeeded.
         as_json: Whether a failure is said as JSON.
 
     Raises:
@@ -89,6 +92,32 @@ def print_warning(sentence: str, *, as_json: bool) -> None:
     line = json.dumps({"warning": sentence}) if as_json else f"Warning: {sentence}."
     with on_stderr():
         print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stderr_held() -> Generator[Sequence[str]]:
+    """Hold what is said on stderr, the last of it, while a table has the screen; it is printed afterwards."""
+    if not sys.stderr.isatty():
+        yield ()
+        return
+    held = _Held()
+    try:
+        with redirect_stderr(held):
+            yield held.lines
+    finally:
+        sys.stderr.writelines(f"{line}\n" for line in held.lines)
+
+
+class _Held(io.TextIOBase):
+    """A stream that keeps the last lines written to it."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, text: str, /) -> int:
+        self.lines += filter(None, text.splitlines())
+        del self.lines[:-_LINES_HELD]
+        return len(text)
 
 
 def _why(error: OSError) -> str:
@@ -124,9 +153,35 @@ def print_rich(*renderables: RenderableType) -> None:
         shown.print(renderable, soft_wrap=not isinstance(renderable, Table))
 
 
-def waiting(text: str, *, shown: bool) -> AbstractContextManager[object]:
+def show(settings: Settings, effect: Effect, value: object, *words: RenderableType) -> None:
+    """Print what came of an action.
+
+    Args:
+        settings: The flags.
+        effect: The effect of the action, which has succeeded.
+        value: The value to print as JSON.
+        words: The words to print for a person.
+
+    Raises:
+        Failure: Nothing was changed, and what was read could not be printed.
+        BrokenPipeError: Nothing was changed, and nobody reads the output.
+    """
+    with said(effect, as_json=settings.json):
+        if settings.json:
+            print_json(value)
+        else:
+            print_rich(*words)
+
+
+def waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
     """Show a person at a terminal that something is under way; on stderr, and gone when it is over."""
-    return Console(stderr=True).status(Text(text)) if shown and sys.stderr.isatty() else nullcontext()
+    shown = not settings.json and not settings.debug and sys.stderr is not None and sys.stderr.isatty()
+    return Console(stderr=True).status(Text(text)) if shown else nullcontext()
+
+
+def is_attended() -> bool:
+    """Whether a person at a terminal can be asked; a script has decided already."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def as_json(action: str, identifier: int | None, answer: Answer) -> object:
@@ -154,28 +209,28 @@ def as_json(action: str, identifier: int | None, answer: Answer) -> object:
             return [{**attrs.asdict(reading), **_estimate(reading.battery_mv)} for reading in answer]
 
 
-def print_answer(action: str, identifier: int | None, answer: Answer, *, typed: str) -> None:
-    """Show an answer to a person.
+def in_words(action: str, identifier: int | None, answer: Answer, *, typed: str) -> Sequence[RenderableType]:
+    """Write an answer for a person.
 
     Args:
-        action: What was done.
+        action: The action.
         identifier: The locker; None for the gateway.
-        answer: What came back.
+        answer: The answer.
         typed: The word for the action, as it was typed.
     """
     match answer:
         case GatewayStatus():
-            print_rich(_gateway_table(answer))
+            return (_gateway_table(answer),)
         case LockerStatus():
-            print_rich(_status_table(identifier, answer), Text(BOLT_NOTE, "dim"), Text(BATTERY_NOTE, "dim"))
+            return _status_table(identifier, answer), Text(BOLT_NOTE, "dim"), Text(BATTERY_NOTE, "dim")
         case CommandResult():
-            print_rich(_sentence(action, typed, identifier, answer))
+            return (_sentence(action, typed, identifier, answer),)
         case Moved():
-            print_rich(_moved(typed, identifier, answer))
+            return (_moved(typed, identifier, answer),)
         case ():
-            print_rich("The gateway sees no locker. Bring it nearer to one, and try again in a minute.")
+            return ("The gateway sees no locker. Bring it nearer to one, and try again in a minute.",)
         case _:
-            print_rich(_readings_table(answer), Text(BATTERY_NOTE, "dim"))
+            return _readings_table(answer), Text(BATTERY_NOTE, "dim")
 
 
 def battery(millivolts: int | None) -> str:

@@ -9,9 +9,9 @@ from rich.console import RenderableType
 
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import ExitCode, Failure, other_failure
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.readings import WEAK
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
-from thekeys_async.cli.signal_strength import WEAK
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.protocol.text import printable
 

@@ -1,4 +1,4 @@
-"""Runs one action: the event loop, signals, the log, and the end that a script can understand."""
+"""Runs one action: who shares its turns, the event loop, signals, the log, and the end that a script can understand."""
 
 import contextlib
 import logging
@@ -6,6 +6,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -13,10 +15,15 @@ import anyio.abc
 import attrs
 import click
 
+from thekeys_async import Recorder
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stderr, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_warning
-from thekeys_async.protocol.errors import TheKeysError
+from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.targets import configured_state_dir
+from thekeys_async.config.coordinator import choose_coordinator
+from thekeys_async.config.errors import ConfigurationError
+from thekeys_async.coordination import Coordinator, FileCoordinator
+from thekeys_async.protocol.errors import CoordinationError, TheKeysError
 from thekeys_async.protocol.text import printable
 
 T = TypeVar("T")
@@ -35,37 +42,87 @@ class Stopped:
     by: signal.Signals
 
 
-def run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -> T:
+def chosen_coordinator(settings: Settings) -> Coordinator | None:
+    """Choose by flag, then environment, then configuration file; else the folder of this user.
+
+    Raises:
+        click.UsageError: Flags contradict each other, or the URL of Redis makes no sense.
+        Failure: The configuration file can't be used, or the client for Redis is missing.
+    """
+    if settings.no_coordination:
+        if settings.state_dir is not None:
+            raise click.UsageError("--state-dir and --no-coordination contradict each other.")
+        return None
+    if settings.state_dir is not None:
+        if not settings.state_dir:
+            raise click.UsageError("--state-dir: a folder is needed.")
+        return FileCoordinator(settings.state_dir)
+    try:
+        return choose_coordinator(partial(configured_state_dir, settings))
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    except CoordinationError as error:
+        raise other_failure("MissingExtra", str(error), ExitCode.COORDINATION, as_json=settings.json) from None
+
+
+def wire_recorder(settings: Settings, path: Path | None) -> Recorder | contextlib.nullcontext[None]:
+    """Make what records the wire, for `check --save` and `watch --save-wire`, if there is to be a recording.
+
+    Args:
+        settings: The flags.
+        path: Where to; None for no recording.
+
+    Raises:
+        Failure: The file is there already, or can't be made.
+    """
+    if path is None:
+        return contextlib.nullcontext()
+    try:
+        return Recorder(path)
+    except OSError as error:
+        kind, why = type(error).__name__, error.strerror or type(error).__name__
+    sentence = f"{printable(str(path))} can't be made ({why}); nothing was asked."
+    raise other_failure(kind, sentence, ExitCode.USAGE, as_json=settings.json)
+
+
+def run(
+    settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None = None
+) -> T:
     """Do the work in an event loop of its own.
 
     Args:
         settings: The flags.
         effect: What the work may change: a failure says whether it has.
         work: What to do.
+        coordinator: What is entered for as long as that takes.
 
     Raises:
         Failure: The work failed or was interrupted; said so on the way out, with the exit code.
     """
-    outcome = _run(settings, effect, work)
+    outcome = _run(settings, effect, work, coordinator)
     if isinstance(outcome, Stopped):
         raise _interrupted(settings, effect, outcome)
     return outcome
 
 
-def run_until_stopped(settings: Settings, work: Callable[[], Awaitable[None]]) -> None:
+def run_until_stopped(
+    settings: Settings, work: Callable[[], Awaitable[None]], coordinator: Coordinator | None = None
+) -> None:
     """Do work whose usual end is SIGINT or SIGTERM, in an event loop of its own.
 
     Raises:
         Failure: The work failed.
     """
-    _run(settings, Effect.NONE, work)
+    _run(settings, Effect.NONE, work, coordinator)
 
 
-def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -> T | Stopped:
+def _run(
+    settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None
+) -> T | Stopped:
     received: list[signal.Signals] = []
     try:
         with _log(settings, received):
-            return anyio.run(_supervise, work, received, backend="asyncio")
+            return anyio.run(_supervise, partial(_within, coordinator, work), received, backend="asyncio")
     except KeyboardInterrupt:
         return Stopped(signal.SIGINT)
     except TheKeysError as error:
@@ -76,6 +133,11 @@ def _run(settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]]) -
     except Exception as error:  # noqa: BLE001 - no traceback without -d, and nothing is swallowed
         _trace(settings)
         raise _unforeseen(settings, effect, error) from None
+
+
+async def _within(coordinator: Coordinator | None, work: Callable[[], Awaitable[T]]) -> T:
+    async with contextlib.nullcontext() if coordinator is None else coordinator:
+        return await work()
 
 
 def _unforeseen(settings: Settings, effect: Effect, error: Exception) -> Failure:

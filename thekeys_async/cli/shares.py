@@ -1,30 +1,26 @@
 """`thekeys shares`: list, create and revoke."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from functools import partial
-from typing import TypeVar
 
 import attrs
 import click
 from rich.console import RenderableType
 
 from thekeys_async.cli import output, targets
-from thekeys_async.cli.account import Login, flags_checked
+from thekeys_async.cli.account import ask_cloud, flags_checked, phone_number, the_one_meant
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.names import nearest_first
-from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings, as_number
 from thekeys_async.cli.tables import Field, fitted
-from thekeys_async.cloud import Accessory, Cloud, Locker, Moment, PersonShare, Share
+from thekeys_async.cloud import Cloud, Locker, Moment, PersonShare, Share
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 
-_T = TypeVar("_T")
-
 AnyShare = Share | PersonShare
 
+_WHICH_LOCKER = "Say which locker, by name or number. The account has:"
+_THROUGH_WHAT = "Say through what, with --with. The locker has:"
 _LATER = (
     "It takes effect once the gateway and the locker have been synchronised, which happens by itself "
     "or with 'thekeys synchronize' and 'thekeys synchronize_locker'."
@@ -36,12 +32,12 @@ class WantedShare:
     """A share to be created.
 
     Attributes:
-        locker: What is to be opened, as the person calls it.
-        name: What the share is called.
+        locker: The locker to open, by its name or its number.
+        name: The share's name.
         accessory: Through what, as the person calls it; None if there is only one.
         starts: From when.
         ends: Until when.
-        pin: What is typed on a keypad; None lets the cloud choose.
+        pin: The PIN to type on a keypad; None lets the cloud choose.
         description: Free text.
         show_codes: Whether to show the code.
     """
@@ -56,60 +52,51 @@ class WantedShare:
     show_codes: bool
 
 
-def show(settings: Settings, login: Login, *, locker: str | None, show_codes: bool) -> None:
+def show(settings: Settings, *, locker: str | None, show_codes: bool) -> None:
     """List the shares of a locker, or of all.
 
     Raises:
         Failure: They could not be read.
     """
-    number = _number(settings, locker)
-    found = _ask(settings, login, Effect.SHARES_READ, partial(_list, locker, number))
-    with output.said(Effect.SHARES_READ, as_json=settings.json):
-        if settings.json:
-            output.print_json([_as_json(*each, show_codes=show_codes) for each in found])
-        elif found:
-            output.print_rich(_table(found, show_codes=show_codes))
-        else:
-            output.print_rich("There is no share. 'thekeys setup' makes those that this computer needs.")
+    number = None if locker is None else _number(settings, locker)
+    found = ask_cloud(settings, Effect.SHARES_READ, partial(_list, locker, number))
+    none = "There is no share. 'thekeys setup' makes those that this computer needs."
+    value = [_as_json(*each, show_codes=show_codes) for each in found]
+    output.show(settings, Effect.SHARES_READ, value, _table(found, show_codes=show_codes) if found else none)
 
 
-def create(settings: Settings, login: Login, wanted: WantedShare) -> None:
+def create(settings: Settings, wanted: WantedShare) -> None:
     """Create a share.
 
     Raises:
         Failure: It could not be created, or nobody knows.
     """
     number = _number(settings, wanted.locker)
-    locker, share = _ask(settings, login, Effect.SHARE, partial(_create, wanted, number))
-    with output.said(Effect.SHARE, as_json=settings.json):
-        if settings.json:
-            output.print_json(_as_json(locker, share, show_codes=wanted.show_codes))
-        else:
-            output.print_rich(_table([(locker, share)], show_codes=wanted.show_codes), _LATER)
+    made = ask_cloud(settings, Effect.SHARE, partial(_create, wanted, number))
+    value = _as_json(*made, show_codes=wanted.show_codes)
+    output.show(settings, Effect.SHARE, value, _table([made], show_codes=wanted.show_codes), _LATER)
 
 
-def invite(settings: Settings, login: Login, *, locker: str, phone: str, name: str, description: str) -> None:
+def invite(settings: Settings, *, locker: str, phone: str, name: str, description: str) -> None:
     """Share a locker with a person.
 
     Raises:
         Failure: It could not be shared, or nobody knows.
     """
+    phone = phone_number(settings, phone, "Whom to share with")
     number = _number(settings, locker)
 
     async def ask(cloud: Cloud) -> tuple[Locker, PersonShare]:
-        chosen = _chosen(await cloud.lockers(), locker, number)
+        chosen = the_one_meant(await cloud.lockers(), locker, number, _WHICH_LOCKER)
         with flags_checked():
             return chosen, await cloud.share_with(phone, chosen, name=name, description=description)
 
-    made = _ask(settings, login, Effect.SHARE, ask)
-    with output.said(Effect.SHARE, as_json=settings.json):
-        if settings.json:
-            output.print_json(_as_json(*made, show_codes=False))
-        else:
-            output.print_rich(_table([made], show_codes=False), "It opens once the person has accepted it in the app.")
+    made = ask_cloud(settings, Effect.SHARE, ask)
+    words = "It opens once the person has accepted it in the app."
+    output.show(settings, Effect.SHARE, _as_json(*made, show_codes=False), _table([made], show_codes=False), words)
 
 
-def switch(settings: Settings, login: Login, *, number: int, active: bool, person: bool) -> None:
+def switch(settings: Settings, *, number: int, active: bool, person: bool) -> None:
     """Switch a share on or off.
 
     Raises:
@@ -128,44 +115,24 @@ def switch(settings: Settings, login: Login, *, number: int, active: bool, perso
         ((locker, share),) = found
         return locker, await cloud.switch_share(share, active=active)
 
-    switched = _ask(settings, login, Effect.SHARE, ask)
-    with output.said(Effect.SHARE, as_json=settings.json):
-        if settings.json:
-            output.print_json(_as_json(*switched, show_codes=False))
-        else:
-            output.print_rich(f"Share {number} is switched {'on' if active else 'off'}. {_LATER}")
+    switched = ask_cloud(settings, Effect.SHARE, ask)
+    words = f"Share {number} is switched {'on' if active else 'off'}. {_LATER}"
+    output.show(settings, Effect.SHARE, _as_json(*switched, show_codes=False), words)
 
 
-def revoke(settings: Settings, login: Login, number: int) -> None:
+def revoke(settings: Settings, number: int) -> None:
     """Delete a share.
 
     Raises:
         Failure: It could not be deleted, or nobody knows.
     """
-    _ask(settings, login, Effect.SHARE, lambda cloud: cloud.delete_share(number))
-    with output.said(Effect.SHARE, as_json=settings.json):
-        if settings.json:
-            output.print_json({"revoked": number})
-        else:
-            output.print_rich(f"Share {number} is revoked. {_LATER}")
-
-
-def _ask(settings: Settings, login: Login, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
-    async def ask() -> _T:
-        async with login.cloud(settings) as cloud:
-            return await question(cloud)
-
-    with _waiting(settings):
-        return run(settings, effect, ask)
-
-
-def _waiting(settings: Settings) -> AbstractContextManager[object]:
-    return output.waiting("asking the vendor's cloud ...", shown=not (settings.json or settings.debug))
+    ask_cloud(settings, Effect.SHARE, lambda cloud: cloud.delete_share(number))
+    output.show(settings, Effect.SHARE, {"revoked": number}, f"Share {number} is revoked. {_LATER}")
 
 
 async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tuple[Locker, AnyShare]]:
     lockers = await cloud.lockers()
-    chosen = lockers if wanted is None else [_chosen(lockers, wanted, number)]
+    chosen = lockers if wanted is None else [the_one_meant(lockers, wanted, number, _WHICH_LOCKER)]
     found: list[tuple[Locker, AnyShare]] = []
     for locker in chosen:
         found += [(locker, share) for share in await cloud.shares(locker)]
@@ -174,8 +141,8 @@ async def _list(wanted: str | None, number: int | None, cloud: Cloud) -> list[tu
 
 
 async def _create(wanted: WantedShare, number: int | None, cloud: Cloud) -> tuple[Locker, Share]:
-    locker = _chosen(await cloud.lockers(), wanted.locker, number)
-    accessory = _accessory(locker, wanted.accessory)
+    locker = the_one_meant(await cloud.lockers(), wanted.locker, number, _WHICH_LOCKER)
+    accessory = the_one_meant(locker.accessories, wanted.accessory, wanted.accessory, _THROUGH_WHAT)
     if accessory.is_keypad and wanted.pin is None:
         raise click.UsageError("A keypad wants digits: give them with --pin, or in THEKEYS_PIN. Nothing was created.")
     with flags_checked():
@@ -191,35 +158,13 @@ async def _create(wanted: WantedShare, number: int | None, cloud: Cloud) -> tupl
     return locker, share
 
 
-def _number(settings: Settings, locker: str | None) -> int | None:
+def _number(settings: Settings, locker: str) -> int | None:
     """Find a locker's number, if it is given, or stands in the configuration file."""
-    if locker is None or locker.isdecimal():
-        return None if locker is None else int(locker)
-    return targets.locker_number(settings, locker)
-
-
-def _chosen(lockers: Sequence[Locker], wanted: str, number: int | None) -> Locker:
-    found = [locker for locker in lockers if locker.identifier == number]
-    found = found or [locker for locker in lockers if locker.name.casefold() == wanted.casefold()]
-    if len(found) == 1:
-        return found[0]
-    nearest = nearest_first([locker.name for locker in lockers], wanted)
-    lockers = sorted(lockers, key=lambda locker: nearest.index(locker.name))
-    there = _listed(f"{locker.identifier} ({locker.name})" for locker in lockers)
-    raise click.UsageError(f"Say which locker, by name or number. The account has: {there}.")
-
-
-def _accessory(locker: Locker, wanted: str | None) -> Accessory:
-    found = [each for each in locker.accessories if wanted in {None, each.identifier}]
-    found = found or [each for each in locker.accessories if each.name.casefold() == (wanted or "").casefold()]
-    if len(found) == 1:
-        return found[0]
-    there = _listed(f"{each.identifier} ({each.name})" for each in locker.accessories)
-    raise click.UsageError(f"Say through what, with --with. The locker has: {there}.")
-
-
-def _listed(names_there: Iterable[str]) -> str:
-    return printable(", ".join(names_there)) or "none"
+    number = as_number(locker)
+    if number is not None:
+        return number
+    known = targets.locker_of_file(settings, locker)
+    return None if known is None else known.identifier
 
 
 def _in_zone(moment: Moment | None, locker: Locker) -> Moment | None:

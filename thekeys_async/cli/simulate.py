@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio
 import attrs
@@ -19,9 +20,9 @@ import click
 from anyio.from_thread import BlockingPortal
 
 from thekeys_async.cli.errors import ExitCode, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.output import print_json
 from thekeys_async.cli.runner import run_until_stopped
+from thekeys_async.cli.settings import Settings
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
@@ -32,7 +33,11 @@ _LOOPBACK = "127.0.0.1"
 _CHUNK = 4096
 _LONGEST_LINE = 4096
 _IN_BACKGROUND = 1.0
+_SAMPLE_LOCKER = 45961123  # as on the vendor's page
 _REPORT = 5.0  # as often as the vendor's page says
+
+ShareCodes: TypeAlias = Mapping[int, Secret | None]
+"""Share codes by locker; None is a locker that is not shared."""
 
 
 @attrs.frozen
@@ -41,7 +46,7 @@ class Simulation:
 
     Attributes:
         port: Where to listen; 0 takes a free port.
-        lockers: Share codes by locker; None is a locker that is not shared.
+        lockers: Lockers, and their share codes where those were given.
         light: Seconds that a light request takes.
         bluetooth: Seconds that a request takes that speaks to a locker.
         bolt: Seconds between the reply and the bolt's arrival.
@@ -49,11 +54,10 @@ class Simulation:
         cloud: Whether there is a cloud, too.
         cloud_port: Where it listens; 0 takes a free port.
         replay: A recording whose gateway this is to be; then all but the ports and share codes comes from there.
-        share_code: For the lockers of the recording that have none of their own; None is the vendor's sample.
     """
 
     port: int
-    lockers: Mapping[int, Secret | None]
+    lockers: Sequence[tuple[int, Secret | None]]
     light: float
     bluetooth: float
     bolt: float
@@ -61,24 +65,38 @@ class Simulation:
     cloud: bool = False
     cloud_port: int = 0
     replay: Path | None = None
-    share_code: Secret | None = None
 
 
 def run_simulation(settings: Settings, simulation: Simulation) -> None:
     """Run the simulation, print one line when it is ready, and end with the first SIGINT or SIGTERM.
 
     Raises:
+        click.UsageError: A locker or its share code is missing.
         Failure: It can't listen there.
     """
-    run_until_stopped(settings, partial(_serve, settings, simulation))
+    codes = _share_codes(settings, simulation)
+    run_until_stopped(settings, partial(_serve, settings, simulation, codes))
 
 
-def _gateway(simulation: Simulation, host: str) -> SimulatedGateway:
+def _share_codes(settings: Settings, simulation: Simulation) -> ShareCodes:
+    """Find the share code of each locker: its own, or the one for all; with a cloud there need be none."""
+    needs_lockers = simulation.replay is None
+    lockers = simulation.lockers or ([(_SAMPLE_LOCKER, None)] if simulation.cloud and needs_lockers else [])
+    codes = {identifier: own_code or Secret.of(settings.code) for identifier, own_code in lockers}
+    for identifier, code in codes.items():
+        if code is None and not simulation.cloud:
+            raise click.UsageError(f"Give the share code of locker {identifier}: --locker {identifier}:CODE.")
+    if needs_lockers and not codes:
+        raise click.UsageError(f"Give a locker and its share code: --locker {_SAMPLE_LOCKER}:CODE.")
+    return codes
+
+
+def _gateway(settings: Settings, simulation: Simulation, codes: ShareCodes, host: str) -> SimulatedGateway:
     if simulation.replay is not None:
-        return _replayed(simulation, simulation.replay, host)
+        return _replayed(settings, simulation, simulation.replay, codes, host)
     lockers = [
         SimulatedLocker(identifier, share_code=None if code is None else code.reveal())
-        for identifier, code in simulation.lockers.items()
+        for identifier, code in codes.items()
     ]
     return SimulatedGateway(
         lockers,
@@ -91,22 +109,25 @@ def _gateway(simulation: Simulation, host: str) -> SimulatedGateway:
     )
 
 
-def _replayed(simulation: Simulation, recording: Path, host: str) -> SimulatedGateway:
-    code = simulation.share_code.reveal() if simulation.share_code else SAMPLE_CODE
+def _replayed(
+    settings: Settings, simulation: Simulation, recording: Path, codes: ShareCodes, host: str
+) -> SimulatedGateway:
     try:
-        gateway = SimulatedGateway.from_recording(recording, host=host, port=simulation.port, share_codes=code)
+        gateway = SimulatedGateway.from_recording(
+            recording, host=host, port=simulation.port, share_codes=settings.code or SAMPLE_CODE
+        )
     except ValueError as error:
         raise click.UsageError(f"{recording} can't be replayed: {printable(str(error))}.") from None
-    for identifier, own_code in simulation.lockers.items():
+    for identifier, own_code in codes.items():
         if identifier not in gateway.lockers:
             raise click.UsageError(f"There is no locker {identifier} in {recording}.")
         gateway.lockers[identifier].share_codes = frozenset({own_code.reveal()} if own_code else ())
     return gateway
 
 
-async def _serve(settings: Settings, simulation: Simulation) -> None:
+async def _serve(settings: Settings, simulation: Simulation, codes: ShareCodes) -> None:
     host = _LOOPBACK if settings.given_host is None else settings.given_host
-    gateway = _gateway(simulation, host)
+    gateway = _gateway(settings, simulation, codes, host)
     async with AsyncExitStack() as stack:
         with _naming(settings, host, simulation.port, "--port"):
             await stack.enter_async_context(gateway)
@@ -114,7 +135,8 @@ async def _serve(settings: Settings, simulation: Simulation) -> None:
         if cloud is not None:
             with _naming(settings, host, simulation.cloud_port, "--cloud-port"):
                 await stack.enter_async_context(cloud)
-        _say_ready(gateway, cloud, simulation, as_json=settings.json)
+        sample_code = simulation.replay is not None and not settings.code
+        _say_ready(gateway, cloud, sample_code=sample_code, as_json=settings.json)
         portal = await stack.enter_async_context(BlockingPortal())
         _take_control_lines(portal, gateway, as_json=settings.json)
         await learn_shares(gateway)
@@ -152,20 +174,17 @@ def _naming(settings: Settings, host: str, port: int, flag: str) -> Generator[No
         raise other_failure(kind, sentence, ExitCode.UNEXPECTED, as_json=settings.json) from None
 
 
-def _say_ready(
-    gateway: SimulatedGateway, cloud: SimulatedCloud | None, simulation: Simulation, *, as_json: bool
-) -> None:
-    sample = simulation.replay is not None and simulation.share_code is None
+def _say_ready(gateway: SimulatedGateway, cloud: SimulatedCloud | None, *, sample_code: bool, as_json: bool) -> None:
     if as_json:
         ready: dict[str, object] = {"address": gateway.address, "lockers": sorted(gateway.lockers)}
         if cloud is not None:
             ready |= {"cloud": cloud.url, "username": cloud.username, "password": cloud.password}
-        if sample:
+        if sample_code:
             ready["share_code"] = SAMPLE_CODE
         print_json(ready | {"control_lines": "stdin"})
         return
     numbers = ", ".join(str(identifier) for identifier in sorted(gateway.lockers))
-    if sample and numbers:
+    if sample_code and numbers:
         numbers += f" (share code {SAMPLE_CODE})"
     account = f", and its cloud at {cloud.url} with the account {cloud.username} {cloud.password}" if cloud else ""
     click.echo(

@@ -11,10 +11,10 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.names import found, nearest_first
-from thekeys_async.cli.options import LONGEST_NUMBER, Settings
+from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.config.coordinator import default_config_path
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import load, missing, save
-from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
@@ -126,9 +126,11 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
         The gateways, and what the file calls lockers, by their numbers.
 
     Raises:
-        click.UsageError: The file has none of that name.
+        click.UsageError: The file has none of that name, or it can't be told whose share code was given.
         Failure: The file can't be used.
     """
+    if settings.identifier is None and settings.given_code is not None:
+        raise click.UsageError("Say with -i whose share code that is.")
     if not names and settings.chosen_host is not None:
         one = locker_named(settings, signed=True)
         return tuple(Watched(host, codes=_own_code(one)) for host in one.given_hosts or (one.host,)), {}
@@ -163,26 +165,15 @@ def configured_state_dir(settings: Settings) -> Path | None:
     return _configuration(settings)[1].state_dir
 
 
-def locker_number(settings: Settings, name: str) -> int | None:
-    """Find the number of a locker that the file names; None if it names none so.
+def locker_of_file(settings: Settings, name: str) -> LockerConfig | None:
+    """Find a locker that the file names; None if it names none so.
 
     Raises:
         Failure: The file can't be used.
     """
     lockers = _configuration(settings)[1].lockers
     known = found(lockers, name)
-    return None if known is None else lockers[known].identifier
-
-
-def gateway_of_locker(settings: Settings, name: str) -> str | None:
-    """Find what the file calls the gateway of a locker that it names; None if it names none so.
-
-    Raises:
-        Failure: The file can't be used.
-    """
-    lockers = _configuration(settings)[1].lockers
-    known = found(lockers, name)
-    return None if known is None else lockers[known].gateway
+    return None if known is None else lockers[known]
 
 
 def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:
@@ -266,13 +257,12 @@ def _first_advice(path: Path, configuration: Config, locker: LockerConfig) -> st
 
 def _number_as_identifier(settings: Settings, configuration: Config) -> Settings:
     """Take a number in the place of a name as a locker's identifier, unless the file has it for a name."""
-    typed = settings.target
-    if typed is None or not (typed.isascii() and typed.isdecimal() and len(typed) <= LONGEST_NUMBER):
+    number = None if settings.target is None else as_number(settings.target)
+    if number is None or settings.target in configuration.lockers:
         return settings
-    if typed in configuration.lockers:
-        return settings
-    identifier = int(typed) if settings.identifier is None else settings.identifier
-    return attrs.evolve(settings, target=None, identifier=identifier)
+    return attrs.evolve(
+        settings, target=None, identifier=number if settings.identifier is None else settings.identifier
+    )
 
 
 def _name(path: Path, kind: str, names: Iterable[str], typed: str) -> str:

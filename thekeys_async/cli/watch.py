@@ -12,13 +12,10 @@ import click
 
 from thekeys_async import AsyncGateway, Fleet, Updates
 from thekeys_async.cli import output
-from thekeys_async.cli.board import Board
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.json_lines import Output, as_json
-from thekeys_async.cli.live_table import follow, print_last
-from thekeys_async.cli.options import Settings
-from thekeys_async.cli.runner import run_until_stopped
-from thekeys_async.cli.save_wire import wire_recorder
+from thekeys_async.cli.live_table import Board, follow, print_last
+from thekeys_async.cli.runner import chosen_coordinator, run_until_stopped, wire_recorder
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import Watched, gateways_watched
 from thekeys_async.coordination import Coordinator
 
@@ -43,16 +40,16 @@ class WatchSettings:
     save_wire: Path | None = None
 
 
-def run_watch(settings: Settings, wish: WatchSettings) -> None:
+def run_watch(settings: Settings, wanted: WatchSettings) -> None:
     """Watch until a signal, the time given, or the end of the pipe; all of them are its usual end.
 
     Raises:
         click.UsageError: A flag or a name makes no sense.
         Failure: The configuration file can't be used.
     """
-    if wish.every_poll and not settings.json:
+    chosen, names = gateways_watched(settings, wanted.gateways)
+    if wanted.every_poll and not settings.json:
         output.print_warning("--every-poll does nothing without --json", as_json=False)
-    chosen, names = gateways_watched(settings, wish.gateways)
     coordinator = chosen_coordinator(settings)
     gateways = _gateways(chosen, coordinator)
     stdout, board, console = Output(), Board(gateways), output.console()
@@ -61,14 +58,14 @@ def run_watch(settings: Settings, wish: WatchSettings) -> None:
     else:
         show = partial(follow, board=board, names=names, console=console)
     options: dict[str, Any] = {
-        "interval": wish.interval,
-        "every_poll": wish.every_poll or not settings.json,
+        "interval": wanted.interval,
+        "every_poll": wanted.every_poll or not settings.json,
         "lockers": None if settings.identifier is None else {settings.identifier},
         "follow_doors": any(each.codes for each in chosen),
     }
-    with wire_recorder(settings, wish.save_wire) as recorder:
+    with wire_recorder(settings, wanted.save_wire) as recorder:
         work = partial(_watch, partial(Fleet, gateways, record=recorder), options, settings.timeout, stdout, show)
-        run_until_stopped(settings, partial(within, coordinator, work))
+        run_until_stopped(settings, work, coordinator)
     if not settings.json and not stdout.has_no_reader:
         print_last(board, names, console)
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING or SOURCELESS:
         discover as discover,
         ensure_shares as ensure_shares,
     )
-    from thekeys_async.cloud.drafts import KEEP as KEEP
     from thekeys_async.cloud.models import (
         Accessory as Accessory,
         Account as Account,
@@ -36,6 +35,7 @@ if TYPE_CHECKING or SOURCELESS:
         PersonShare as PersonShare,
         Share as Share,
     )
+    from thekeys_async.cloud.share_drafts import KEEP as KEEP
 
 if not (TYPE_CHECKING or SOURCELESS):  # type checkers would take every name for one that exists
     __all__, __getattr__, __dir__ = public_names(__name__)

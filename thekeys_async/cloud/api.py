@@ -24,7 +24,7 @@ class Api:
     """The cloud's calls under one account. Each raises `CloudError`.
 
     Args:
-        session: Who asks.
+        session: The session to ask through.
         username: The account's phone number.
         zone: The zone of the cloud's clock.
     """

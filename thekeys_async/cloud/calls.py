@@ -1,4 +1,4 @@
-"""Calls: their time, what each may have done, and many at once.
+"""Calls of the cloud: their time budget, their errors, single flight, and many at once.
 
 A `Call` is one call of the user's. `SingleFlight` lets callers who want the same thing at once share one piece of work;
 `gather_limited` asks about several things at once.
@@ -26,7 +26,7 @@ _AT_ONCE = 8
 
 @attrs.frozen
 class Clock:
-    """Where seconds come from.
+    """A clock, and the sleep that goes by it.
 
     Attributes:
         monotonic: Seconds that never go back; what a token's life is counted in.
@@ -42,7 +42,7 @@ class CloudCall:
     """The state of one call of the user's while it is under way.
 
     Attributes:
-        effect: What it does, for the warning when it is cancelled.
+        effect: The call's effect, for the warning when it is cancelled.
         may_have_executed: Whether something that it sent may have done that.
     """
 
@@ -51,7 +51,7 @@ class CloudCall:
 
     @contextmanager
     def within(self, timeout: float | None) -> Generator[None]:
-        """Hold the call to its time, and make its errors say what may have happened.
+        """Hold the call to its time budget, and mark its errors with what may have happened.
 
         Raises:
             CloudUnreachableError: The time is up.
@@ -70,7 +70,7 @@ class CloudCall:
 
     @contextmanager
     def marked(self) -> Generator[None]:
-        """Make errors say what may have happened."""
+        """Mark errors with what may have happened."""
         try:
             yield
         except CloudError as error:
@@ -79,7 +79,7 @@ class CloudCall:
 
 
 class SingleFlight(Generic[_T]):
-    """A piece of work that callers share while it is under way, and do anew afterwards.
+    """Work that callers share while it is under way, and that is done anew afterwards.
 
     It is done by the first caller, in its own task; if that one is cancelled, the next does it. An error goes to
     all who waited for it, each with an exception of its own.
@@ -91,7 +91,7 @@ class SingleFlight(Generic[_T]):
         self._outcome: tuple[_T] | CloudError | None = None
 
     async def join(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Do the work, or wait for who is doing it.
+        """Do the work, or wait for the caller who does it.
 
         Raises:
             CloudError: What the work raised.

@@ -9,10 +9,9 @@ from zoneinfo import ZoneInfo
 import attrs
 import httpx
 
-from thekeys_async.cloud import pages
+from thekeys_async.cloud import web_pages
 from thekeys_async.cloud.api import Api, ensured
 from thekeys_async.cloud.calls import Clock, CloudCall, SingleFlight, gather_limited
-from thekeys_async.cloud.drafts import KEEP, Keep, check_code, check_words, checked, draft, draft_for_person, kept
 from thekeys_async.cloud.http import WebConnection
 from thekeys_async.cloud.models import (
     Accessory,
@@ -25,6 +24,7 @@ from thekeys_async.cloud.models import (
     international,
 )
 from thekeys_async.cloud.session import CloudSession
+from thekeys_async.cloud.share_drafts import KEEP, Keep, check_code, check_words, checked, draft, draft_for_person, kept
 from thekeys_async.protocol.secrets import Secret
 
 _Either = TypeVar("_Either", bound=Share | PersonShare)
@@ -152,9 +152,9 @@ class Cloud:
         """Create a share of a locker with a gateway, a keypad or another accessory.
 
         Args:
-            locker: What is to be opened.
+            locker: The locker that is to be opened.
             gateway: Through what.
-            name: What the share is called.
+            name: The share's name.
             starts: From when: an aware datetime, a date, or a time of every day. None for at once.
             ends: Until when, in the same way; hours count to the minute. None for ever.
             description: Free text.
@@ -206,7 +206,7 @@ class Cloud:
 
         Args:
             share: The share, as it was read.
-            name: What it is to be called.
+            name: The new name.
             starts: From when; None for at once.
             ends: Until when; None for ever.
             description: Free text.
@@ -269,8 +269,8 @@ class Cloud:
 
         Args:
             phone: The person's phone number, as for the account's.
-            locker: What is to be opened.
-            name: What the share is called.
+            locker: The locker that is to be opened.
+            name: The share's name.
             description: Free text.
 
         Raises:
@@ -290,7 +290,7 @@ class Cloud:
 
         Args:
             share: The share, as it was read.
-            name: What it is to be called.
+            name: The new name.
             description: Free text.
             active: Whether it is switched on. No way to delete one is known here: switch it off.
 
@@ -327,7 +327,7 @@ class Cloud:
         """
         call = CloudCall(_REBOOT)
         with call.within(self._timeout):
-            await pages.reboot(self._api.session, gateway if isinstance(gateway, int) else gateway.id, call)
+            await web_pages.reboot(self._api.session, gateway if isinstance(gateway, int) else gateway.id, call)
 
     async def delete_share(self, share: Share | int) -> None:
         """Delete a share; it stops working when the locker has been synchronised.

@@ -55,7 +55,7 @@ async def discover(
 
     Args:
         cloud: The account.
-        seen_within: How long ago is lately.
+        seen_within: The time within which a gateway must have reported.
         allow_public: Whether to take any address that the cloud tells, names and ports too.
         now: The wall clock, an aware datetime.
 
@@ -149,8 +149,8 @@ async def ensure_shares(cloud: Cloud, found: Iterable[Discovered], *, share_name
 
     Args:
         cloud: The account.
-        found: What `discover` has found, or a part of it.
-        share_name: What the shares are called.
+        found: The result of `discover`, or a part of it.
+        share_name: The name of the shares.
 
     Raises:
         CloudError: One could not be found or created; repeating this finds those that were.

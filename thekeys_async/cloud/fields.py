@@ -42,7 +42,7 @@ class Fields:
 
     Args:
         values: The object.
-        what: What it is, for error messages: ``"a share"``.
+        what: Its kind, for error messages: ``"a share"``.
     """
 
     __slots__ = ("_what", "_wrapped")
@@ -110,7 +110,7 @@ class Fields:
 
         Args:
             name: The vendor's name for the list.
-            what: What each is, for messages: ``"a share"``.
+            what: The kind of each, for messages: ``"a share"``.
             read: Reads one. One that raises `CloudProtocolError` is left out, with one warning for the list.
 
         Raises:

@@ -1,4 +1,4 @@
-"""One HTTP exchange with the cloud: what may be talked to, how much is read, and what came of it.
+"""One HTTP exchange with the cloud: the addresses that are allowed, the limits, and the outcome.
 
 httpx's own frames hold headers and bodies in plain text, so none of its exceptions leaves this module with its
 traceback: failures come out as values.
@@ -39,13 +39,13 @@ _FAILED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueE
 
 @attrs.frozen
 class WebCall:
-    """One thing to ask of the cloud.
+    """One request to the cloud.
 
     Attributes:
-        what: What it is for, for messages: ``"create a share"``.
+        what: The purpose, for messages: ``"create a share"``.
         path: The path, percent-encoded.
         form: The form to post; None asks with GET.
-        cookies: What a browser would send along.
+        cookies: The cookies that a browser would send.
         changes: Whether it creates, changes or deletes something, so that it can't just be repeated.
     """
 
@@ -69,7 +69,7 @@ class WebAnswer:
         status: The HTTP status, or the worse one inside the body.
         fields: The JSON object; None if the body is none, or is too long.
         location: The path to which a browser is sent; empty if it is sent nowhere.
-        cookies: What a browser would remember.
+        cookies: The cookies that a browser would keep.
     """
 
     status: int
@@ -83,7 +83,7 @@ class NoAnswer:
     """The outcome of a web call without a whole answer.
 
     Attributes:
-        reason: Why, in words that hold no secret.
+        reason: The reason, in words that hold no secret.
         sent: Whether the request may have arrived.
     """
 
@@ -139,7 +139,7 @@ class WebConnection:
             ) as response:
                 return await _read(response)
         except httpx.ConnectError as error:
-            words = said_safely(_said(error), [*request.secrets, *([token] if token else [])])
+            words = safe_words(_words(error), [*request.secrets, *([token] if token else [])])
             return NoAnswer(f"no connection ({words})", sent=False)
         except _FAILED as error:
             return NoAnswer(
@@ -225,14 +225,14 @@ def _headers(request: WebCall, token: Secret | None) -> dict[str, str]:
     }
 
 
-def said_safely(words: str, secrets: Iterable[Secret]) -> str:
+def safe_words(words: str, secrets: Iterable[Secret]) -> str:
     """Make somebody else's words fit for people: without our secrets, printable and short.
 
     They are cut twice, since masking takes time: at first so far behind the end that no secret is cut through.
 
     Args:
-        words: What was said.
-        secrets: What may be repeated in it.
+        words: The words.
+        secrets: The secrets that may stand in them.
     """
     known = list(secrets)
     longest = max((len(secret.reveal()) for secret in known), default=0)
@@ -242,10 +242,10 @@ def said_safely(words: str, secrets: Iterable[Secret]) -> str:
     return printable(words)[:_LONGEST_WORDS]
 
 
-def _said(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
     """Find the words for what is wrong: on some event loops they stand only in the cause, such as a bad certificate."""
     cause = error.__cause__ or error.__context__
-    return str(error) or (_said(cause) if cause else type(error).__name__)
+    return str(error) or (_words(cause) if cause else type(error).__name__)
 
 
 async def _read(response: httpx.Response) -> WebAnswer:
@@ -288,6 +288,6 @@ async def _body(response: httpx.Response) -> bytes | None:
 
 
 def _worse(status: int, fields: Fields | None) -> int:
-    """Say which status counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
+    """Return the status that counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
     inside = fields.number("status") if fields else None
     return inside if inside is not None and status < 400 <= inside < 600 else status  # noqa: PLR2004 - as in HTTP

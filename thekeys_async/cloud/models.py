@@ -27,12 +27,12 @@ Moment = datetime | date | time
 
 @attrs.frozen
 class Accessory:
-    """Something that a locker can be shared with: a gateway, a keypad, a remote.
+    """A device that a locker can be shared with: a gateway, a keypad, a remote.
 
     Attributes:
         id: The cloud's number for it.
         identifier: Its text identifier, as printed on it.
-        name: What its owner calls it.
+        name: The name that its owner gave it.
         type: The vendor's number for its kind, if told: 1 is a gateway, 2 a keypad, 3 a remote (observed).
     """
 
@@ -69,12 +69,12 @@ class Gateway(Accessory):
 
 @attrs.frozen
 class LockerEvent:
-    """Something that happened at a locker, as the cloud tells it; its words are the vendor's and are not known here.
+    """An event at a locker, as the cloud tells it; its words are the vendor's and are not known here.
 
     Attributes:
         at: When.
-        action: What, in the vendor's word.
-        by: Who: a name, empty where the cloud tells none.
+        action: The action, in the vendor's word.
+        by: The name of the one who did it; empty where the cloud tells none.
         id: The cloud's number for it, if told.
         status: The vendor's number for how it ended, if told.
         share_id: The share with a person that was used, if told.
@@ -101,10 +101,10 @@ class Locker:
     Attributes:
         id: The cloud's number for it; no gateway knows it.
         identifier: The number that gateways use, printed on the locker.
-        name: What its owner calls it.
+        name: The name that its owner gave it.
         battery_mv: Its battery in mV, as last told to the cloud.
         version: Its firmware, if told.
-        accessories: What belongs to it: gateways, keypads, remotes.
+        accessories: The devices that belong to it: gateways, keypads, remotes.
         timezone: The zone of the locker's clock, in which the hours of its shares are written.
         state: The cloud's last word on the bolt, if there is one: what it was when the cloud last heard of the locker.
             Ask the gateway for what it is.
@@ -152,8 +152,8 @@ class Share:
     Attributes:
         id: The cloud's number for it.
         locker_id: The cloud's number for the locker (`Locker.id`).
-        accessory: What it is shared with; None if that is gone.
-        name: What it is called.
+        accessory: The accessory that it is shared with; None if that is gone.
+        name: Its name.
         code: The share code: for a gateway the key of the hash, for a keypad the PIN. None if the cloud keeps it.
             In no repr, and in no field.
         active: Whether it is switched on.
@@ -161,7 +161,7 @@ class Share:
         ends: Until when it holds; None for ever.
         description: Free text.
         timezone: The zone in which the cloud writes its hours: the locker's.
-        iddesc: What its maker says that it is, ``"remote"`` for example; empty where the cloud tells nothing.
+        iddesc: The maker's word for its kind, ``"remote"`` for example; empty where the cloud tells nothing.
         notification_enabled: Whether its use is told to the owner's phone; None where the cloud tells nothing.
     """
 
@@ -184,7 +184,7 @@ class Share:
         return self._code.reveal() if self._code else None
 
     def usable(self, at: datetime) -> bool:
-        """Whether it is switched on and has not run out; its time may still be to come, or be certain hours.
+        """Tell whether it is switched on and has not run out; its time may still be to come, or be certain hours.
 
         Args:
             at: When, an aware datetime.
@@ -200,12 +200,12 @@ class PersonShare:
         id: The cloud's number for it; shares with accessories are numbered apart.
         locker_id: The cloud's number for the locker (`Locker.id`).
         phone: The person's phone number.
-        name: What the share is called.
+        name: The share's name.
         active: Whether it is switched on.
         accepted: Whether the person has accepted it; until then it is asked for.
         description: Free text.
         person: The person's name, where the cloud tells it.
-        role: What the person may do, in the vendor's words, where the cloud tells it.
+        role: The person's rights, in the vendor's words, where the cloud tells them.
         starts: From when it holds; None for always.
         ends: Until when it holds; None for ever.
         notification_enabled: Whether its use is told to the owner's phone; None where the cloud tells nothing.
@@ -227,7 +227,7 @@ class PersonShare:
     timezone: tzinfo
 
     def usable(self, at: datetime) -> bool:
-        """Whether it is accepted, switched on and has not run out.
+        """Tell whether it is accepted, switched on and has not run out.
 
         Args:
             at: When, an aware datetime.

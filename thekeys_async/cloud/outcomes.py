@@ -11,7 +11,7 @@ from thekeys_async.cloud.errors import (
     ShareRejectedError,
 )
 from thekeys_async.cloud.fields import Fields
-from thekeys_async.cloud.http import NoAnswer, WebAnswer, WebCall, said_safely
+from thekeys_async.cloud.http import NoAnswer, WebAnswer, WebCall, safe_words
 from thekeys_async.protocol.secrets import Secret
 
 _OK = 200
@@ -51,9 +51,9 @@ def understood(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Se
     """Return the answer's fields.
 
     Args:
-        request: What was asked.
-        outcome: What came of it.
-        secrets: What must not come out in the server's words.
+        request: The request.
+        outcome: The outcome.
+        secrets: The secrets to leave out of the server's words.
 
     Raises:
         CloudError: The answer is no success.
@@ -82,9 +82,9 @@ def failure(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Secre
     """Return the error that an outcome means; None for a success, whatever its body says.
 
     Args:
-        request: What was asked.
-        outcome: What came of it.
-        secrets: What must not come out in the server's words.
+        request: The request.
+        outcome: The outcome.
+        secrets: The secrets to leave out of the server's words.
     """
     if isinstance(outcome, NoAnswer):
         return CloudUnreachableError(f"{request.what}: {outcome.reason}")
@@ -106,6 +106,6 @@ def _rejected(request: WebCall, answer: WebAnswer, secrets: list[Secret]) -> Sha
     if not request.changes or not (form or answer.status in _BAD_FORM):
         return None
     words = form + messages.words("global")
-    said = tuple(said_safely(word, secrets) for word in words)
+    said = tuple(safe_words(word, secrets) for word in words)
     text = "; ".join(said) or "no reason given"
     return ShareRejectedError(f"{request.what}: refused: {text}", code=answer.status, cause=text, messages=said)

@@ -50,7 +50,7 @@ class CloudSession:
         """Ask, and return the fields of the answer.
 
         Args:
-            request: What to ask. A read is tried again; a change is not, once it may have arrived.
+            request: The request. A read is tried again; a change is not, once it may have arrived.
             call: Learns whether a change may have been made.
 
         Raises:
@@ -69,9 +69,9 @@ class CloudSession:
         """Send until there is an outcome that repeating can't better, or must not.
 
         Args:
-            request: What to ask.
+            request: The request.
             call: Learns whether a change may have been made.
-            token: What to show; None asks without.
+            token: The token; None asks without one.
         """
         before = call.may_have_executed
         for attempt in count(1):

@@ -46,8 +46,8 @@ def account(data: Fields, username: str, zone: tzinfo) -> Account:
     """Read an account.
 
     Args:
-        data: What the answer holds.
-        username: Who asked.
+        data: The fields of the answer.
+        username: The account's user name.
         zone: For lockers that name none.
     """
     if not data.has("serrures"):
@@ -128,7 +128,7 @@ def gateway(known: Accessory, data: Fields | None, zone: tzinfo) -> Gateway:
     """Read what a gateway last told the cloud.
 
     Args:
-        known: What the account says of it.
+        known: The gateway as the account has it.
         data: The answer about it alone; None if there is none.
         zone: The zone of the cloud's clock, for moments that name none.
     """

@@ -4,4 +4,4 @@ from thekeys_async.protocol.errors import TheKeysError
 
 
 class ConfigurationError(TheKeysError):
-    """The configuration file, or what stands in the environment, can't be used; nothing was sent."""
+    """The configuration file or the environment can't be used; nothing was sent."""

@@ -11,9 +11,9 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
+from thekeys_async.config.coordinator import default_config_path
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.parsing import parse
-from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
@@ -105,7 +105,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _objection(path: Path, found: os.stat_result) -> str | None:
-    """Say why an open file is not to be trusted, if it is not."""
+    """Return the reason why an open file is not to be trusted; None if it is."""
     if not stat.S_ISREG(found.st_mode):
         return f"{path} is no regular file. Say with --config where the file is."
     if sys.platform == "win32":
@@ -118,7 +118,7 @@ def _objection(path: Path, found: os.stat_result) -> str | None:
 
 
 def _is_credential(path: Path, found: os.stat_result) -> bool:
-    """Whether systemd has handed it to this service: an access list, which shows as the group's bits, lets it read."""
+    """Whether systemd has handed the file to this service: an access list, shown as the group's bits, lets it read."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     strict = found.st_uid == 0 and not found.st_mode & (stat.S_IRWXO | stat.S_IWGRP)
     return folder is not None and strict and path.resolve().parent == Path(folder).resolve()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from thekeys_async.config.sharing import choose_coordinator
+from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.protocol.secrets import Secret
 
@@ -74,12 +74,12 @@ class BridgeConfig:
         username: The user at the broker.
         password_file: A file whose text is the password.
         ca_file: Certificates (PEM) that the broker's is checked against, in the place of the system's.
-        prefix: What our topics begin with.
-        discovery_prefix: What Home Assistant's discovery topics begin with; None for no discovery.
+        prefix: The first part of our topics.
+        discovery_prefix: The first part of Home Assistant's discovery topics; None for no discovery.
         interval: Seconds from poll to poll of a gateway.
         max_command_age: Seconds after which a command is too old to be carried out.
         max_clock_skew: Seconds that a command's time may lie ahead of our clock.
-        commands: Which messages are taken for commands.
+        commands: The messages that are taken for commands.
         http: ``HOST:PORT`` of the page and the metrics; None for none.
         http_token_file: A file whose text is the token that the page wants; needed beyond loopback.
         standby: Whether the bridge waits until no other one of its prefix leads, and takes over from it.

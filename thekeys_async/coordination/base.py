@@ -21,7 +21,7 @@ from thekeys_async._clocks import boot_time
 from thekeys_async.protocol.errors import CoordinationError
 
 COMMANDS_IN_A_ROW = 8
-"""So many commands of all processes together overtake a read; then it is served."""
+"""The number of commands in a row, of all processes together, after which a waiting read is served."""
 
 OLDEST_TIMESTAMP = 10.0
 """Seconds after which a timestamp that was handed out is not sent any more. A connection takes 5 s at most, so that
@@ -92,7 +92,7 @@ class Trouble:
         """Note that something is wrong.
 
         Args:
-            text: What is wrong.
+            text: The trouble, as a sentence.
             after: Seconds for which it may be a mere delay.
         """
         if text != self._text or not after:
@@ -112,7 +112,7 @@ class Claim:
         waited: Seconds since the call began; a call keeps its place when it claims the turn again.
         until: When it gives up, in the event loop's time.
         rest: Seconds of rest that the gateway gets if the caller's process dies in its turn.
-        wish: What kind of timestamp is wanted, if any.
+        wish: The kind of timestamp that is wanted, if any.
         trouble: Told by the coordinator, while the caller waits, whether the shared state can be used.
     """
 
@@ -132,7 +132,7 @@ class Pause:
         quiet: Seconds in which nobody may ask it.
         retry: Seconds until those may ask it who were already waiting, and all reads: its backoff. A command that
             comes later waits for `quiet` only.
-        failures: How often in a row it was busy or could not be reached.
+        failures: How many times in a row it was busy or could not be reached.
     """
 
     quiet: float = 0.0
@@ -168,7 +168,7 @@ class Lease(Protocol):
         """Give the turn back, at once or in the background; never fails, and is harmless if the turn was lost.
 
         Args:
-            pause: What the gateway needs now.
+            pause: The pause that the gateway needs now.
             refused: Whether the gateway has refused the timestamp: then that one binds nobody.
         """
         ...
@@ -187,8 +187,8 @@ class Coordinator(Protocol):
         """Wait for the turn of a gateway. A caller that is cancelled leaves nothing behind.
 
         Args:
-            key: Which gateway.
-            claim: Who asks, and for what.
+            key: The gateway.
+            claim: The caller's claim.
 
         Raises:
             TurnTimeoutError: The turn did not come in time.
@@ -218,7 +218,7 @@ class Freshness:
 
 
 def look_again_after(ahead: int, waited: float) -> float:
-    """Say after how many seconds a waiter looks again.
+    """Return the seconds after which a waiter looks again.
 
     The next one looks often at first and then at a tenth of the time it has waited, so that what it loses is small
     beside the turn that it waits for. Those behind it only have to notice that they have become the next.
@@ -233,7 +233,7 @@ def look_again_after(ahead: int, waited: float) -> float:
 
 
 def far_ahead(where: str, seconds: float) -> str:
-    """Say what to do about a last timestamp that is far ahead while the gateway refuses the clock's own time."""
+    """Write the advice for a last timestamp that is far ahead while the gateway refuses the clock's own time."""
     return (
         f"nothing was done: {where} is {seconds / 86_400:.0f} days ahead of the clock, and the gateway refuses the "
         "clock's own time. Put this machine's clock right; if it is right, and the share code too, remove that"

@@ -102,7 +102,7 @@ class FileCoordinator:
         A leader that dies or is stopped has lost it after `lease` seconds.
 
         Args:
-            name: What is led.
+            name: The name of the work to lead.
             lease: Seconds for which a leader that is not heard of is waited for.
 
         Raises:
@@ -118,7 +118,7 @@ class FileCoordinator:
             raise RuntimeError("enter the coordinator first: async with FileCoordinator(...) as coordinator")
 
     def _note_slow_disk(self, path: Path, claim: Claim) -> None:
-        """Note whether the turn is kept by what the disk has not finished for an earlier call of this process."""
+        """Note whether an earlier call of this process holds the turn, as the disk has not finished its write."""
         if path in self._being_written:
             claim.trouble.note(_too_slow(path), after=_SLOW_DISK)
         else:
@@ -127,7 +127,7 @@ class FileCoordinator:
     async def _store(self, claimant: "_FileClaimant", claim: Claim) -> None:
         """Force the timestamp to the disk, which may take longer than a caller waits.
 
-        Who is cancelled, or has no time left, leaves at once. What was begun ends in the background, and keeps the
+        A caller that is cancelled, or has no time left, leaves at once. The write ends in the background, and keeps the
         turn until then: nobody takes the next timestamp before this one is on the disk.
 
         Raises:
@@ -205,7 +205,7 @@ class _FileClaimant:
         return FileLease(turn, record, self.timestamp, self._freshness)
 
     def close(self) -> None:
-        """Leave nothing behind, but what has been handed over, and what the disk is still busy with."""
+        """Leave nothing behind but a turn that was handed over, and a write that the disk is busy with."""
         with self._closing:
             self._left = True
             if self._storing:
@@ -234,7 +234,7 @@ class _FileClaimant:
         return seconds
 
     def _prepare(self, turn: TurnFile, waiting: list[Place], now: float) -> float:
-        """With the turn locked: see whether the gateway may be asked, and get the timestamp."""
+        """Check, with the turn locked, whether the gateway may be asked, and get the timestamp."""
         record = turn.read()
         if record.orphan is not None:
             record = record.orphaned(now)
@@ -248,7 +248,7 @@ class _FileClaimant:
         return seconds
 
     def _choose(self, record: Record, wish: Wish) -> tuple[Record, float]:
-        """Choose the timestamp; say what to remember, and how many seconds to wait before it may be taken.
+        """Choose the timestamp; return the record to keep, and the seconds to wait before it may be taken.
 
         Raises:
             CoordinationError: The last one is far ahead, and the gateway has just refused the clock's own time.

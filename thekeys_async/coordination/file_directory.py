@@ -135,7 +135,7 @@ class Directory:
         raise OSError(errno.EINVAL, "it is not a regular file with one name", str(self.path / name))
 
     def _handed_over(self, descriptor: int, allowed: int) -> int:
-        """Give something new the permissions of the directory, and what root makes its owner: other users need it."""
+        """Give a new file the permissions of the directory, and its owner if root made it: other users need it."""
         try:
             folder = os.fstat(self._descriptor)
             if os.geteuid() == 0 and folder.st_uid != 0:
@@ -147,7 +147,7 @@ class Directory:
         return descriptor
 
     def _patiently(self, name: str, use: Callable[[], _T]) -> _T:
-        """Do something with a file that another user may have made a moment ago, and be about to open to us.
+        """Retry an action on a file that another user may have made a moment ago, and is about to open to us.
 
         For a moment only: somebody who keeps it so must not keep the event loop.
         """

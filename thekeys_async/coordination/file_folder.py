@@ -1,4 +1,4 @@
-"""The folder of one gateway: its turn, its last timestamp, and its waiters.
+"""The folder of one gateway: its turn, its last timestamp, and its waiters' tickets.
 
 <path>/<gateway's key>/turn         locked by who holds the turn; what the gateway needs between two turns
 <path>/<gateway's key>/timestamp    the last timestamp: on the disk before it is used, never torn, never reset
@@ -96,7 +96,7 @@ class GatewayFolder:
         return int(match[1])
 
     def write_timestamp(self, timestamp: int) -> None:
-        """Make it the last timestamp; on return it is on the disk. Only for who holds the turn.
+        """Write the last timestamp; on return it is on the disk. Only for the holder of the turn.
 
         A new file is written beside the old one, forced to the disk and renamed over it, and then the folder is
         forced to the disk: a crash at any point leaves the old timestamp or the new one.
@@ -131,7 +131,7 @@ class TurnFile:
         self._descriptor: int | None = None
 
     def read(self) -> Record:
-        """Read what is remembered; while another holds the turn that may be old.
+        """Read the record; while another holds the turn it may be old.
 
         Raises:
             OSError: The file can't be opened.
@@ -139,7 +139,7 @@ class TurnFile:
         return _decode(os.pread(self._open(), _SIZE, 0))
 
     def write(self, record: Record) -> None:
-        """Write what is to be remembered; only for who holds the turn.
+        """Write the record; only for the holder of the turn.
 
         Raises:
             OSError: The file can't be written.

@@ -1,4 +1,4 @@
-"""The record of who leads among the processes of one machine, as a file: `<path>/.leaders/<name>`.
+"""The record of the leader among the processes of one machine, as a file: `<path>/.leaders/<name>`.
 
 The file is locked only while somebody reads or writes it. So a leader that was stopped does not keep the others out:
 what it wrote says until when it leads, by a clock that all processes of the machine share.
@@ -100,7 +100,7 @@ class FileLeader:
             self._close()
 
     def _rewrite(self, leader: _Leader) -> bool:
-        """Write something else if this candidate leads.
+        """Rewrite the record if this candidate leads.
 
         Raises:
             AwayError: Another one is just reading it, or it can't be written.
@@ -136,7 +136,7 @@ class FileLeader:
 
     @staticmethod
     def _read(descriptor: int) -> _Leader:
-        """Read who leads; a text that can't be read is nobody's."""
+        """Read the record; a text that can't be read names no leader."""
         with suppress(ValueError, TypeError, KeyError):
             fields = json.loads(os.pread(descriptor, _SIZE, 0))
             found = _Leader(str(fields["token"]), float(fields["at"]), float(fields["lease"]))

@@ -70,7 +70,7 @@ def tickets(waiting: Directory, but: Ticket) -> list[Place]:
 
 
 def count_alive(waiting: Directory, ahead: Sequence[Place]) -> int:
-    """Count who is ahead of a waiter, leaving out the dead and the stopped until the first who is neither.
+    """Count the waiters ahead of one, leaving out the dead and the stopped until the first that is neither.
 
     Raises:
         OSError: The folder can't be used.

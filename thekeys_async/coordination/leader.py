@@ -33,7 +33,7 @@ class AwayError(Exception):
 
 
 class LeaderRecord(Protocol):
-    """The record of who leads, as one candidate sees it."""
+    """The record of the leader, as one candidate sees it."""
 
     async def take(self) -> float:
         """Become the leader if nobody is; return 0 then, else the seconds until nobody may be.
@@ -96,7 +96,7 @@ class LeaderLease:
         return f"<LeaderLease {self._name!r}{' lost' if self.lost else ''}>"
 
     async def __aenter__(self) -> Self:
-        """Wait until this program leads. Who is cancelled meanwhile leaves nothing behind.
+        """Wait until this program leads. A cancelled wait leaves nothing behind.
 
         While the shared state is away it goes on waiting, and a WARNING says so once.
 
@@ -177,7 +177,7 @@ class LeaderLease:
         self._valid_until, self._wall_until = (moment + self._lease * _SAFE_PART for moment in (boot, wall))
 
     async def _keep(self) -> None:
-        """Renew the lease until it is lost; then tell who waits for that."""
+        """Renew the lease until it is lost; then wake those who wait for that."""
         pause = self._lease / _RENEWALS_IN_A_LEASE
         while not self.lost:
             with anyio.move_on_after(self._valid_until - boot_time()):
@@ -205,7 +205,7 @@ class LeaderLease:
 
 
 def check_arguments(name: str, lease: float) -> None:
-    """Check what a lease to lead is asked for with.
+    """Check the arguments of `lead`.
 
     Raises:
         ValueError: It makes no sense.

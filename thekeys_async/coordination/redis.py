@@ -17,7 +17,7 @@ from thekeys_async.coordination.base import (
 )
 from thekeys_async.coordination.leader import LeaderLease, check_arguments
 from thekeys_async.coordination.redis_claim import NEXT_TRY, SAFE_PART, Grant, RedisClaimant
-from thekeys_async.coordination.redis_connection import Asked, RedisLine
+from thekeys_async.coordination.redis_connection import RedisConnection, ScriptCall
 from thekeys_async.coordination.redis_leader import RedisLeader
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, is_yes
 from thekeys_async.protocol.secrets import Secret
@@ -42,7 +42,7 @@ class RedisCoordinator:
         url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password percent-encoded; see coredis's
             ``Redis.from_url``. It is neither logged nor shown.
         lease: Seconds after which a holder that is not heard of has lost the turn.
-        prefix: What the names of its keys begin with.
+        prefix: The first part of its keys' names.
 
     Raises:
         ImportError: The client is missing: install ``thekeys-async[redis]``.
@@ -55,7 +55,7 @@ class RedisCoordinator:
         del url
         if not 0 < lease < math.inf:
             raise ValueError("a lease is a positive number of seconds")
-        self._line = RedisLine(hidden)
+        self._connection = RedisConnection(hidden)
         self._prefix = prefix
         self._held: set[RedisLease] = set()
         self._returning: dict[str, anyio.Event] = {}
@@ -67,7 +67,7 @@ class RedisCoordinator:
     async def __aenter__(self) -> Self:
         """Begin. Redis need not be there yet."""
         async with AsyncExitStack() as stack:
-            tasks = await stack.enter_async_context(self._line.open())
+            tasks = await stack.enter_async_context(self._connection.open())
             tasks.start_soon(self._keep_leases)
             self._stack = stack.pop_all()
         return self
@@ -75,10 +75,10 @@ class RedisCoordinator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, when what was to be given back has been, or after a second."""
+        """End when all turns have been given back, or after a second."""
         stack, self._stack = self._stack, None
         if stack:
-            await self._line.finish(_TO_FINISH)
+            await self._connection.finish(_TO_FINISH)
             self._held.clear()
             self._returning.clear()
             await stack.__aexit__(None, None, None)
@@ -86,7 +86,7 @@ class RedisCoordinator:
     async def acquire(self, key: str, claim: Claim) -> "RedisLease":
         """See `thekeys_async.coordination.base.Coordinator.acquire`."""
         self._check_entered()
-        claimant = RedisClaimant(self._line, self._keys(key), claim, self._lease)
+        claimant = RedisClaimant(self._connection, self._keys(key), claim, self._lease)
         try:
             claimant.expect_answer()
             await self._until_returned(claimant.keys[0], claim.until)
@@ -106,7 +106,7 @@ class RedisCoordinator:
         that goes on tells it again; nobody else takes over for that time.
 
         Args:
-            name: What is led.
+            name: The name of the work to lead.
             lease: Seconds for which a leader that is not heard of is waited for.
 
         Raises:
@@ -115,13 +115,13 @@ class RedisCoordinator:
         """
         check_arguments(name, lease)
         self._check_entered()
-        return LeaderLease(RedisLeader(self._line, f"{self._prefix}:{{{name}}}:leader", lease), name, lease)
+        return LeaderLease(RedisLeader(self._connection, f"{self._prefix}:{{{name}}}:leader", lease), name, lease)
 
     def _begin_to_give_back(self, lease: "RedisLease", pause: Pause, refused: int) -> None:
         if lease in self._held:
             self._held.remove(lease)
             returned = self._returning[lease.keys[0]] = anyio.Event()
-            self._line.start(self._give_back, lease, pause, refused, returned)
+            self._connection.start(self._give_back, lease, pause, refused, returned)
 
     async def _give_back(self, lease: "RedisLease", pause: Pause, refused: int, returned: anyio.Event) -> None:
         milliseconds = [round(seconds * 1000) for seconds in (pause.quiet, pause.retry)]
@@ -129,8 +129,8 @@ class RedisCoordinator:
         trouble: str | None = None
         try:
             while trouble is None or not lease.over:
-                asked = Asked()
-                await self._line.run(GIVE_BACK, lease.keys, arguments, asked)
+                asked = ScriptCall()
+                await self._connection.run(GIVE_BACK, lease.keys, arguments, asked)
                 if asked.trouble is None:
                     return
                 returned.set()
@@ -144,13 +144,13 @@ class RedisCoordinator:
         while True:
             await anyio.sleep(self._lease / 3)
             for lease in tuple(self._held):
-                self._line.start(self._renew, lease)
+                self._connection.start(self._renew, lease)
 
     async def _renew(self, lease: "RedisLease") -> None:
         while lease in self._held and not lease.over:
             sent_at = boot_time()
-            asked = Asked()
-            await self._line.run(RENEW, lease.keys, [lease.token, round(self._lease * 1000)], asked)
+            asked = ScriptCall()
+            await self._connection.run(RENEW, lease.keys, [lease.token, round(self._lease * 1000)], asked)
             if not asked.trouble:
                 lease.renew(sent_at + self._lease * SAFE_PART if is_yes(asked.answer) else None)
                 return
@@ -161,7 +161,7 @@ class RedisCoordinator:
             raise RuntimeError("enter the coordinator first: async with RedisCoordinator(...) as coordinator")
 
     async def _until_returned(self, turn: str, until: float) -> None:
-        """Let our own last turn arrive first: asking before it has would be in vain."""
+        """Wait until our own last turn has been given back: asking before would be in vain."""
         if turn in self._returning:
             with anyio.CancelScope(deadline=until):
                 await self._returning[turn].wait()

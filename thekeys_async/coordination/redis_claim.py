@@ -14,11 +14,11 @@ from thekeys_async.coordination.base import (
     far_ahead,
     look_again_after,
 )
-from thekeys_async.coordination.redis_connection import Asked, RedisLine
+from thekeys_async.coordination.redis_connection import RedisConnection, ScriptCall
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, TAKE, understood
 from thekeys_async.protocol.errors import CoordinationError
 
-# Twice the longest time between two looks. Who is late is only passed over: its next look puts it back in its place.
+# Twice the longest time between two looks. A late waiter is only passed over: its next look puts it back in its place.
 _WAITER_LIVES = 2 * LONGEST_SLEEP
 _NO_LIMIT = 1e15
 _FAR_AHEAD = 2  # what the script answers, instead of 0 or 1
@@ -50,14 +50,14 @@ class Grant:
 class RedisClaimant:
     """One caller on the way to the turn. One token over all its attempts, so that a lost answer loses no turn."""
 
-    def __init__(self, line: RedisLine, keys: list[str], claim: Claim, lease: float) -> None:
+    def __init__(self, connection: RedisConnection, keys: list[str], claim: Claim, lease: float) -> None:
         self.token = secrets.token_hex(16)
         self.keys = keys
-        self._line = line
+        self._connection = connection
         self._claim = claim
         self._lease = lease
         self._started = anyio.current_time()
-        self._asked: Asked | None = None
+        self._asked: ScriptCall | None = None
         self._next_since: float | None = None
 
     async def look(self) -> Grant | float:
@@ -67,7 +67,7 @@ class RedisClaimant:
             CoordinationError: Redis refuses.
         """
         freshness = Freshness()
-        asked = self._asked = self._line.ask(TAKE, self.keys, self._arguments())
+        asked = self._asked = self._connection.ask(TAKE, self.keys, self._arguments())
         self.expect_answer()
         with anyio.CancelScope(deadline=self._claim.until):
             await asked.done.wait()
@@ -87,22 +87,22 @@ class RedisClaimant:
         return self._next_look(ahead=first, wait=second / 1000)
 
     def expect_answer(self) -> None:
-        """Note that Redis does not answer, if it does not for a while from now on."""
-        self._note(f"Redis at {self._line.place} does not answer", after=SLOW)
+        """Note that Redis does not answer, should it not within a while from now on."""
+        self._note(f"Redis at {self._connection.place} does not answer", after=SLOW)
 
     def _understood(self, answer: object) -> tuple[int, int, int]:
-        """Check what the script answered; that comes from outside, as all that a server says.
+        """Check the script's answer; it comes from outside, as all that a server says.
 
         Raises:
             CoordinationError: It is not what the script answers.
         """
         found = understood(answer, signed=self._claim.wish is not None)
         if found is None:
-            raise CoordinationError(self._note(f"Redis at {self._line.place} answers what its scripts never do"))
+            raise CoordinationError(self._note(f"Redis at {self._connection.place} answers what its scripts never do"))
         return found
 
     def _note(self, trouble: str, *, after: float = 0.0) -> str:
-        """Note what is wrong, also for those who queue behind this caller, unless something worse is noted already."""
+        """Note a trouble, also for those who queue behind this caller, unless a worse one is noted already."""
         text = f"nothing was sent: {trouble}"
         if not (after and self._claim.trouble.text):
             self._claim.trouble.note(text, after=after)
@@ -125,11 +125,11 @@ class RedisClaimant:
     def leave(self) -> None:
         """Leave nothing behind, not even a turn that comes only now."""
         if self._asked:
-            self._line.start(self._leave, self._asked)
+            self._connection.start(self._leave, self._asked)
 
-    async def _leave(self, asked: Asked) -> None:
+    async def _leave(self, asked: ScriptCall) -> None:
         await asked.done.wait()
-        await self._line.ask(GIVE_BACK, self.keys, [self.token]).done.wait()
+        await self._connection.ask(GIVE_BACK, self.keys, [self.token]).done.wait()
 
     def _next_look(self, ahead: int, wait: float) -> float:
         now = anyio.current_time()

@@ -19,13 +19,13 @@ _ERROR_CODE = re.compile(r"[A-Z]{2,}\b")
 
 
 @attrs.define(eq=False)
-class Asked:
-    """A script that was sent to Redis, and what became of it.
+class ScriptCall:
+    """A script that was sent to Redis, and its outcome.
 
     Attributes:
         done: Set when there is an answer, or trouble.
-        answer: What Redis answered.
-        trouble: Why there is no answer.
+        answer: The answer of Redis.
+        trouble: The reason why there is no answer.
         refused: Whether Redis itself said so, for a reason that does not pass by itself.
     """
 
@@ -35,8 +35,8 @@ class Asked:
     refused: bool = False
 
 
-class RedisLine:
-    """A connection to Redis that comes back by itself.
+class RedisConnection:
+    """A connection to Redis that is made again when it is lost.
 
     Attributes:
         place: Where Redis is: host and port, or the path of a socket.
@@ -60,7 +60,7 @@ class RedisLine:
         self._finished: anyio.Event | None = None
 
     def __repr__(self) -> str:
-        return f"<RedisLine to {self.place}>"
+        return f"<RedisConnection to {self.place}>"
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[TaskGroup, None]:
@@ -77,28 +77,28 @@ class RedisLine:
             await pool.__aexit__(None, None, None)
 
     def start(self, function: Callable[[*_Ts], Awaitable[None]], *arguments: *_Ts) -> None:
-        """Do something in the background that `finish` waits for; nothing at all when the block is over."""
+        """Start a task in the background that `finish` waits for; nothing is started when the block is over."""
         if self._tasks:
             self._unfinished += 1
             self._tasks.start_soon(self._count, function, arguments)
 
     async def finish(self, seconds: float) -> None:
-        """Wait until what was started is finished, but not for ever."""
+        """Wait for the tasks that were started, but not for ever."""
         with anyio.move_on_after(seconds, shield=True):
             while self._unfinished:
                 self._finished = anyio.Event()
                 await self._finished.wait()
 
-    def ask(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Asked:
+    def ask(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> ScriptCall:
         """Send a script in the background. It runs on, whatever becomes of the caller."""
-        asked = Asked()
+        asked = ScriptCall()
         if self._tasks:
             self._tasks.start_soon(self.run, script, keys, arguments, asked)
         else:
             asked.done.set()
         return asked
 
-    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float], asked: Asked) -> None:
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float], asked: ScriptCall) -> None:
         """Send a script and wait for its answer, which goes into `asked`; not to be cancelled by a caller."""
         try:
             asked.answer = await self._redis.evaluate(self._client, script, keys, arguments)

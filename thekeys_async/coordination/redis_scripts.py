@@ -198,7 +198,7 @@ def understood(answer: object, *, signed: bool) -> tuple[int, int, int] | None:
     """Check an answer of `TAKE`.
 
     Args:
-        answer: What came from Redis.
+        answer: The answer from Redis.
         signed: Whether a timestamp was wanted.
 
     Returns:

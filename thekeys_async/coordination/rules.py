@@ -1,4 +1,4 @@
-"""The order of the waiters of all processes, and from when on they may go. Redis has the same rules in its script."""
+"""The order of the waiters of all processes, and when they may go. Redis has the same rules in its script."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ class Record:
 
     Attributes:
         at: When this was written.
-        pause: What the gateway needed then.
+        pause: The pause that the gateway needed then.
         streak: How many commands in a row have overtaken a read.
         orphan: None after a turn that was given back. Else the turn is held, or its holder has died, and the gateway
             needs this many seconds of rest.
@@ -49,7 +49,7 @@ class Record:
     refused: int | None = None
 
     def ready_at(self, waiting: Sequence[Place], now: float) -> float:
-        """Say from when on the gateway may be asked.
+        """Return the time from which on the gateway may be asked.
 
         A time of writing that lies ahead is another boot's, and says nothing about this one.
         """
@@ -59,7 +59,7 @@ class Record:
         return self.at + (self.pause.quiet if fresh else max(self.pause.quiet, self.pause.retry))
 
     def taken(self, place: Place, waiting: Sequence[Place], claim: Claim) -> "Record":
-        """Tell what to remember while the turn is held."""
+        """Return the record to keep while the turn is held."""
         overtaken = place.command and any(not other.command for other in waiting)
         failures = self.pause.failures
         if place.command and place.since > self.at:
@@ -72,7 +72,7 @@ class Record:
         )
 
     def orphaned(self, now: float) -> "Record":
-        """Tell what to remember when the holder is found dead: it rests from now, as nobody knows since when."""
+        """Return the record to keep when the holder is found dead: the rest begins now, as nobody knows since when."""
         quiet = max(self.at + self.pause.quiet - now, self.orphan or 0.0)
         return attrs.evolve(self, at=now, pause=attrs.evolve(self.pause, quiet=quiet, retry=quiet), orphan=None)
 
@@ -82,7 +82,7 @@ def next_timestamp(last: int, wish: Wish) -> tuple[int, float]:
 
     Args:
         last: The last one that was handed out.
-        wish: What is wanted.
+        wish: The kind of timestamp that is wanted.
 
     Returns:
         The timestamp, and how many seconds to wait before it may be taken; then ask again.
@@ -106,7 +106,7 @@ def in_order(places: Sequence[Place], streak: int) -> list[Place]:
 
 
 def turns_until(place: Place, ahead: int, waiting: Sequence[Place], streak: int) -> int:
-    """Say after how many turns at most a waiter is the next: the oldest read need not wait for all commands."""
+    """Return after how many turns at most a waiter is the next: the oldest read need not wait for all commands."""
     if ahead and not place.command and place == min(other for other in waiting if not other.command):
         return min(ahead, max(1, COMMANDS_IN_A_ROW - streak))
     return ahead

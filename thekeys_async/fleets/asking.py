@@ -1,4 +1,4 @@
-"""Asking many gateways: what came of it, how many at once, and for how long."""
+"""Asking many gateways: the result, how many at once, and the time budget that they share."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -10,22 +10,22 @@ import attrs
 from thekeys_async.calls.budgets import Default, checked
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.protocol.errors import RequestTimeoutError
-from thekeys_async.protocol.plain import plain
+from thekeys_async.protocol.serialization import plain
 
 _T = TypeVar("_T")
 
 AT_ONCE = 100
-"""So many gateways are asked at once where nobody says otherwise. More in one burst costs more for each: what waits for
-an answer is looked through again and again by Python's garbage collector."""
+"""The number of gateways that are asked at once by default. More in one burst costs more for each: Python's garbage
+collector walks again and again over all that waits for an answer."""
 
 
 @attrs.frozen
 class FleetResult(Generic[_T]):
-    """What came of asking all gateways. Each is in one of the two.
+    """The result of asking all gateways. Each gateway is in one of the two.
 
     Attributes:
-        values: What was answered, by the gateway's name.
-        errors: Why there is no answer, by the gateway's name.
+        values: The answers, by the gateway's name.
+        errors: The errors, by the gateway's name.
     """
 
     values: Mapping[str, _T]
@@ -77,7 +77,7 @@ def checked_count(count: int | None) -> int | None:
 
 
 def countdown(timeout: float | Default | None) -> Callable[[], float | Default | None]:
-    """Say what is left of a time budget that all share, to each when its turn comes."""
+    """Make a function that returns what is left of a time budget that all gateways share."""
     if isinstance(timeout, Default):
         return lambda: timeout
     budget = checked(timeout)

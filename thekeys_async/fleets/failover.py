@@ -30,7 +30,7 @@ _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
 
 _RECENT = 60.0
-_UNHEARD = RSSI[0]  # a locker that is seen with no sensible RSSI ranks behind those that are heard
+_NO_SIGNAL = RSSI[0]  # a locker that is seen with no sensible RSSI ranks behind those that are heard
 _TO_SCAN = 3.0
 _TO_TRY = 16.0
 _SEES, _UNKNOWN, _AWAY = range(3)
@@ -38,7 +38,7 @@ _PASSING = (GatewayBusyError, GatewayUnreachableError, RequestTimeoutError)
 
 
 class Route:
-    """Stands in the place of a gateway for an `AsyncLocker` that several gateways may reach.
+    """The way to a locker that several gateways may reach: makes the calls of an `AsyncLocker` in a gateway's place.
 
     Args:
         gateways: All gateways, by name; looked at anew for each call.
@@ -53,7 +53,7 @@ class Route:
 
     @property
     def name(self) -> str:
-        """How the gateways together are called in messages."""
+        """The name of the gateways together, for messages."""
         return f"the best of {len(self._gateways)} gateways"
 
     def seconds(self, timeout: float | Default | None) -> float | None:
@@ -114,7 +114,7 @@ class Route:
         if scan.readings is None:
             return _AWAY, 0
         seen = [reading for reading in scan.readings if reading.identifier == self._identifier]
-        signals = [_UNHEARD if reading.rssi is None else reading.rssi for reading in seen]
+        signals = [_NO_SIGNAL if reading.rssi is None else reading.rssi for reading in seen]
         return (_SEES, -max(signals)) if signals else (_UNKNOWN, 0)
 
 
@@ -141,7 +141,7 @@ async def _look(gateway: Driver, seconds: float) -> None:
 def _plan(
     candidates: list[Driver], failures: Mapping[Driver, TheKeysError], ends: float, send_by: float
 ) -> Iterator[tuple[Driver, float | None, bool]]:
-    """Say whom to ask, for how many seconds at most, and whether to wait for one that is busy or away.
+    """Plan the attempts: which gateway, for how many seconds at most, and whether to wait for a busy one.
 
     One that is alone gets all the time. Of several, each is tried once, and the best of those that were only busy or
     away gets what is left. After `send_by` nobody is asked; until then, each has the time to answer.

@@ -17,9 +17,9 @@ from thekeys_async.fleets.watching import FleetSubscription
 from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.locker import AsyncLocker
 from thekeys_async.protocol.models import GatewayStatus, LockerReading
-from thekeys_async.streams.changes import WatchOptions
+from thekeys_async.streams.locker_changes import WatchOptions
 from thekeys_async.streams.watcher import Watcher
-from thekeys_async.turns.queue import Pacing
+from thekeys_async.turns.pacing import Pacing
 from thekeys_async.turns.timestamps import Timestamps
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class Fleet(Mapping[str, AsyncGateway]):
 
         Args:
             cloud: The account.
-            share_name: What the shares are called; whoever uses the same name has the same codes.
-            seen_within: How long ago is lately.
+            share_name: The name of the shares; whoever uses the same name has the same codes.
+            seen_within: The time within which a gateway must have reported.
             allow_public: Whether to take a gateway wherever the cloud says that it is. If not, one at a public
                 address, at a name or with a port is skipped, with a warning: signed requests would go there.
             timeout: As for `Fleet`, and so the others.
-            pacing: How long each gateway rests after each reply.
-            timestamps: How timestamps relate to the clock.
+            pacing: The rest of each gateway after a reply.
+            timestamps: The relation of timestamps to the clock.
             coordinator: Shares turns and timestamps with other processes or machines.
             max_concurrency: How many gateways are asked at once.
             observer: As for `Fleet`.
@@ -139,8 +139,8 @@ class Fleet(Mapping[str, AsyncGateway]):
         Args:
             path: The file; else what THEKEYS_CONFIG names, else the file that `thekeys setup` writes.
             timeout: As for `Fleet`, and so `max_concurrency`.
-            pacing: How long each gateway rests after each reply.
-            timestamps: How timestamps relate to the clock.
+            pacing: The rest of each gateway after a reply.
+            timestamps: The relation of timestamps to the clock.
             max_concurrency: How many gateways are asked at once.
             observer: As for `Fleet`.
 
@@ -249,7 +249,7 @@ class Fleet(Mapping[str, AsyncGateway]):
     async def each(
         self, function: Callable[[AsyncGateway], Awaitable[_T]], *, max_concurrency: int | None = None
     ) -> FleetResult[_T]:
-        """Run an async function on every gateway, concurrently. What fails on one of them is its own affair.
+        """Run an async function on every gateway, concurrently. An error of one does not touch the others.
 
         The result comes with the last answer: a dead gateway holds up no other, but costs all the time that the
         function gives it, and keeps one of the places for so long.

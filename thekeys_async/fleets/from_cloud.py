@@ -19,7 +19,7 @@ _T = TypeVar("_T", bound=AbstractAsyncContextManager[Any])
 
 
 class AwaitableContext(Generic[_T]):
-    """Something that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
+    """A context that has to be fetched first: ``async with`` fetches and enters it, ``await`` only fetches it.
 
     Args:
         fetch: Fetches it.
@@ -56,8 +56,8 @@ async def gateways_of(
 
     Args:
         cloud: The account.
-        share_name: What the shares are called.
-        seen_within: How long ago is lately.
+        share_name: The name of the shares.
+        seen_within: The time within which a gateway must have reported.
         allow_public: Whether to take a gateway whose address is not one of a LAN.
         settings: Keyword arguments of `AsyncGateway`.
 

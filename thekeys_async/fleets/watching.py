@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from thekeys_async.gateway import AsyncGateway, driver_of
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import WatchOptions
+from thekeys_async.streams.locker_changes import WatchOptions
 from thekeys_async.streams.scheduler import PollScheduler
 from thekeys_async.streams.subscription import Subscription
 
@@ -16,7 +16,7 @@ class FleetSubscription:
 
     Args:
         gateways: Those that are there when it begins, by name.
-        options: What is news.
+        options: The options of the watcher.
         running: Holds it while it runs, so that gateways can be added and removed.
     """
 
@@ -53,7 +53,7 @@ class FleetSubscription:
             self._following[name].begin(*self._fills)
 
     def remove(self, name: str) -> None:
-        """Watch a gateway no more; what it had to say is dropped."""
+        """Stop watching a gateway; its updates that wait are dropped."""
         if self._fills:
             self._following.pop(name).end()
             self._fills[0].forget(name)

@@ -1,4 +1,4 @@
-"""Where a gateway is, in one form for all the ways of writing it."""
+"""A gateway's address, in one form for all the ways of writing it."""
 
 import ipaddress
 import re
@@ -66,7 +66,7 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """What stands in the Host header: no IPv6 zone, and the port only where it is not 80."""
+        """The value of the Host header: no IPv6 zone, and the port only where it is not 80."""
         host = self.host.partition("%")[0]
         host = f"[{host}]" if ":" in host else host
         return host if self.port == _HTTP_PORT else f"{host}:{self.port}"

@@ -1,4 +1,4 @@
-"""What can be asked of a gateway: one row for each request, as the vendor's page and the field know them."""
+"""The table of requests: one row for each, as the vendor's page and the field know them."""
 
 import attrs
 
@@ -8,7 +8,7 @@ class Endpoint:
     """One request that a gateway understands.
 
     Attributes:
-        name: How this project and the vendor's command call it.
+        name: The name in this project and in the vendor's command.
         method: The HTTP method that working clients use.
         path: The path on the gateway.
         fields: The form fields it takes, in the order they are sent.

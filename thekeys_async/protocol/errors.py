@@ -1,4 +1,4 @@
-"""Every error a caller can meet, and which of the gateway's numbers means which.
+"""The errors that a caller can meet, and the table of the gateway's numbers.
 
 The numbers are the vendor's page's, but for 5, 38 and the second meaning of 400, which were observed in the field.
 The same number means different things on different requests: `refusal` knows.
@@ -88,7 +88,7 @@ class GatewayBusyError(TheKeysError):
     """The gateway was busy until the time budget was spent; nothing was done.
 
     Attributes:
-        phase: What the gateway last said that it was doing, for example ``"Synchronizing gw"``, or None.
+        phase: The phase that the gateway last told, for example ``"Synchronizing gw"``, or None.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ def refusal(endpoint: Endpoint, code: int, cause: str | None) -> TheKeysError | 
     """Make the error that a gateway's number stands for.
 
     Args:
-        endpoint: What was asked.
+        endpoint: The request.
         code: The number in the reply.
         cause: The words in the reply.
 

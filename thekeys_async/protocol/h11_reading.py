@@ -136,7 +136,7 @@ class UnusualReader:
 
 
 def _mended(head: bytes) -> tuple[list[bytes], bool]:
-    """Leave out of a head what says nothing about the reply's end, and tell whether that was anything."""
+    """Leave out header fields that say nothing about the reply's end; return whether there were any."""
     first, *rest = head.split(b"\n")
     fields: list[list[bytes]] = []
     for line in rest:
@@ -158,7 +158,7 @@ def _name(field: list[bytes]) -> bytes:
 
 
 def _says_nothing(field: list[bytes], *, lengths: int, codings: int) -> bool:
-    """Whether a header field can be left out.
+    """Tell whether a header field can be left out.
 
     No colon, or a name that no header has; `identity`, which is no coding; the only length, if it is none: then the
     reply ends with the connection.

@@ -1,4 +1,4 @@
-"""What callers get: frozen values with checked fields."""
+"""The values that callers get: frozen, with checked fields."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -7,23 +7,23 @@ from typing import Any, ClassVar, Final, overload
 import attrs
 from attrs.validators import instance_of, optional
 
-from thekeys_async.protocol.plain import Plain, named
+from thekeys_async.protocol.serialization import Serializable, named
 
 _EMPTY_MV = 6395
 _FULL_MV = 8204
 
 
 RSSI: Final = range(-255, 256)
-"""What can be a signal's strength, in dBm."""
+"""The range of a signal's strength, in dBm."""
 
 BATTERY_MV: Final = range(100_001)
-"""What can be a battery's voltage, in mV."""
+"""The range of a battery's voltage, in mV."""
 
 NATURAL: Final = range(2**63 + 1)
-"""What can be an identifier, the number of an event or of a firmware."""
+"""The range of identifiers, and of the numbers of events and firmware."""
 
 POSITION: Final = range(-(2**31), 2**31)
-"""What can be a bolt's position, in the locker's own units."""
+"""The range of a bolt's position, in the locker's own units."""
 
 
 def _within(numbers: range, *, or_none: bool = True) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
@@ -62,7 +62,7 @@ def check_identifier(identifier: object) -> int:
 
 
 class DoorState(enum.Enum):
-    """Where the bolt is. It is the bolt's state, not the leaf's: a door can stand open with its bolt out."""
+    """The state of the bolt, not of the leaf: a door can stand open with its bolt out."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -73,8 +73,8 @@ class DoorState(enum.Enum):
 
 
 @attrs.frozen
-class LockerReading(Plain):
-    """What a gateway's scan says of one locker.
+class LockerReading(Serializable):
+    """One locker in a gateway's scan.
 
     Attributes:
         identifier: The locker's number, as printed on it.
@@ -92,11 +92,11 @@ class LockerReading(Plain):
 
 
 @attrs.frozen
-class LockerStatus(Plain):
-    """What a locker said of itself, asked over Bluetooth.
+class LockerStatus(Serializable):
+    """A locker's own status, asked over Bluetooth.
 
     Attributes:
-        state: Where the bolt is (not the leaf of the door).
+        state: The bolt's state (not that of the door's leaf).
         position: The bolt's position in the locker's own units, if told.
         rssi: Signal strength in dBm, if told.
         battery_mv: Battery in mV, if told.
@@ -118,8 +118,8 @@ class LockerStatus(Plain):
 
 
 @attrs.frozen
-class GatewayStatus(Plain):
-    """What a gateway says of itself.
+class GatewayStatus(Serializable):
+    """A gateway's own status.
 
     Attributes:
         version: Its firmware, if told.
@@ -137,14 +137,14 @@ class GatewayStatus(Plain):
 
 
 @attrs.frozen
-class CommandResult(Plain):
+class CommandResult(Serializable):
     """A command that the gateway says it has carried out.
 
     The bolt moves about 5 s after the reply (observed): see `AsyncLocker.wait_for`.
 
     Attributes:
         timestamp: The timestamp it was signed with, in whole seconds since 1970; None for an unsigned request.
-        attempts: How often it was sent; more than once only where the gateway had said that it did nothing.
+        attempts: How many times it was sent; more than once only where the gateway had said that it did nothing.
         duration: Seconds from the call to the reply, with queueing and retries.
     """
 

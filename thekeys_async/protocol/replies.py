@@ -177,7 +177,7 @@ def _is_words(value: object) -> bool:
 
 
 def _refused(endpoint: Endpoint, reply: Reply, meaning: _Meaning) -> TheKeysError | None:
-    """Find what stands against success in this reply, if anything does."""
+    """Make the error that a reply stands for; None if nothing in it speaks against success."""
     if meaning.disputed or (meaning.ok and meaning.number is not None):
         return unusable(endpoint, "the answer contradicts itself", code=meaning.number, cause=meaning.cause)
     if meaning.number is not None:
@@ -216,7 +216,7 @@ def _sensible(fields: Mapping[str, Any], name: str, within: range) -> int | None
 
 
 def _reading(device: object) -> LockerReading | None:
-    """Read what the scan says of one locker; None for something without a usable identifier."""
+    """Read one locker of a scan; None for a device without a usable identifier."""
     if not isinstance(device, dict):
         return None
     fields = cast("dict[str, Any]", device)
@@ -303,7 +303,7 @@ def locker_status(endpoint: Endpoint, reply: Reply) -> LockerStatus:
 
 
 def has_no_such_request(reply: Reply) -> bool:
-    """Whether the gateway's firmware does not know the path at all (``/status`` came with version 17)."""
+    """Tell whether the gateway's firmware does not know the path at all (``/status`` came with version 17)."""
     if reply.http_status in _NO_SUCH_REQUEST:
         return True
     try:

@@ -1,4 +1,4 @@
-"""From what is asked to what is sent: its form, its hash, its bytes."""
+"""Requests: their form, their hash, their bytes."""
 
 import functools
 from urllib.parse import urlencode
@@ -39,7 +39,7 @@ class Request:
     """A request to a gateway, as yet without a timestamp.
 
     Attributes:
-        endpoint: What is asked.
+        endpoint: The request.
         identifier: The locker it is about, if it is about one.
         code: The locker's share code, if it is to be signed.
         enable: Whether something is to be switched on or off, if it is a switch.
@@ -72,7 +72,7 @@ def _without_fields(method: str, path: str) -> SignedRequest:
 
 
 def common_headers(authority: str) -> bytes:
-    """Write down what all requests to one gateway say after their first line.
+    """Write the headers that all requests to one gateway have.
 
     Args:
         authority: The Host header.
@@ -84,7 +84,7 @@ def request_bytes(request: SignedRequest, headers: bytes) -> bytes:
     """Write a request as it goes over the wire.
 
     Args:
-        request: What to send.
+        request: The request.
         headers: The gateway's `common_headers`.
     """
     if not request.has_form:

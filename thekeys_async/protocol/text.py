@@ -50,7 +50,7 @@ def mask(text: str, secret: str, *, same_length: bool = False) -> str:
     """Leave a known secret out of a text, in every form in which a gateway may echo it.
 
     Args:
-        text: What came from outside.
+        text: The text from outside.
         secret: A hash or a share code.
         same_length: Whether a star stands for each character that is left out; else a few for all of them.
 

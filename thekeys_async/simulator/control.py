@@ -64,7 +64,7 @@ class _Words:
     """The words behind the first one, taken from left to right.
 
     Args:
-        usage: What the whole line looks like.
+        usage: The form of the whole line.
         words: The words.
     """
 

@@ -1,4 +1,4 @@
-"""What can go wrong on demand: faults, error codes and replies, for some requests or a share of them."""
+"""Faults on demand: faults, error codes and replies, for some requests or a fraction of them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ def spoil(response: HttpResponse, fault: Fault, pace: float) -> HttpResponse:
 
     Args:
         response: The reply as it would have been.
-        fault: What goes wrong with it.
+        fault: The fault.
         pace: Seconds between two bytes of a drip.
     """
     change = _SPOILT.get(fault)
@@ -105,7 +105,7 @@ class Incident:
     """Something that is to happen to requests.
 
     Attributes:
-        fault: What goes wrong, or None.
+        fault: The fault, or None.
         code: The number to answer, or None.
         response: The reply to give, or None.
         acts: Whether the gateway carries the request out, although it gives that code or reply.
@@ -200,7 +200,7 @@ class FaultInjection:
         `share` after that share of them.
 
         Args:
-            fault: What goes wrong.
+            fault: The fault.
             on: For which requests: the name of an endpoint, `"open"` for example; None is any.
             times: How many times; if neither this nor `share` is given, once.
             share: To which share of the requests it happens, above 0 and at most 1.

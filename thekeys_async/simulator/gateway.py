@@ -15,7 +15,6 @@ from thekeys_async.simulator.faults import FaultInjection
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
 from thekeys_async.simulator.recorded_gateway import SAMPLE_CODE, RecordedGateway
-from thekeys_async.simulator.replay import read_recorded_gateway
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog, RequestRecord
 from thekeys_async.simulator.service import Effects, Service, Settings
@@ -34,7 +33,7 @@ class SimulatedGateway(FaultInjection):
         version: Of its firmware.
         light: Seconds of work for a light request.
         bluetooth: Seconds of work for a request that needs a locker.
-        style: How replies are written.
+        style: The way in which replies are written.
         keep_alive: Whether connections are kept; if not, each reply says `Connection: close`.
         silent_close: Close a kept connection so many seconds after a reply, without having said so; None does not.
         last_log: Whether `/lockers` tells `last_log`; old firmware does not.
@@ -51,7 +50,7 @@ class SimulatedGateway(FaultInjection):
 
     Attributes:
         settings: The delays and ways given above; may be changed at any time.
-        state: What the gateway remembers; may be changed at any time.
+        state: The gateway's memory; may be changed at any time.
         on_synchronize: Functions that are called when the gateway (with None) or a locker (with its identifier) has
             been synchronised. Here a simulated cloud hands over its shares.
     """
@@ -125,7 +124,7 @@ class SimulatedGateway(FaultInjection):
 
         Args:
             recording: A file's path, or the lines of a recording.
-            gateway: Which gateway of it, as it is called there; the first if not given.
+            gateway: The gateway's name in the recording; the first one if not given.
             share_codes: By locker, or one for all; a recording has none. The vendor's sample if not given.
             settings: Keyword arguments of `SimulatedGateway`, instead of what the recording tells.
 
@@ -133,7 +132,7 @@ class SimulatedGateway(FaultInjection):
             OSError: The file can't be read.
             ValueError: It is no recording, or has nothing of that gateway.
         """
-        recorded = read_recorded_gateway(recording, gateway)
+        recorded = RecordedGateway.read(recording, gateway)
         return cls(recorded.lockers(share_codes), recorded=recorded, **{**recorded.settings(), **settings})
 
     async def __aenter__(self) -> Self:
@@ -224,7 +223,7 @@ class SimulatedGateway(FaultInjection):
 
         Args:
             what: `"gw"`, or the identifier of a locker; `/status` tells it.
-            seconds: How long; None until `stop_synchronizing()`.
+            seconds: The duration; None until `stop_synchronizing()`.
         """
         self.stop_synchronizing()
         self.state.phase = f"Synchronizing {what}"

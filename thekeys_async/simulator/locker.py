@@ -29,8 +29,8 @@ class BoltEvent:
 
     Attributes:
         number: The value of `last_log` after it.
-        turn: What was done: open, close or calibrate.
-        by: Who did it: `"gateway"` or `"hand"`.
+        turn: The action: open, close or calibrate.
+        by: The cause: `"gateway"` or `"hand"`.
         at: When, in seconds since 1970.
     """
 
@@ -51,10 +51,10 @@ class SimulatedLocker:
     """One locker. Its attributes may be changed at any time.
 
     Attributes:
-        identifier: What the gateway calls it.
+        identifier: The locker's number.
         share_codes: The codes that the gateway can validate, given as `share_code=`: one, several, or none for a locker
             that is not shared.
-        state: Where the bolt is.
+        state: The bolt's state.
         rssi: In dBm, as last reported.
         battery_mv: In mV; a turn costs 1 mV, a read by Bluetooth a tenth of it.
         version: Of its firmware.

@@ -1,4 +1,4 @@
-"""How a gateway writes its replies: as the vendor's page shows them, or as they were seen in the field."""
+"""The replies of a gateway, written as the vendor's page shows them, or as they were seen in the field."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -76,7 +76,7 @@ def refused(style: ReplyStyle, endpoint: Endpoint, code: int, detail: str | None
 
     Args:
         style: The way of writing.
-        endpoint: What was asked, for the same number means different things.
+        endpoint: The request, as one number means different things.
         code: The number.
         detail: The words, where the number's own do not say enough.
     """

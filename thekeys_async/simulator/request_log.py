@@ -1,4 +1,4 @@
-"""What a simulated gateway writes down about every request, so that a test can say "never two at once"."""
+"""The log of a simulated gateway's requests, so that a test can say "never two at once"."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a simulated gateway remembers, and what each request does to it. No await, no connection."""
+"""The state of a simulated gateway, and the effect of each request on it. No await, no connection."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ class GatewayState:
     Attributes:
         lockers: By identifier.
         version: Of its firmware.
-        phase: What `/status` tells.
+        phase: The phase that `/status` tells.
         last_timestamp: The newest one that it has accepted.
         clock: Its own wall clock, seconds since 1970.
         clock_set: Whether it knows the time; until `/synchronize` it answers 38 if not.

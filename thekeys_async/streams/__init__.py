@@ -1,6 +1,6 @@
 """Following the lockers of a gateway: one poller for all who watch it, and for each of them a stream that survives."""
 
-from thekeys_async.streams.changes import WatchOptions
+from thekeys_async.streams.locker_changes import WatchOptions
 from thekeys_async.streams.subscription import Subscription
 from thekeys_async.streams.watcher import Watcher
 

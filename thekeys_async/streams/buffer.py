@@ -1,4 +1,4 @@
-"""The box between the news and one consumer, who may be slow: one place for each locker, however much time passes."""
+"""The buffer between the updates and one consumer, who may be slow: one place for each locker, so it stays small."""
 
 from collections import OrderedDict
 
@@ -24,7 +24,7 @@ class UpdateBuffer:
         """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all.
 
         Args:
-            update: What is news.
+            update: The update.
             passing: Whether a locker that came and went before the consumer looked is no news.
         """
         key = (update.gateway, update.identifier if isinstance(update, LockerUpdate) else None)
@@ -40,12 +40,12 @@ class UpdateBuffer:
         return len(self._waiting)
 
     def fail(self, failure: Exception) -> None:
-        """Let the consumer meet an exception, once it has taken what is there."""
+        """Raise an exception in the consumer once it has taken the updates that wait."""
         self._failure = self._failure or failure
         self._wakeup.set()
 
     def forget(self, gateway: str) -> None:
-        """Drop what one gateway had to say."""
+        """Drop the updates of one gateway."""
         for key in [key for key in self._waiting if key[0] == gateway]:
             del self._waiting[key]
 
@@ -75,7 +75,7 @@ class UpdateBuffer:
         return self._waiting.popitem(last=False)[1]
 
     async def _let_others_run(self) -> None:
-        """Not before each update: a consumer of thousands would get but one in each round of the event loop."""
+        """Yield to the event loop every so many updates: at each one, a consumer of thousands would fall behind."""
         self._taken += 1
         if self._taken % _TAKEN_IN_A_ROW:
             await anyio.lowlevel.checkpoint_if_cancelled()

@@ -1,4 +1,4 @@
-"""When to read a door over Bluetooth for those who follow it: as seldom as possible, and once for all of them."""
+"""The reads of doors over Bluetooth: as seldom as possible, and once for all watchers that follow a door."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from thekeys_async.protocol.errors import (
 from thekeys_async.protocol.models import LockerReading, LockerStatus
 from thekeys_async.protocol.requests import Request
 from thekeys_async.protocol.secrets import ShareCode
-from thekeys_async.streams.changes import MOST_LOCKERS, Door
+from thekeys_async.streams.locker_changes import MOST_LOCKERS, Door
 from thekeys_async.turns.shared import SharedGateway
 
 _BUDGET = 60.0
@@ -36,7 +36,7 @@ _Key = tuple[int, ShareCode]
 
 
 class Follower(Protocol):
-    """What is needed of a watcher that may follow doors."""
+    """A watcher that may follow doors."""
 
     @property
     def door_interval(self) -> float:
@@ -48,7 +48,7 @@ class Follower(Protocol):
         ...
 
     def door_read(self, identifier: int, door: Door, at: datetime) -> None:
-        """Take what came of reading a door."""
+        """Take the outcome of a door's read."""
         ...
 
 
@@ -57,11 +57,11 @@ class Followed:
     """One door, read with one share code.
 
     Attributes:
-        door: What is known of it.
+        door: The last read of the door.
         log: The locker's `last_log` when the door was last read.
         commands: How many commands of our own had ended by then.
         again_at: When it is read again even though nothing has happened.
-        failures: How often in a row it could not be read.
+        failures: The number of failed reads in a row.
         accepted: How many signed requests the gateway had accepted when it refused a hash. That may be for many
             reasons, and is worth another try when it accepts one again.
     """
@@ -74,7 +74,7 @@ class Followed:
     accepted: int | None = None
 
     def is_due(self, reading: LockerReading, commands: int, accepted: int, now: float) -> bool:
-        """Whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
+        """Tell whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
         if self.accepted is not None and accepted > self.accepted:
             return True
         if reading.last_log is not None and self.log is not None:
@@ -108,11 +108,11 @@ class Doors:
         self._followers = followers
         self._followed: dict[_Key, Followed] = {}
         self._due: dict[_Key, LockerReading] = {}
-        self._poll_lock = anyio.Lock()
+        self._read_lock = anyio.Lock()
         self._wakeup = anyio.Event()
 
     def listed(self, readings: Mapping[int, LockerReading]) -> None:
-        """Look which doors are to be read, now that the gateway has listed its lockers."""
+        """Choose the doors to read, now that the gateway has listed its lockers."""
         now = anyio.current_time()
         self._forget_unseen(readings)
         for follower in self._followers:
@@ -125,7 +125,7 @@ class Doors:
             self._wakeup.set()
 
     def read_now(self, identifier: int, reading: LockerReading | None) -> None:
-        """Have a door read at once, or as soon as its gateway sees it, however fresh what is known of it."""
+        """Have a door read at once, or as soon as its gateway sees it, however fresh its last read is."""
         for follower in self._followers:
             if code := follower.code(identifier):
                 followed = self._followed.setdefault((identifier, code), Followed())
@@ -146,7 +146,7 @@ class Doors:
         self._due.clear()
 
     def known(self, follower: Follower) -> dict[int, Door]:
-        """Get what is known already of the doors that a watcher follows."""
+        """Get the last reads of the doors that a watcher follows."""
         return {
             identifier: followed.door
             for (identifier, code), followed in self._followed.items()
@@ -155,7 +155,7 @@ class Doors:
 
     async def serve(self, gateway: Driver) -> None:
         """Read the doors for all, once whoever did so before has left."""
-        async with self._poll_lock:
+        async with self._read_lock:
             while True:
                 while not self._due:
                     self._wakeup = anyio.Event()

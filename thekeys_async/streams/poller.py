@@ -24,8 +24,8 @@ from thekeys_async.protocol.errors import (
     TheKeysError,
 )
 from thekeys_async.protocol.models import LockerReading
-from thekeys_async.streams.changes import Door
 from thekeys_async.streams.doors import Doors, Follower
+from thekeys_async.streams.locker_changes import Door
 from thekeys_async.turns.shared import SharedGateway
 
 _log = logging.getLogger("thekeys_async.streams")
@@ -37,7 +37,7 @@ _MOST_DOUBLINGS = 16
 
 
 class Subscriber(Follower, Protocol):
-    """What is needed of a watcher."""
+    """A watcher that a poller tells of its polls."""
 
     @property
     def interval(self) -> float:
@@ -49,7 +49,7 @@ class Subscriber(Follower, Protocol):
         ...
 
     def door_known(self, identifier: int, door: Door) -> None:
-        """Take what others know of a door."""
+        """Take a read of a door that was made for other watchers."""
         ...
 
     @property
@@ -62,13 +62,13 @@ class Subscriber(Follower, Protocol):
         ...
 
     def answered(self, at: datetime) -> None:
-        """Take that the gateway answers; what it says of itself is known to all objects of it."""
+        """Take the news that the gateway answers; its status is known to all objects of it."""
         ...
 
 
 @attrs.define
 class Rhythm:
-    """When the next poll is due: at a fixed rhythm while all is well, and less and less often while not.
+    """The times of the polls: at a fixed interval while all is well, and less and less often while not.
 
     Attributes:
         anchor: The last point in time of the rhythm.
@@ -81,7 +81,7 @@ class Rhythm:
     failures: int = 0
 
     def due(self, interval: float) -> float:
-        """Say when the next poll is due."""
+        """Return the time of the next poll."""
         return self.anchor + (interval if self.pause is None else self.pause)
 
     def succeeded(self, due: float, now: float, interval: float) -> None:
@@ -117,7 +117,7 @@ class Poller:
 
     @classmethod
     def join(cls, shared: SharedGateway, address: str, subscriber: Subscriber, delay: float) -> "Poller":
-        """Subscribe to the poller of a gateway; it tells at once what is known.
+        """Subscribe to the poller of a gateway; it tells the newest state at once.
 
         Args:
             shared: The way to the gateway.
@@ -147,11 +147,11 @@ class Poller:
 
     @property
     def due(self) -> float:
-        """When the next poll is due, in the event loop's time."""
+        """The time of the next poll, in the event loop's time."""
         return self._rhythm.due(self._interval)
 
     async def poll(self, gateway: Driver) -> None:
-        """Poll for all, if that is due when the watchers that came before have done so, or have left."""
+        """Poll for all watchers, if that is still due once those that came before have polled, or have left."""
         async with self._poll_lock:
             if self.due <= anyio.current_time():
                 await self._poll(gateway)
@@ -213,7 +213,7 @@ class Poller:
             self._doors.listed(readings)
 
     async def _ask_for_status(self, gateway: Driver, *, busy: bool) -> None:
-        """Ask the gateway what it is doing, if that is due; what comes of it is remembered for all objects of it."""
+        """Ask for the gateway's status, if that is due; all objects of the gateway share it."""
         asked_for = [seconds for subscriber in self._subscribers if (seconds := subscriber.status_interval)]
         if busy or self._hangs_perhaps():
             asked_for.append(_STATUS_WHILE_BUSY)
@@ -229,7 +229,7 @@ class Poller:
         self._status_asked_at = now  # not where this watcher leaves meanwhile: the next one asks in its place
 
     def _hangs_perhaps(self) -> bool:
-        """Whether it was last heard to synchronise: somebody waits to hear that this is over."""
+        """Tell whether the gateway was synchronising when last asked: watchers wait for the news that this is over."""
         return self._shared.phase is not None and self._shared.phase.synchronizing
 
     def _back(self, gateway: Driver) -> None:

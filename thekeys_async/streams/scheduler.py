@@ -17,11 +17,11 @@ _MOST_SPARE = 8
 
 
 class Polled(Protocol):
-    """What is polled again and again."""
+    """A source that is polled again and again."""
 
     @property
     def due(self) -> float:
-        """When the next poll is due, in the event loop's time; infinite if there is to be none."""
+        """The time of the next poll, in the event loop's time; infinite if there is to be none."""
         ...
 
     async def poll(self) -> None:
@@ -33,7 +33,7 @@ class PollScheduler:
     """Polls what is due, as long as its tasks may run.
 
     Args:
-        tasks: Who owns the tasks.
+        tasks: The owner of the tasks.
     """
 
     def __init__(self, tasks: TaskGroup) -> None:
@@ -55,7 +55,7 @@ class PollScheduler:
         """Poll it when it is due, from now on."""
         if not self._spare:
             self._start_worker()
-        self._await(polled)
+        self._schedule(polled)
 
     def drop(self) -> None:
         """Forget the one that is polled no more from now on; its `due` says so."""
@@ -65,7 +65,7 @@ class PollScheduler:
             heapq.heapify(self._waiting)
             self._dropped = 0
 
-    def _await(self, polled: Polled) -> None:
+    def _schedule(self, polled: Polled) -> None:
         if (due := polled.due) < math.inf:
             heapq.heappush(self._waiting, (due, next(self._number), polled))
             if self._waiting[0][-1] is polled:
@@ -76,22 +76,24 @@ class PollScheduler:
         self.tasks.start_soon(self._work)
 
     async def _work(self) -> None:
-        """Sleep, poll, and begin again, while there is need of it."""
-        # Who leaves the watcher ends all this. A cancellation from outside reaches the consumer, and must not reach
+        """Wait for a due poll, poll, and begin again, as long as this worker is needed."""
+        # Leaving the watcher ends all workers. A cancellation from outside reaches the consumer, and must not reach
         # tasks here when they are about to be shielded from it, which would confuse the event loops.
         with anyio.CancelScope(shield=True):
             while polled := await self._next_due():
                 await polled.poll()
-                self._await(polled)
+                self._schedule(polled)
+                # A burst of polls leaves many workers behind: a few stay for the next one, the others end.
                 if self._spare >= _MOST_SPARE:
                     return
                 self._spare += 1
 
     async def _next_due(self) -> Polled | None:
-        """Sleep until the next poll is due, alone, and leave that to somebody else from then on."""
+        """Wait for the next due poll under the lock, then let another worker wait."""
         async with self._sleeps:
             polled = await self._sleep_until_due()
         self._spare -= 1
+        # This poll may take a minute: the next one is not to wait for it.
         if polled and not self._spare:
             self._start_worker()
         return polled

@@ -13,8 +13,8 @@ from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.streams.buffer import UpdateBuffer
-from thekeys_async.streams.changes import ChangeTracker, Door, WatchOptions
-from thekeys_async.streams.gateways import GatewayTracker
+from thekeys_async.streams.gateway_changes import GatewayTracker
+from thekeys_async.streams.locker_changes import ChangeTracker, Door, WatchOptions
 from thekeys_async.streams.poller import Poller
 from thekeys_async.streams.scheduler import PollScheduler
 
@@ -29,7 +29,7 @@ class Subscription:
 
     Args:
         driver: Makes the calls, and has the share codes.
-        options: What is news.
+        options: The options of the watcher.
         delay: Seconds until the first poll, if nobody else watches yet.
     """
 
@@ -69,7 +69,7 @@ class Subscription:
         return self._poller.due if self._poller else math.inf
 
     def begin(self, buffer: UpdateBuffer, scheduler: PollScheduler) -> None:
-        """Take part in the gateway's polls."""
+        """Subscribe to the gateway's polls."""
         self._buffer, self._scheduler = buffer, scheduler
         self._shared = self._driver.shared()
         self._shared.enter()
@@ -84,7 +84,7 @@ class Subscription:
             await self._do(self._poller.poll)
 
     def end(self) -> None:
-        """Take part no more. What is under way for the others is taken over by one of them."""
+        """Unsubscribe. A poll that is under way for the others is taken over by one of them."""
         if self._poller and self._shared:
             self._poller.leave(self)
             self._poller = None

@@ -1,4 +1,4 @@
-"""What a stream hands out, and how two updates that a slow consumer has not taken become one. All pure."""
+"""The updates of a stream, and their conflation: two that a slow consumer has not taken become one. All pure."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import attrs
 
 from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading, LockerStatus
-from thekeys_async.protocol.plain import Plain, moment, named
+from thekeys_async.protocol.serialization import Serializable, moment, named
 
 READING_FIELDS: Final = ("rssi", "battery_mv", "last_log")
 STATUS: Final = "status"
@@ -19,7 +19,7 @@ _Mostly: TypeAlias = LockerReading | Any  # None in one documented case; type ch
 
 
 class UpdateKind(enum.Enum):
-    """What an update says of a locker, compared with what the consumer last got of it."""
+    """The kind of news of a locker, compared with the last update that the consumer got of it."""
 
     APPEARED = "appeared"
     """The consumer has not had it, or had it as lost."""
@@ -31,20 +31,20 @@ class UpdateKind(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class LockerUpdate(Plain):
+class LockerUpdate(Serializable):
     """News of one locker.
 
     Attributes:
         gateway: The name of the gateway that tells it.
         identifier: The locker's number.
-        kind: What kind of news it is.
+        kind: The kind of news.
         reading: What the gateway's scan says of it; of a lost one, what it said last. None only for one that was
             asked for, was never seen, and is `UpdateKind.LOST`.
         previous: The reading that the consumer last got; None when it appears.
         changed: Which of ``rssi``, ``battery_mv`` and ``last_log`` are not what the consumer last got; ``status`` if
             the door was read afresh, ``status_error`` if whether or why it can't be read is news.
-        status: What the locker last said of its door, if doors are followed.
-        status_error: Why the door could not be read the last time, for example a wrong share code.
+        status: The locker's last status, if doors are followed.
+        status_error: The error of the door's last read, if that failed: a wrong share code, for example.
         at: When the gateway said it, with a time zone.
         missed: How many older updates a slow consumer did not take in time; this one stands for them all.
     """
@@ -72,7 +72,7 @@ class LockerUpdate(Plain):
 
 
 @attrs.frozen(kw_only=True)
-class GatewayUpdate(Plain):
+class GatewayUpdate(Serializable):
     """News of a gateway: it was lost, or is back; it answers, and has no locker to tell of; or it says something new.
 
     Of what it says of itself this is news: it synchronises or does so no longer, it has synchronised for ten minutes,
@@ -82,7 +82,7 @@ class GatewayUpdate(Plain):
         gateway: Its name.
         reachable: Whether it answers, as far as that is known.
         error: Why not; a `CoordinationError` says nothing against the gateway, and leaves it reachable.
-        phase: What it last said that it was doing, if anybody has asked.
+        phase: The phase that it last told, if anybody has asked.
         phase_since: When it was first heard to do so, with a time zone; all of a synchronisation is one phase.
         version: Its firmware, if anybody has asked.
         at: When that was found, with a time zone.
@@ -126,7 +126,7 @@ def fold(waiting: Update, newer: Update) -> Update:
 
 
 def _changed(waiting: LockerUpdate, newer: LockerUpdate) -> frozenset[str]:
-    """Name what is news to a consumer who has taken neither of the two: noise is not, unless all is."""
+    """Name the fields that are news to a consumer who has taken neither of the two: noise is not, unless all is."""
     news = waiting.changed | newer.changed
     readings = differing(waiting.previous, newer.reading)
     if waiting.previous is not None and newer.kind is not UpdateKind.APPEARED:

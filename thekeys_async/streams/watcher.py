@@ -15,19 +15,19 @@ from thekeys_async.streams.updates import Update
 
 
 class Source(Protocol):
-    """What fills a buffer, in tasks that are not its own."""
+    """A source of updates: fills a buffer, in tasks that are not its own."""
 
     def begin(self, buffer: UpdateBuffer, scheduler: PollScheduler) -> None:
         """Begin to fill the buffer."""
         ...
 
     def end(self) -> None:
-        """Fill it no more."""
+        """Stop filling the buffer."""
         ...
 
 
 class Updates(AsyncIterator[Update]):
-    """What `AsyncGateway.watch` hands out: iterate over it with ``async for``. It ends with the block."""
+    """The iterator that `AsyncGateway.watch` hands out, for ``async for``. It ends with the block."""
 
     def __init__(self, buffer: UpdateBuffer) -> None:
         self._buffer = buffer

@@ -1,4 +1,4 @@
-"""A connection to a gateway: from an address to a connected socket, and what is sent and received through it.
+"""A connection to a gateway: from an address to a connected socket, and sending and receiving through it.
 
 A name's addresses are tried a little after one another. A connection can be asked whether it is still alive, and it can
 be aborted: the kernel would otherwise deliver an unfinished request when the link comes back, long after the caller was
@@ -89,7 +89,7 @@ class Connection:
 
 
 def reason(error: OSError) -> str:
-    """Say why a connection broke, in the system's words."""
+    """Return why a connection broke, in the system's words."""
     return error.strerror or type(error).__name__
 
 
@@ -109,7 +109,7 @@ async def _look_up(host: bytes, port: int) -> list[_Place]:
 
 
 def _literal(host: bytes, port: int) -> list[_Place]:
-    """Find the place of an IP address; none for a name. Not remembered: the number of an IPv6 zone may change."""
+    """Find the socket address of an IP address; none for a name. Not cached: the number of an IPv6 zone may change."""
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
         return _places(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
@@ -135,7 +135,7 @@ async def _open(family: int, sockaddr: tuple[Any, ...]) -> socket.socket:
 
 
 def _notice_death(sock: socket.socket) -> None:
-    """Let the kernel ask a silent gateway whether it is there: one that has restarted in the middle says no."""
+    """Let the kernel probe a silent gateway: one that has restarted in the middle resets the connection."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
         if option := getattr(socket, name, None):

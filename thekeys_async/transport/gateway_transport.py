@@ -139,7 +139,7 @@ class _InTurn:
 
 
 class _HttpxExchange:
-    """One request of httpx's, and what becomes of it."""
+    """One request of httpx's, and its outcome."""
 
     def __init__(self, request: httpx.Request) -> None:
         self.limits = Limits.of(request)
@@ -178,7 +178,7 @@ class _HttpxExchange:
                 raise httpx.ConnectError(why, request=self._request) from None
 
     async def _ask_for_the_last_time(self, connection: Connection) -> None:
-        """Ask the caller, the event loop and the connection whether the request is to go; then nothing is awaited."""
+        """Check once more, right before the first byte, that the request is to go; then nothing is awaited."""
         if trace := self._request.extensions.get("trace"):
             await trace(_HEADERS_START, {"request": self._request})
         await anyio.lowlevel.checkpoint_if_cancelled()

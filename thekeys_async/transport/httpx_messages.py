@@ -1,4 +1,4 @@
-"""Between httpx's messages and bytes: where a request goes, what it says, how long it may take, and the response.
+"""Between httpx's messages and bytes: a request's origin, its bytes, its timeouts, and the response.
 
 Requests are written by h11, which validates them: what can't be sent is refused before anything is.
 """

@@ -1,4 +1,4 @@
-"""The library's own wire: one HTTP connection to one gateway, and what is known of a request that failed.
+"""The library's own wire: one HTTP connection to one gateway, and the state of a request that failed.
 
 It knows for certain whether a byte of a request may have reached the gateway, asks a kept connection whether it is
 still alive before it is used, and aborts a connection that is given up with a request outstanding.
@@ -38,7 +38,7 @@ class UnusableAnswerError(ExchangeError):
 
 
 @attrs.define
-class Heard:
+class ExchangeTrace:
     """The events on the connection during one exchange, times in the event loop's.
 
     Attributes:
@@ -46,7 +46,7 @@ class Heard:
         found_closed: Whether a connection that was kept turned out to be closed when it was to be used again.
         began: When the exchange began.
         sent_at: When the first byte left.
-        pieces: What came, and when.
+        pieces: The pieces of the reply, and their times.
         ended: How it ended: the gateway keeps the connection, says that it closes it, closes it, or it broke.
     """
 
@@ -66,12 +66,12 @@ class Attempt:
         sent: Whether any byte of it may have reached the gateway.
         send_by: When its first byte must have left, in the event loop's time. `Prepare` sees to that; this is for a
             wire that can't call it right before the first byte.
-        heard: Takes down what happens on the connection, for a recording; None if nobody records.
+        trace: The events on the connection, for a recording; None if nobody records.
     """
 
     sent: bool = False
     send_by: float = math.inf
-    heard: Heard | None = None
+    trace: ExchangeTrace | None = None
 
 
 Prepare = Callable[[], SignedRequest]
@@ -103,7 +103,7 @@ class SocketWire:
     """One non-blocking socket, and the connection that is kept on it between two requests.
 
     Args:
-        address: Where the gateway is.
+        address: The gateway's address.
     """
 
     def __init__(self, address: Address) -> None:
@@ -116,8 +116,8 @@ class SocketWire:
         """See `Wire.exchange`."""
         had_one = self._kept is not None
         kept = self.take_kept(fresh=fresh)
-        if heard := attempt.heard:
-            heard.kept, heard.found_closed = kept is not None, had_one and kept is None and not fresh
+        if trace := attempt.trace:
+            trace.kept, trace.found_closed = kept is not None, had_one and kept is None and not fresh
         connection = kept or await _connected(self.address)
         reader = ReplyReader()
         try:
@@ -126,12 +126,12 @@ class SocketWire:
                 await anyio.lowlevel.checkpoint_if_cancelled()
                 _check_silent(connection)
             rest = _send(connection, request_bytes(prepare(), self._headers), attempt)
-            reply = await _receive(connection, reader, rest, heard)
+            reply = await _receive(connection, reader, rest, trace)
         except BaseException:
             connection.close(abort=attempt.sent)
             raise
-        if heard and heard.ended == "given up":
-            heard.ended = "kept" if reader.reusable else "to be closed"
+        if trace and trace.ended == "given up":
+            trace.ended = "kept" if reader.reusable else "to be closed"
         self.give_back(connection, reusable=reader.reusable)
         return reply
 
@@ -193,9 +193,11 @@ def _send(connection: Connection, request: bytes, attempt: Attempt) -> memoryvie
         raise NotSentError(f"the connection was gone ({reason(error)})") from None
 
 
-async def _receive(connection: Connection, reader: ReplyReader, rest: memoryview | None, heard: Heard | None) -> Reply:
+async def _receive(
+    connection: Connection, reader: ReplyReader, rest: memoryview | None, trace: ExchangeTrace | None
+) -> Reply:
     """Finish sending, and read the whole answer."""
-    receive = _listening(connection, heard) if heard else connection.receive
+    receive = _traced(connection, trace) if trace else connection.receive
     try:
         if rest:
             await connection.send_rest(rest)
@@ -210,20 +212,20 @@ async def _receive(connection: Connection, reader: ReplyReader, rest: memoryview
     return reply
 
 
-def _listening(connection: Connection, heard: Heard) -> Callable[[], Awaitable[bytes]]:
-    """Take down what comes."""
-    heard.sent_at = anyio.current_time()
+def _traced(connection: Connection, trace: ExchangeTrace) -> Callable[[], Awaitable[bytes]]:
+    """Make a `receive` that traces the connection."""
+    trace.sent_at = anyio.current_time()
 
     async def receive() -> bytes:
         try:
             data = await connection.receive()
         except OSError as error:
-            heard.ended = f"broken: {reason(error)}"
+            trace.ended = f"broken: {reason(error)}"
             raise
         if data:
-            heard.pieces.append((anyio.current_time(), data))
+            trace.pieces.append((anyio.current_time(), data))
         else:
-            heard.ended = "closed by the gateway"
+            trace.ended = "closed by the gateway"
         return data
 
     return receive

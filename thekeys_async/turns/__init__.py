@@ -1,1 +1,1 @@
-"""Whose turn it is at a gateway, and with which timestamp."""
+"""Turns at a gateway, and the timestamps taken in them."""

@@ -1,8 +1,8 @@
 """The turn that a gateway's users share with other processes: the coordinator says which process has it when.
 
 The first command and the first read of this process wait among those of the others, also while this process has the
-turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. Who ceases to
-be the first, because an older call tries again, is cancelled there, which leaves nothing behind.
+turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. A call that is
+the first no longer, because an older one tries again, is cancelled there, which leaves nothing behind.
 """
 
 from collections.abc import Collection
@@ -31,16 +31,16 @@ class CoordinatedTurn:
 
     Attributes:
         held: The turn, while it is here.
-        trouble: Why the state shared with the others can't be used, if it can't.
+        trouble: The trouble with the state shared with the others, if there is any.
     """
 
     def __init__(self, coordinator: Coordinator, key: str, allocator: Allocator, *, rest: float) -> None:
         """Begin without the turn.
 
         Args:
-            coordinator: Who hands it out.
-            key: Which gateway.
-            allocator: What kind of timestamps it needs.
+            coordinator: The coordinator that hands it out.
+            key: The gateway.
+            allocator: The allocator of the gateway's timestamps.
             rest: Seconds of rest for the gateway if this process dies in its turn.
         """
         self.held: Lease | None = None
@@ -53,14 +53,14 @@ class CoordinatedTurn:
 
     @property
     def failures(self) -> int:
-        """How often in a row the gateway has failed, whoever asked it."""
+        """The number of times in a row that the gateway has failed, whoever asked it."""
         return self.held.failures if self.held else 0
 
     async def acquire(self, waiter: object, *, command: bool, signed: bool, since: float, until: float) -> bool:
         """Wait for the turn.
 
         Args:
-            waiter: Who waits.
+            waiter: The waiter.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
             since: When its call began, in the event loop's time.
@@ -78,11 +78,13 @@ class CoordinatedTurn:
         claim = Claim(command, anyio.current_time() - since, until, self._rest, wish, self.trouble)
         lease: Lease | None = None
         with anyio.CancelScope() as scope:
+            # An older call of this process may take this one's place: `keep` cancels the wait, and nobody has the turn.
             self._waits[waiter] = scope
             try:
                 lease = await self._coordinator.acquire(self._key, claim)
                 self.trouble.clear()
             except TurnTimeoutError:
+                # The others had the turn all the time: whoever queues behind this one has no trouble to tell of.
                 self.trouble.clear()
                 raise
             except CoordinationError as error:
@@ -91,14 +93,14 @@ class CoordinatedTurn:
             finally:
                 del self._waits[waiter]
         if lease and self.held:
-            # Ours was lost, and its request is still under way: this event loop sends no second one.
+            # Our turn was lost, and its request is still under way: this event loop sends no second one.
             lease.release(Pause(_STILL_AT_WORK, _STILL_AT_WORK, lease.failures))
             return False
         self.held = self.held or lease
         return lease is not None
 
     def keep(self, waiters: Collection[object]) -> None:
-        """End the waits of all but these."""
+        """Cancel the waits of all but these."""
         for waiter, scope in self._waits.items():
             if waiter not in waiters:
                 scope.cancel()

@@ -1,6 +1,6 @@
-"""Whose turn it is at one gateway: one request at a time, commands before reads, a rest after each.
+"""The queue at one gateway: one request at a time, commands before reads, a rest after each.
 
-Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+No call holds the turn while it waits. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
 decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
 sleeps until that moment, and whoever changes the order wakes the one that is next by then.
 """
@@ -12,35 +12,13 @@ from collections.abc import Callable
 
 import anyio
 import attrs
-from attrs.validators import ge, instance_of, lt
 
 from thekeys_async.coordination.base import COMMANDS_IN_A_ROW, Pause, TurnTimeoutError
 from thekeys_async.protocol.errors import CoordinationError
 from thekeys_async.protocol.replies import Reply
+from thekeys_async.turns import pacing
 from thekeys_async.turns.coordinated import CoordinatedTurn
 from thekeys_async.turns.timestamps import Allocator
-
-_FIRST_BACKOFF = 0.25
-_LONGEST_BACKOFF = 5.0
-
-
-@attrs.frozen
-class Pacing:
-    """How long a gateway rests, counted from the end of its last reply; ``Pacing(0, 0)`` for not at all.
-
-    Pauses of this length ended restarts and hang-ups of gateways in the field (observed).
-
-    Attributes:
-        light: Seconds after a request that the gateway answers by itself.
-        bluetooth: Seconds after a request for which it spoke to a locker.
-    """
-
-    light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
-    bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
-
-    def rest(self, *, bluetooth: bool) -> float:
-        """Seconds of rest after a request of one kind."""
-        return self.bluetooth if bluetooth else self.light
 
 
 def _jitter() -> float:
@@ -64,7 +42,7 @@ class Waiter:
         command: Whether it goes before reads.
         signed: Whether it needs a timestamp, and so waits for the lead.
         since: When its call began, in the event loop's time.
-        coalesce: What it reads, if another's answer to the same serves as well.
+        coalesce: The name of the request, if another's answer to the same serves as well.
         shared_reply: Such an answer.
         catch_up: Whether its timestamp was refused for leading the clock; it waits for the clock apart from the
             others, and goes before those who have come later.
@@ -113,7 +91,7 @@ class Turns:
 
     @property
     def arrivals(self) -> int:
-        """How many calls have come; see `share`."""
+        """The number of calls so far; see `answer_waiting`."""
         return self._arrivals
 
     def enter(
@@ -125,21 +103,21 @@ class Turns:
             since: When the call began, in the event loop's time.
             command: Whether it goes before reads.
             signed: Whether it needs a timestamp.
-            coalesce: What it reads, if another's answer to the same serves as well.
+            coalesce: The name of the request, if another's answer to the same serves as well.
             first: Whether it goes before those of its kind that have come earlier.
         """
         self._arrivals += 1
         if command:
             # A person does not wait out the backoff that others have run up.
             self._failures = min(self._failures, 1)
-            self._backoff = min(self._backoff, _FIRST_BACKOFF)
+            self._backoff = min(self._backoff, pacing.FIRST_BACKOFF)
         return Waiter(0 if first else self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
         """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.
 
         Args:
-            waiter: Who waits.
+            waiter: The waiter.
             now: The event loop's time.
             until: When it gives up.
 
@@ -158,21 +136,25 @@ class Turns:
         waiter.gone = waiter.dismissed
         try:
             if self._coordinated:
+                # An older call that tries again stands for this process among the others, in the place of a younger one.
                 self._wake_heads(self._coordinated)
             while waiter.shared_reply is None:
                 if waiter.dismissed:
                     raise Dismissed
                 if (delay := self._delay(waiter, now)) > 0:
                     if delay == math.inf:
+                        # Time alone may have made another one the next, such as one that waited for the clock.
                         self._wake_next()
                     await self._pause(waiter, min(delay, until - now))
                 elif now >= until:
                     raise self._out_of_time()
                 elif self._coordinated is None or await self._reach(self._coordinated, waiter, until):
+                    # Nothing was awaited since the turn was seen to be free, or the lease keeps all others out.
                     self._held = True
                     break
                 now = anyio.current_time()
         finally:
+            # However the wait ended, by cancellation too: another one may be the next now, and must not sleep on.
             waiter.gone = True
             waiter.event = None
             self._wake_next()
@@ -199,7 +181,7 @@ class Turns:
             self._failures = self._failures + 1 if failed else 0
         if failed:
             self._failed_at = now
-            self._backoff = self._jitter() * min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2 ** min(self._failures - 1, 9))
+            self._backoff = self._jitter() * pacing.backoff(self._failures)
         if command:
             self._streak = self._streak + 1 if _first(self._reads) else 0
         if self._coordinated:
@@ -223,7 +205,7 @@ class Turns:
                     waiter.event.set()
 
     async def _reach(self, coordinated: CoordinatedTurn, waiter: Waiter, until: float) -> bool:
-        """Get the turn from the other processes; False if that was in vain, to be looked at afresh."""
+        """Get the turn from the other processes; False if that was in vain, and the queue is to be looked at afresh."""
         try:
             reached = await coordinated.acquire(
                 waiter,
@@ -245,7 +227,7 @@ class Turns:
 
     def _hand_back(self, coordinated: CoordinatedTurn, rest: float, retry: float, *, refused: bool) -> None:
         """Give the turn back to all processes; from here on the backoff is theirs."""
-        pause = Pause(max(rest, min(retry, _FIRST_BACKOFF)), max(rest, retry), self._failures)
+        pause = Pause(max(rest, min(retry, pacing.FIRST_BACKOFF)), max(rest, retry), self._failures)
         coordinated.release(pause, refused=refused)
         self._failures = 0
 
@@ -260,13 +242,13 @@ class Turns:
         return command or read
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
-        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        # A call that waits for the clock must not keep the others waiting: its share code may just be wrong.
         if waiter.catch_up and not self._coordinated:
             return self._late
         return self._commands if waiter.command else self._reads
 
     def _delay(self, waiter: Waiter, now: float) -> float:
-        """Seconds until this waiter may go, or may ask the other processes; infinite while it is not its turn."""
+        """Return the seconds until this waiter may go, or may ask other processes; infinite while it is not next."""
         if self._coordinated:
             return 0.0 if waiter in self._heads() else math.inf
         if self._held or self._next() is not waiter:
@@ -293,12 +275,12 @@ class Turns:
             await waiter.event.wait()
 
     def _out_of_time(self) -> Exception:
-        """Say why the turn did not come: the first ones of this process know what they have met outside."""
+        """Make the error of a turn that did not come; the first waiters know the trouble with the shared state."""
         text = self._coordinated.trouble.text if self._coordinated else None
         return CoordinationError(text) if text else OutOfTime()
 
     def _heads(self) -> list[Waiter]:
-        """Who stands for this process among the others: its first command and its first read."""
+        """The waiters that stand for this process among the others: its first command and its first read."""
         return [head for head in (_first(self._commands), _first(self._reads)) if head]
 
     def _wake_next(self) -> None:

@@ -1,4 +1,4 @@
-"""What all objects of one gateway share: its queue, its timestamps and its connection.
+"""The state that all objects of one gateway share: its queue, its timestamps and its connection.
 
 The waiters and the connection belong to an event loop; the last timestamp and the end of the last rest belong to the
 process, or two event loops one after the other would hand out the same timestamp.
@@ -21,20 +21,21 @@ from thekeys_async.protocol.models import GatewayStatus, LockerReading
 from thekeys_async.protocol.requests import Request
 from thekeys_async.transport.wire import SocketWire, Wire
 from thekeys_async.turns.coordinated import CoordinatedTurn
-from thekeys_async.turns.queue import Pacing, Turns
+from thekeys_async.turns.pacing import Pacing
+from thekeys_async.turns.queue import Turns
 from thekeys_async.turns.timestamps import Allocator, Ledger, Stamp, Timestamps
 
 _shared_gateways: anyio.lowlevel.RunVar[dict[str, "SharedGateway"]] = anyio.lowlevel.RunVar("thekeys_async gateways")
 _ledgers: dict[str, Ledger] = {}
 _ledgers_lock = threading.Lock()
 _CLOCK_WAS_SET = timedelta(seconds=1)
-_FIRST_SPEND_PAUSE = 30.0
-_LONGEST_SPEND_PAUSE = 300.0
+_FIRST_INVALIDATION_PAUSE = 30.0
+_LONGEST_INVALIDATION_PAUSE = 300.0
 
 
 @attrs.frozen
 class SharedSettings:
-    """What has to be the same for all objects of one gateway."""
+    """The settings that have to be the same for all objects of one gateway."""
 
     pacing: Pacing
     timestamps: Timestamps
@@ -43,11 +44,11 @@ class SharedSettings:
 
 @attrs.frozen
 class Scan:
-    """What came of the last time that anybody in this event loop asked a gateway which lockers it sees.
+    """The outcome of the last scan that anybody in this event loop asked for.
 
     Attributes:
         at: When that was, in the loop's time.
-        readings: What it answered; None if there was no usable answer.
+        readings: The lockers; None if there was no usable answer.
     """
 
     at: float
@@ -56,7 +57,7 @@ class Scan:
 
 @attrs.frozen
 class Phase:
-    """What a gateway says that it is doing.
+    """The phase that a gateway says it is in.
 
     Attributes:
         text: In its own words.
@@ -77,25 +78,25 @@ class SharedGateway:
 
     Attributes:
         key: Which gateway: its normalised address, or what the caller calls it.
-        settings: What all its users have agreed on.
-        turns: Whose turn it is.
+        settings: The settings that all its users have.
+        turns: Its queue.
         allocator: Its timestamps.
-        ledger: What the process remembers of it.
+        ledger: The process's memory of it.
         coordinated: Its turn among several processes, if they share it.
         users: How many objects and calls use it now.
         clock_set_at: When the gateway was last synchronised because its clock was not set, in the loop's time.
-        version: Its firmware, as it last said.
-        trouble: Why it could not be asked just now, until it answers again.
-        scan: Which lockers it last saw.
+        version: Its firmware.
+        trouble: The error of the last request, until the gateway answers again.
+        scan: The last scan.
         warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
         commands: How many commands to each locker have ended, well or not.
         accepted: How many signed requests of ours it has accepted.
         unanswered: The last signed read that was sent and got no answer, until the gateway has accepted a newer
-            signed request: so long, whoever caught it on its way can use its hash, also to open the door.
-        spending: Whether such a newer request is under way.
-        spend_at: When the next one may be tried, in the event loop's time.
-        spend_failures: How many of them have failed in a row.
-        pollers: By address, what polls it for its watchers, while there are any; streams know of what kind.
+            signed request, which invalidates it: until then, whoever caught it can use its hash to open the door.
+        invalidating: Whether such a newer request is under way.
+        invalidate_at: When the next one may be sent, in the event loop's time.
+        failed_invalidations: How many of them have failed in a row.
+        pollers: Its pollers by address, while there are watchers; only `streams` knows their type.
     """
 
     key: str
@@ -114,9 +115,9 @@ class SharedGateway:
     commands: dict[int, int] = attrs.field(factory=dict[int, int])
     accepted: int = 0
     unanswered: Request | None = None
-    spending: bool = False
-    spend_at: float = -math.inf
-    spend_failures: int = 0
+    invalidating: bool = False
+    invalidate_at: float = -math.inf
+    failed_invalidations: int = 0
     pollers: dict[str, object] = attrs.field(factory=dict[str, object])
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
     _used: Wire | None = None
@@ -172,7 +173,7 @@ class SharedGateway:
 
     @property
     def phase(self) -> Phase | None:
-        """What the gateway last said that it was doing; a clock that is set makes no synchronisation hang."""
+        """The phase that the gateway last told; setting the wall clock makes no synchronisation look longer."""
         if self._phase and self._phase.synchronizing:
             since = datetime.now(UTC) - timedelta(seconds=anyio.current_time() - self._phase.began)
             if abs(since - self._phase.since) > _CLOCK_WAS_SET:
@@ -181,7 +182,7 @@ class SharedGateway:
 
     @property
     def phase_text(self) -> str | None:
-        """What the gateway last said that it was doing, in its own words."""
+        """The phase that the gateway last told, in its own words."""
         return self.phase.text if self.phase else None
 
     def count_command(self, identifier: int | None) -> None:
@@ -189,21 +190,23 @@ class SharedGateway:
         if identifier is not None:
             self.commands[identifier] = self.commands.get(identifier, 0) + 1
 
-    def spend_later(self, now: float) -> None:
-        """Wait longer than the last time before the unanswered read is spent: a locker that hangs costs 15 s each."""
-        self.spend_at = now + min(_LONGEST_SPEND_PAUSE, _FIRST_SPEND_PAUSE * 2 ** min(self.spend_failures, 16))
-        self.spend_failures += 1
+    def invalidate_later(self, now: float) -> None:
+        """Wait longer than the last time before it is tried again: a locker that hangs costs 15 s each time."""
+        self.invalidate_at = now + min(
+            _LONGEST_INVALIDATION_PAUSE, _FIRST_INVALIDATION_PAUSE * 2 ** min(self.failed_invalidations, 16)
+        )
+        self.failed_invalidations += 1
 
-    def spent(self) -> None:
+    def invalidated(self) -> None:
         """Forget the unanswered read: the gateway has accepted a newer signed request."""
-        self.unanswered, self.spend_at, self.spend_failures = None, -math.inf, 0
+        self.unanswered, self.invalidate_at, self.failed_invalidations = None, -math.inf, 0
 
     def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool, refused: bool = False) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.
 
         Args:
             now: The event loop's time.
-            endpoint: What was asked.
+            endpoint: The request.
             sent: Whether the gateway may have got anything to rest from.
             failed: Whether it was busy or could not be reached.
             refused: Whether it has refused the timestamp.
@@ -216,7 +219,7 @@ class SharedGateway:
 
 
 def find(key: str) -> SharedGateway | None:
-    """Get what the users of a gateway share in this event loop if anybody uses it."""
+    """Find the shared state of a gateway in this event loop; None if nobody uses it."""
     return _here().get(key)
 
 

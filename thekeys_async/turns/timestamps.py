@@ -1,4 +1,4 @@
-"""Which timestamp the next signed request carries: newer than all before it, and never far ahead of the clock.
+"""The timestamps of signed requests: each newer than all before it, and never far ahead of the clock.
 
 A gateway refuses a timestamp that is not newer than the last one (the vendor's page), and some refuse one that is
 ahead of their own clock (one of the vendor's clients subtracts 10 s from its own).
@@ -28,7 +28,7 @@ def _check_finite(_instance: object, _attribute: object, seconds: float) -> None
 
 @attrs.frozen
 class Timestamps:
-    """How timestamps relate to the clock.
+    """The relation of timestamps to the clock.
 
     Attributes:
         offset: Seconds added to the clock; negative for a gateway whose clock is behind.
@@ -46,7 +46,7 @@ class TooFarAheadError(Exception):
 
 @attrs.define
 class Ledger:
-    """What this process remembers of one gateway, whichever event loop asks.
+    """The memory of this process of one gateway's timestamps, for all its event loops.
 
     Attributes:
         last: The last timestamp handed out, but for one that the gateway has refused: that one binds nobody.
@@ -115,7 +115,7 @@ class Allocator:
         self._warned = False
 
     def wait(self, *, careful: bool = False) -> float:
-        """Say how many seconds to wait before the next timestamp may be taken.
+        """Return the seconds to wait before the next timestamp may be taken.
 
         Args:
             careful: Whether it leads by a second less than it may: the lead has grown since it was refused.
@@ -211,7 +211,7 @@ class Allocator:
         return self._lead(self.now())
 
     def now(self) -> float:
-        """Tell the time that timestamps are made of: it never goes back."""
+        """Return the time that timestamps are made of: it never goes back."""
         wall, elapsed = self._wall(), self._elapsed()
         steady = max(wall, self._anchor + elapsed - self._anchored_at)
         self._anchor, self._anchored_at = steady, elapsed

@@ -11,7 +11,7 @@ from thekeys_async.cli.check.observations import ObservedExchange
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.errors import GatewayBusyError, InvalidHmacError
 from thekeys_async.protocol.replies import Reply
-from thekeys_async.transport.wire import Attempt, Heard, Prepare, SocketWire
+from thekeys_async.transport.wire import Attempt, ExchangeTrace, Prepare, SocketWire
 
 _STEPS = 10
 _TOO_SLOW = 1.5
@@ -26,7 +26,7 @@ class LookingWire:
     """The library's own wire; it counts, and when told to it sees what the gateway does with a kept connection.
 
     Args:
-        address: Where the gateway is.
+        address: The gateway's address.
         most: How many requests may be sent; None for any number.
         over: Told of the first of two exchanges in one turn, of which nobody else hears.
 
@@ -59,7 +59,7 @@ class LookingWire:
             self._over(attempt)
         for _ in range(_STEPS):  # a simulated gateway in this event loop needs its turns after the loop has stood still
             await anyio.sleep(seconds / _STEPS)
-        attempt.heard = Heard()
+        attempt.trace = ExchangeTrace()
         if isinstance(attempt, CallAttempt):
             attempt.began = anyio.current_time()
         return await self._once(prepare, attempt, fresh=False)
@@ -87,7 +87,7 @@ class ExchangeCollector(Recorder):
     """Takes down every exchange as it was, for the findings; and for a recording, if there is to be one.
 
     Args:
-        recorder: What writes the recording, or None.
+        recorder: The recorder, or None.
 
     Attributes:
         exchanges: All so far.
@@ -102,21 +102,21 @@ class ExchangeCollector(Recorder):
         """See `Recorder.take_down`."""
         if self._recorder:
             self._recorder.take_down(gateway, tried)
-        heard = tried.heard
-        if heard is None or (tried.error is None and not tried.sent):
+        trace = tried.trace
+        if trace is None or (tried.error is None and not tried.sent):
             return
-        connected = None if heard.kept or heard.sent_at is None else heard.sent_at - tried.began
-        ended = heard.pieces[-1][0] if heard.pieces else anyio.current_time()
+        connected = None if trace.kept or trace.sent_at is None else trace.sent_at - tried.began
+        ended = trace.pieces[-1][0] if trace.pieces else anyio.current_time()
         self.exchanges.append(
             ObservedExchange(
                 action=tried.request.endpoint.name,
                 seconds=max(0.0, ended - tried.began),
                 connected_after=connected,
                 sent=tried.sent,
-                reply=b"".join(data for _, data in heard.pieces),
-                kept=heard.kept,
-                found_closed=heard.found_closed,
-                ended=heard.ended,
+                reply=b"".join(data for _, data in trace.pieces),
+                kept=trace.kept,
+                found_closed=trace.found_closed,
+                ended=trace.ended,
                 busy=isinstance(tried.error, GatewayBusyError),
                 refused=isinstance(tried.error, InvalidHmacError),
             )

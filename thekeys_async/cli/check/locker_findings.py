@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from thekeys_async.cli.board import is_low
 from thekeys_async.cli.check.findings import Finding, Grade
 from thekeys_async.cli.check.observations import DoorRead, Observations
 from thekeys_async.cli.errors import ExitCode
-from thekeys_async.cli.signal_strength import WEAK
+from thekeys_async.cli.readings import is_low, is_weak
 from thekeys_async.protocol import errors
 from thekeys_async.protocol.models import LockerReading, battery_percent
 from thekeys_async.protocol.text import printable
@@ -88,7 +87,7 @@ def _locker(reading: LockerReading) -> Finding:
     signal = "not told" if reading.rssi is None else f"{reading.rssi} dBm"
     log = "" if reading.last_log is not None else ", last_log not told"
     found = f"RSSI {signal}, battery {charge}{log}"
-    weak, low = reading.rssi is not None and reading.rssi < WEAK, is_low(millivolts)
+    weak, low = is_weak(reading.rssi), is_low(millivolts)
     means = ["Its signal is weak: commands are likely to fail."] if weak else []
     means += ["Its battery is low."] if low else []
     do = [*([_NEARER] if weak else []), *(["Change its batteries."] if low else [])]

@@ -12,25 +12,23 @@ from thekeys_async.cli import output
 from thekeys_async.cli.check.asking import CheckPlan, observe
 from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
-from thekeys_async.cli.coordination import chosen_coordinator, within
 from thekeys_async.cli.errors import Effect, ExitCode
-from thekeys_async.cli.options import LONGEST_NUMBER, Settings
-from thekeys_async.cli.runner import run
-from thekeys_async.cli.save_wire import wire_recorder
-from thekeys_async.cli.targets import Watched, gateway_of_locker, gateways_watched, locker_number
+from thekeys_async.cli.runner import chosen_coordinator, run, wire_recorder
+from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.cli.targets import Watched, gateways_watched, locker_of_file
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.protocol.text import printable
 
 
 @attrs.frozen
-class CheckOptions:
-    """The options of a check, beyond those of all commands.
+class CheckSettings:
+    """The settings of `check`.
 
     Attributes:
         door: The locker to open and close, by its name or its number, or None.
         yes: Whether that was agreed to.
-        save: Where to write a recording, or None.
+        save: The path of a recording, or None.
         anonymous: Whether the output may be sent to anyone.
     """
 
@@ -44,7 +42,7 @@ PLAN = CheckPlan(address=Address("thekeys.local"))
 """How a check asks; the command puts the gateway in."""
 
 
-def run_check(settings: Settings, options: CheckOptions) -> None:
+def run_check(settings: Settings, wanted: CheckSettings) -> None:
     """Check one gateway, and print what was found.
 
     Raises:
@@ -52,10 +50,10 @@ def run_check(settings: Settings, options: CheckOptions) -> None:
         click.exceptions.Exit: It is not all well; with the code of the verdict.
         Failure: It could not be asked.
     """
-    watched, names = _gateway(settings, options.door)
-    door = None if options.door is None else _door(settings, options.door, watched)
+    watched, names = _gateway(settings, wanted.door)
+    door = None if wanted.door is None else _door(settings, wanted.door, watched)
     coordinator, effect = chosen_coordinator(settings), Effect.NONE if door is None else Effect.DOOR
-    if door is not None and not options.yes:
+    if door is not None and not wanted.yes:
         click.confirm(
             f"Locker {names.get(door, door)}: its bolt is drawn back and pushed out. Go on?", abort=True, err=True
         )
@@ -67,24 +65,18 @@ def run_check(settings: Settings, options: CheckOptions) -> None:
         door=door,
         seconds=min(PLAN.seconds, settings.timeout or PLAN.seconds),
     )
-    naming = Naming(watched.name or str(plan.address), {} if options.anonymous else names, anonymous=options.anonymous)
-    shown = not (settings.json or settings.debug)
-    with (
-        wire_recorder(settings, options.save) as recorder,
-        output.waiting("checking, a minute at most ...", shown=shown),
-    ):
-        work = partial(observe, attrs.evolve(plan, recorder=recorder))
-        seen = run(settings, effect, partial(within, coordinator, work))
+    naming = Naming(watched.name or str(plan.address), {} if wanted.anonymous else names, anonymous=wanted.anonymous)
+    with wire_recorder(settings, wanted.save) as recorder, output.waiting(settings, "checking, a minute at most ..."):
+        seen = run(settings, effect, partial(observe, attrs.evolve(plan, recorder=recorder)), coordinator)
     judged = report(seen)
     with output.said(effect, as_json=settings.json):
-        if settings.json or options.anonymous:
+        if settings.json or wanted.anonymous:
             output.print_json(as_json(judged, seen, naming, version("thekeys-async")))
         else:
             output.print_rich(*table(judged, naming, output.console()))
-            if options.save is not None:
-                output.print_rich(
-                    f"Recorded in {printable(str(options.save))}: look through it, then send it to anyone."
-                )
+            if wanted.save is not None:
+                where = printable(str(wanted.save))
+                output.print_rich(f"Recorded in {where}: look through it, then send it to anyone.")
     if judged.code is not ExitCode.DONE:
         raise click.exceptions.Exit(judged.code)
 
@@ -93,7 +85,8 @@ def _gateway(settings: Settings, door: str | None) -> tuple[Watched, Mapping[int
     """Find the one gateway that is meant, that of the door if none is named, and the share codes for its lockers."""
     named = settings.target
     if named is None and settings.chosen_host is None and door is not None:
-        named = gateway_of_locker(settings, door)
+        known = locker_of_file(settings, door)
+        named = None if known is None else known.gateway
     names = [] if named is None else [named]
     chosen, lockers = gateways_watched(settings, names)
     if len(chosen) > 1:
@@ -111,11 +104,10 @@ def _address(watched: Watched) -> Address:
 
 def _door(settings: Settings, typed: str, watched: Watched) -> int:
     """Find the number of the door to be tried; the check must know its share code."""
-    known = locker_number(settings, typed)
-    if known is None and typed.isascii() and typed.isdecimal() and len(typed) <= LONGEST_NUMBER:
-        known = int(typed)
-    if known is None:
+    known = locker_of_file(settings, typed)
+    number = as_number(typed) if known is None else known.identifier
+    if number is None:
         raise click.UsageError("--open-and-close: no locker of that name is in the configuration file.")
-    if known not in watched.codes:
+    if number not in watched.codes:
         raise click.UsageError("--open-and-close: no share code is known for that door; give -i and -c, too.")
-    return known
+    return number

@@ -17,8 +17,8 @@ import click
 from thekeys_async.cli import output
 from thekeys_async.cli.demo.cloud import Tell
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -28,8 +28,8 @@ try:
     from thekeys_async.bridge.broker_address import BrokerAddress
     from thekeys_async.bridge.broker_link import Message, TopicSubscription
     from thekeys_async.bridge.plan import make_plan
+    from thekeys_async.bridge.process import Process
     from thekeys_async.bridge.retained import RetainedTopics
-    from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
     raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
 

@@ -11,8 +11,8 @@ import anyio
 from thekeys_async import AsyncGateway, AsyncLocker, DoorState, LockerUpdate, NotSharedError, Pacing, Timestamps
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.cloud import Cloud, Share, discover, ensure_shares
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
 

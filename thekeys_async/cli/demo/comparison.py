@@ -4,6 +4,9 @@ Every number shown is counted while it happens, on two simulated gateways of thi
 hardware's shortened to a tenth or less, and so are the library's.
 """
 
+import base64
+import hashlib
+import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,10 +32,10 @@ from thekeys_async import (
 from thekeys_async.cli import output
 from thekeys_async.cli.demo.live import LIVE_STORY, run_live
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.naive import NaiveClient
-from thekeys_async.cli.options import Settings
 from thekeys_async.cli.runner import run
-from thekeys_async.protocol.endpoints import OPEN
+from thekeys_async.cli.settings import Settings
+from thekeys_async.protocol.endpoints import OPEN, Endpoint
+from thekeys_async.protocol.replies import Reply, check_done
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 CALLERS = 20
@@ -42,6 +45,34 @@ _LIGHT, _BLUETOOTH, _BOLT = 0.01, 0.08, 0.2
 
 Call = Callable[[int], Awaitable[object]]
 """Opens a locker's door through one of the two clients."""
+
+
+@attrs.frozen
+class NaiveClient:
+    """The vendor's sample: timestamps of whole seconds, sent at once, whoever else is asking.
+
+    Attributes:
+        http: Sends the requests.
+        address: The gateway's host and port.
+        code: The share code, the same for all its lockers.
+    """
+
+    http: httpx.AsyncClient
+    address: str
+    code: str = attrs.field(repr=False)
+
+    async def ask(self, endpoint: Endpoint, identifier: int) -> None:
+        """Send a signed command.
+
+        Raises:
+            TheKeysError: What the gateway answered instead of doing it.
+            httpx.HTTPError: It did not answer.
+        """
+        timestamp = str(int(time.time()))
+        digest = hmac.new(self.code.encode(), timestamp.encode("ascii"), hashlib.sha256).digest()
+        form = {"identifier": str(identifier), "ts": timestamp, "hash": base64.b64encode(digest).decode()}
+        response = await self.http.post(f"http://{self.address}{endpoint.path}", data=form)
+        check_done(endpoint, Reply(response.status_code, response.content))
 
 
 @attrs.define
@@ -79,11 +110,11 @@ class Side:
     """The results of one of the two clients.
 
     Attributes:
-        at_once: What became of the callers that asked at the same time.
+        at_once: The outcomes of the callers that asked at the same time.
         overlaps: How many requests met another one at the gateway, as it recorded itself.
-        seconds: How long it took until all of them had their answer.
-        doors: Where each bolt was then, by locker.
-        in_a_row: What became of the calls that followed one another.
+        seconds: The time until all of them had their answer.
+        doors: The state of each bolt after that, by locker.
+        in_a_row: The outcomes of the calls that followed one another.
     """
 
     at_once: Tally
@@ -98,10 +129,10 @@ class Visit:
     """A door opened, read and closed through the library.
 
     Attributes:
-        identifier: Whose door.
-        before: What the locker answered at first.
-        opened: What it answered after opening, with its battery and RSSI.
-        closed: What it answered after closing.
+        identifier: The locker.
+        before: The locker's first answer.
+        opened: Its answer after opening, with its battery and RSSI.
+        closed: Its answer after closing.
     """
 
     identifier: int

@@ -10,11 +10,10 @@ from rich.console import Console
 
 from thekeys_async import AsyncGateway, Fleet, Pacing, Timestamps
 from thekeys_async.cli import output
-from thekeys_async.cli.board import Board, Row
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.live_table import follow, print_last
-from thekeys_async.cli.options import Settings
+from thekeys_async.cli.live_table import Board, Row, follow, print_last
 from thekeys_async.cli.runner import run
+from thekeys_async.cli.settings import Settings
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 LIVE_STORY = (
@@ -31,7 +30,7 @@ def run_live(settings: Settings) -> list[dict[str, object]]:
     """Watch for some seconds; at a terminal the table is seen to live.
 
     Returns:
-        What was seen of each locker, for JSON.
+        The last state of each locker, for JSON.
     """
     board, console = Board(("hall", "annex")), None if settings.json else output.console()
     run(settings, Effect.NONE, partial(_watch, board, console))

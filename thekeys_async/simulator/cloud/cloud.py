@@ -34,7 +34,7 @@ class CloudRequest:
     """One web call, as it was met.
 
     Attributes:
-        call: What it is called here: `"login"`, `"create"`...; empty for a path that is not known.
+        call: The name of the call: `"login"`, `"create"`...; empty for a path that is not known.
         method: Of HTTP.
         path: Of HTTP.
     """
@@ -122,7 +122,7 @@ class SimulatedCloud:
 
     @property
     def url(self) -> str:
-        """Where it is, for `base_url=` of a client."""
+        """The address, for `base_url=` of a client."""
         return f"http://[{self._host}]:{self._port}" if ":" in self._host else f"http://{self._host}:{self._port}"
 
     @property
@@ -168,7 +168,7 @@ class SimulatedCloud:
         Args:
             gateway: The gateway; its lockers belong to the account, also those that appear later.
             identifier: Its text identifier.
-            name: What its owner calls it.
+            name: The name that its owner gave it.
 
         Raises:
             ValueError: There is an accessory of that identifier.
@@ -189,7 +189,7 @@ class SimulatedCloud:
         Args:
             lockers: The identifiers of the lockers that it belongs to.
             identifier: Its text identifier.
-            name: What its owner calls it.
+            name: The name that its owner gave it.
             kind: The vendor's number for its kind; 3 is a remote.
 
         Raises:
@@ -207,7 +207,7 @@ class SimulatedCloud:
         """Let web calls meet a fault. `Fault.REFUSE` and `Fault.BUSY` are a gateway's, and do nothing here.
 
         Args:
-            fault: What goes wrong.
+            fault: The fault.
             on: With which web call: `"login"`, `"account"`, `"accessory"`, `"shares"`, `"create"`, `"update"`,
                 `"delete"`, `"share_with"`, `"update_person"`, `"web_login"`, `"reboot"`; None is any.
             times: How many times.

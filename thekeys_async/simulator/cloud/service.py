@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from thekeys_async.simulator.cloud import replies
-from thekeys_async.simulator.cloud.pages import WebPages
 from thekeys_async.simulator.cloud.tables import KEYPAD, CloudPersonShare, CloudShare, CloudTables, new_code
+from thekeys_async.simulator.cloud.web_pages import WebPages
 from thekeys_async.simulator.http.messages import HttpRequest, HttpResponse
 
 _ROUTES = {
@@ -64,7 +64,7 @@ class CloudSettings:
     clock: Callable[[], float] = attrs.field(kw_only=True)
 
     def knows(self, form: dict[str, str]) -> bool:
-        """Whether a log-in's form is the account's."""
+        """Tell whether a log-in's form is the account's."""
         return (form.get("_username"), form.get("_password")) == (self.username, self.password)
 
     def now(self) -> datetime:

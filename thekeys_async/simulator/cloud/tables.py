@@ -21,13 +21,13 @@ class CloudAccessory:
     Attributes:
         number: The cloud's number for it.
         identifier: Its text identifier.
-        name: What its owner calls it.
+        name: The name that its owner gave it.
         kind: 1 for a gateway, 2 for a keypad, 3 for a remote.
         gateway: The simulated gateway that it is; None for a keypad or a remote.
         belongs_to: The identifiers of the lockers that a keypad or a remote belongs to.
         reports: Whether the cloud has ever heard of it; if not, its `info` is null.
-        silent_for: How long ago it last reported.
-        address: What the cloud says of where it is; None is where the linked gateway is.
+        silent_for: The time since it last reported.
+        address: The address that the cloud tells; None for that of the linked gateway.
         issued: The codes that it has been handed, by the locker's identifier.
     """
 
@@ -44,7 +44,7 @@ class CloudAccessory:
 
     @property
     def told_address(self) -> str:
-        """Where the cloud says that it is."""
+        """The address that the cloud tells."""
         return self.address or (self.gateway.address if self.gateway else "")
 
     @property
@@ -61,7 +61,7 @@ class CloudShare:
         number: The cloud's number for it.
         locker: The locker's identifier.
         accessory: With what.
-        name: What it is called.
+        name: Its name.
         code: Its code.
         active: Whether it is switched on.
         description: Free text.
@@ -69,7 +69,7 @@ class CloudShare:
         last_day: The last day, or None.
         first_hour: When the first day begins, or each day if there is none; or None.
         last_hour: When the last day ends, or each day; or None.
-        iddesc: What its maker says that it is, `"remote"` for example.
+        iddesc: The maker's word for its kind, `"remote"` for example.
         notification_enabled: Whether its use is told to the owner's phone.
     """
 
@@ -88,7 +88,7 @@ class CloudShare:
     notification_enabled: bool = True
 
     def holds(self, now: datetime) -> bool:
-        """Whether it opens at that moment (of the locker's wall clock); hours without a day are not looked at."""
+        """Tell whether it opens at that moment (of the locker's wall clock); hours without a day are not looked at."""
         begins = self.first_day and datetime.combine(self.first_day, self.first_hour or time.min)
         ends = self.last_day and datetime.combine(self.last_day, self.last_hour or time.max)
         return self.active and (begins is None or begins <= now) and (ends is None or now <= ends)
@@ -102,7 +102,7 @@ class CloudPersonShare:
         number: The cloud's number for it.
         locker: The locker's identifier.
         phone: The person's phone number.
-        name: What it is called.
+        name: Its name.
         active: Whether it is switched on.
         description: Free text.
         accepted: Whether the person has accepted it; until then it is listed as asked for. May be changed.
@@ -192,7 +192,7 @@ class CloudTables:
         return token
 
     def knows_token(self, token: str, now: float) -> bool:
-        """Whether a token is good."""
+        """Tell whether a token is good."""
         return self._tokens.get(token, 0.0) > now
 
     def forget_tokens(self) -> None:
@@ -207,7 +207,7 @@ class CloudTables:
         return session
 
     def knows_session(self, session: str) -> bool:
-        """Whether a session of the web pages is open."""
+        """Tell whether a session of the web pages is open."""
         return session in self._sessions
 
 

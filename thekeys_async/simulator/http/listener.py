@@ -1,5 +1,6 @@
-"""Where a server listens, and each connection that somebody makes to it: non-blocking sockets."""
+"""The listening socket of a server, and the connections that clients make to it: non-blocking."""
 
+import errno
 import socket
 import struct
 import sys
@@ -10,6 +11,8 @@ from anyio.abc import SocketAttribute
 
 _CHUNK = 64 * 1024
 _ABORT = struct.pack("ii", 1, 0)
+_TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_UNTIL_SOME_CLOSE = 0.1
 
 
 class ClientConnection:
@@ -60,13 +63,18 @@ class ClientConnection:
 
     @property
     def client_has_gone(self) -> bool:
-        """Whether the other side has hung up; looks without waiting or taking a byte."""
+        """Whether the other side takes no more; looks without waiting or taking a byte.
+
+        One that has only ended its sending still takes its reply. One that has closed its socket answers what it is
+        sent with a reset, which is here at once where both are on one machine.
+        """
         try:
-            return self._socket.recv(1, socket.MSG_PEEK) == b""
+            self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
             return True
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
     def end(self) -> None:
         """Tell the client that no more will come.
@@ -113,7 +121,7 @@ class Listener:
         """Wait for the next connection; None once the listener is shut.
 
         Raises:
-            OSError: There can be none; too many files are open, for example.
+            OSError: There can be none.
         """
         self.waiting += 1
         try:
@@ -145,8 +153,10 @@ class Listener:
                 return ClientConnection(self._socket.accept()[0])
             except (BlockingIOError, ConnectionAbortedError):
                 continue
-            except (OSError, anyio.ClosedResourceError):
-                if not self._shut:
+            except (OSError, anyio.ClosedResourceError) as error:
+                if isinstance(error, OSError) and error.errno in _TOO_MANY:
+                    await anyio.sleep(_UNTIL_SOME_CLOSE)  # those who connect wait in the backlog meanwhile
+                elif not self._shut:
                     raise
         return None
 

@@ -24,7 +24,7 @@ class HttpRequest:
     Attributes:
         method: In capitals.
         path: Without the query.
-        query: What stood behind the question mark.
+        query: The part behind the question mark.
         headers: Names in lower case. Not in the repr, for they may hold a token.
         body: Not in the repr, for it may hold a hash or a password.
         keep_alive: Whether the client may use the connection again.
@@ -85,7 +85,7 @@ class HttpResponse:
         content_type: Sent as it stands.
         headers: Further headers.
         close: Say `Connection: close`, and do it.
-        delivery: How the bytes go out.
+        delivery: The way in which the bytes go out.
         pace: Seconds between two bytes of a drip.
         over: Called once, when the reply is out or nobody is there to take it.
         raw: All of the bytes, with a head of their own; instead of what the attributes above make.
@@ -126,7 +126,7 @@ class HttpResponse:
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
-"""What a server asks for each request."""
+"""A function that answers one request."""
 
 
 _MAX_HEAD = 16 * 1024

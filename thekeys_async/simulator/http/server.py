@@ -64,7 +64,7 @@ class HttpServer:
     """An HTTP server that can be switched off and on again at the same port.
 
     Args:
-        tasks: Who owns its tasks.
+        tasks: The owner of its tasks.
         handler: Asked for each request, several at once. What it raises ends the task group.
         host: The address to listen at.
         port: The port; 0 takes a free one, and keeps it.
@@ -122,7 +122,7 @@ class HttpServer:
         """Accept connections again after `pause()`."""
         async with self._switch:
             if self._connections is not None and not self._port.is_open:
-                self._welcome(self._connections, await self._port.open())
+                self._start_accepting(self._connections, await self._port.open())
 
     def close(self) -> None:
         """Refuse connections for good, and give up the port."""
@@ -136,14 +136,14 @@ class HttpServer:
         self._off = anyio.Event()
         try:
             async with anyio.create_task_group() as self._connections:
-                self._welcome(self._connections, listeners)
+                self._start_accepting(self._connections, listeners)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:
             self._connections = None
             self._off.set()
 
-    def _welcome(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
+    def _start_accepting(self, tasks: TaskGroup, listeners: tuple[Listener, ...]) -> None:
         for listener in listeners:
             tasks.start_soon(self._attend, tasks, listener)
 
@@ -212,10 +212,10 @@ async def deliver(connection: ClientConnection, head: bytes, body: bytes, respon
     """Write a reply.
 
     Args:
-        connection: Where to.
+        connection: The connection to write to.
         head: The status line and the headers.
         body: The rest.
-        response: How and when the bytes go out.
+        response: The reply, with the way in which its bytes go out.
 
     Returns:
         Whether the client was there to take it; for a reply that never comes, it will have gone.
@@ -239,7 +239,7 @@ async def deliver(connection: ClientConnection, head: bytes, body: bytes, respon
                 return False
     except OSError:
         return False
-    return True
+    return not connection.client_has_gone
 
 
 async def _wait_until_it_hangs_up(connection: ClientConnection) -> None:

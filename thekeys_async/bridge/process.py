@@ -29,7 +29,7 @@ class Process:
     """The process of a bridge: runs until a signal ends it, or another bridge takes over.
 
     Args:
-        plan: What it is to do.
+        plan: Its settings.
         codes: The share codes of each gateway's lockers.
         coordinator: Shares turns, timestamps and the lease to lead with other processes; entered.
 

@@ -1,4 +1,4 @@
-"""What one watcher is told of the lockers of one gateway: which readings are news to it. No waiting, no clock."""
+"""The changes of a gateway's lockers that are news to one watcher. No waiting, no clock."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ def _identifiers(lockers: Iterable[int] | None) -> frozenset[int] | None:
 
 @attrs.frozen(kw_only=True)
 class WatchOptions:
-    """What a watcher wants to hear of; `AsyncGateway.watch` explains each."""
+    """The options of a watcher; `AsyncGateway.watch` explains each."""
 
     interval: float = attrs.field(default=10.0, validator=_seconds)
     every_poll: bool = False
@@ -35,7 +35,7 @@ class WatchOptions:
     status_interval: float | None = attrs.field(default=None, validator=optional(_seconds))
 
     def includes(self, identifier: int) -> bool:
-        """Whether it wants to hear of a locker."""
+        """Tell whether the watcher is to hear of a locker."""
         return self.lockers is None or identifier in self.lockers
 
     def news(self, mark: LockerReading, reading: LockerReading) -> frozenset[str]:
@@ -72,11 +72,11 @@ class _Tracked:
 
 @attrs.frozen
 class Door:
-    """What is known of a door.
+    """The last read of a door.
 
     Attributes:
-        status: What its locker said last.
-        error: Why it could not be read the last time.
+        status: The locker's last status.
+        error: The error of the last read, if that failed.
     """
 
     status: LockerStatus | None = None
@@ -84,7 +84,7 @@ class Door:
 
 
 MOST_LOCKERS = 1000
-"""So many lockers of one gateway are followed by a watcher. A real one sees a handful; one that babbles ever new
+"""The number of lockers of one gateway that a watcher follows. A real one sees a handful; one that lists ever new
 identifiers costs no more memory than this."""
 
 
@@ -108,7 +108,7 @@ class ChangeTracker:
         return updates + self._lost(readings, at)
 
     def door(self, identifier: int, door: Door, at: datetime) -> list[LockerUpdate]:
-        """Take what came of reading a door; a status in it is fresh if there is no error."""
+        """Take the outcome of a door's read; a status in it is fresh if there is no error."""
         before = self._doors.get(identifier, Door())
         self._doors[identifier] = door
         changed = set[str]()
@@ -123,7 +123,7 @@ class ChangeTracker:
         return [self._tell(tracked, tracked.latest, UpdateKind.CHANGED, news | changed, at)]
 
     def remember(self, identifier: int, door: Door) -> None:
-        """Take what others know of a door; that is nothing fresh."""
+        """Take a read of a door that was made for other watchers; it is not fresh."""
         self._doors[identifier] = door
 
     def _seen(self, reading: LockerReading, at: datetime) -> LockerUpdate | None:

@@ -1,4 +1,4 @@
-"""What one watcher is told of a gateway itself: what of its answers, silences and own words is news. No waiting."""
+"""The changes of a gateway itself that are news to one watcher. No waiting."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ HANGS_AFTER = timedelta(minutes=10)
 
 @attrs.frozen
 class _Told:
-    """What the watcher was last told.
+    """The state that the watcher was last told.
 
     Attributes:
         answers: Whether the gateway answers.
@@ -33,7 +33,7 @@ class _Told:
 
 
 class GatewayTracker:
-    """Turns what is known of a gateway into updates for one watcher."""
+    """Turns the state of a gateway into updates for one watcher."""
 
     def __init__(self, gateway: str) -> None:
         self._gateway = gateway
@@ -42,10 +42,10 @@ class GatewayTracker:
     def answered(
         self, phase: "Phase | None", version: int | None, at: datetime, *, first_is_news: bool
     ) -> GatewayUpdate | None:
-        """Take that it answers.
+        """Note that the gateway answers.
 
         Args:
-            phase: What it says that it is doing, if that is known.
+            phase: The phase that it told, if that is known.
             version: Its firmware, if that is known.
             at: When it answered.
             first_is_news: Whether it is news that it answers for the first time.

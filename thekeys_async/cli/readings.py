@@ -1,6 +1,6 @@
-"""The meaning of an RSSI, and its drawing in a line of text.
+"""The meaning of what a gateway reads of a locker, and an RSSI's drawing in a line of text.
 
-The limits are a rule of thumb for Bluetooth Low Energy, not the vendor's: receivers lose packets from about -85 dBm on.
+The limits are rules of thumb, not the vendor's: of Bluetooth Low Energy, receivers lose packets from about -85 dBm on.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,22 @@ GOOD = -75
 FAINTEST, STRONGEST = -100, -40
 """The ends of a scale, in dBm."""
 
+LOW_MV = 6800
+"""Below this, in mV, a battery should be changed: about 22 % of the estimate."""
+
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = "_.-:=+*#"
 _LEAST_RANGE = 16
+
+
+def is_low(millivolts: int | None) -> bool:
+    """Tell whether a battery should be changed."""
+    return millivolts is not None and millivolts < LOW_MV
+
+
+def is_weak(rssi: int | None) -> bool:
+    """Tell whether commands are likely to fail."""
+    return rssi is not None and rssi < WEAK
 
 
 def style(rssi: int) -> str:

@@ -1,4 +1,4 @@
-"""The choice of a coordinator: through the user's own folder, unless somebody says otherwise."""
+"""The choice of a coordinator: the user's own folder, unless the environment or the file name another one."""
 
 import getpass
 import os
@@ -65,17 +65,17 @@ def choose_coordinator(configured: Path | Callable[[], Path | None] | None) -> C
     folder = os.environ.get("THEKEYS_STATE_DIR") or (configured() if callable(configured) else configured)
     if folder:
         return FileCoordinator(folder)
-    # Windows has not the locks that it takes; a folder that was asked for says so.
+    # Windows lacks the locks that it takes; a folder that was asked for says so.
     return None if sys.platform == "win32" else OwnFolder(default_state_folder())
 
 
 def default_config_path() -> Path:
-    """Say where the file is if nobody says otherwise: in the platform's folder for configuration."""
+    """Return the default path of the file, in the platform's folder for configuration."""
     return _own_folder("user_config_path") / "config.toml"
 
 
 def default_state_folder() -> Path:
-    """Say where the state is if nobody says otherwise: in the platform's folder for it."""
+    """Return the default folder of the shared state, in the platform's folder for it."""
     return _own_folder("user_state_path")
 
 

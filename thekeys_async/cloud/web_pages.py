@@ -34,7 +34,7 @@ async def reboot(session: CloudSession, number: int, call: CloudCall) -> None:
     """Log in at the web pages and order a gateway's reboot, which is not repeated once it may have arrived.
 
     Args:
-        session: Who asks.
+        session: The session to ask through.
         number: The cloud's number for the gateway.
         call: Learns whether the gateway may be rebooting.
 

@@ -13,7 +13,7 @@ class WebPages:
     """The pages of one account.
 
     Args:
-        tables: What the cloud remembers.
+        tables: The cloud's memory.
         knows: Whether the form of a log-in is the account's.
     """
 
@@ -25,8 +25,8 @@ class WebPages:
         """Answer like a browser's server: who has not logged in is sent to the log-in, whatever the page.
 
         Args:
-            name: What the page is called.
-            named: What its path names.
+            name: The title of the page.
+            named: The name in its path.
             request: The request.
         """
         if name == "login_page":

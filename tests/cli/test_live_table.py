@@ -1,4 +1,4 @@
-"""What the live table knows and how it is drawn, without a terminal."""
+"""The live table: what it knows of each door and how it is drawn, without a terminal."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -17,9 +17,8 @@ from thekeys_async import (
     NotSharedError,
     UpdateKind,
 )
-from thekeys_async.cli.board import Board
-from thekeys_async.cli.live_table import age, draw
-from thekeys_async.cli.signal_strength import sparkline, style
+from thekeys_async.cli.live_table import Board, age, draw
+from thekeys_async.cli.readings import sparkline, style
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ def published(plan: BridgePlan) -> Iterator[tuple[str, str]]:
     """List topics and values, as they stand before anything is known of the doors.
 
     Args:
-        plan: What the bridge would do.
+        plan: The bridge's settings.
     """
     gateways = [gateway.name for gateway in plan.gateways]
     devices = Devices(plan.topics, plan.lockers, gateways, version=VERSION, read_only=plan.read_only)

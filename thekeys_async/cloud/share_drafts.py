@@ -1,4 +1,4 @@
-"""Shares as a caller wants them: made, and checked before anything is sent."""
+"""Drafts of shares: made of a caller's arguments, and checked before anything is sent."""
 
 import enum
 from typing import Final, TypeVar
@@ -21,7 +21,7 @@ KEEP: Final = Keep.KEEP
 
 
 def draft(locker: Locker, accessory: Accessory, name: str) -> Share:
-    """Make the share that is wanted, without the number and the code that the cloud will give it."""
+    """Make the draft of a share, without the number and the code that the cloud will give it."""
     return Share(
         id=0,
         locker_id=locker.id,
@@ -37,12 +37,12 @@ def draft(locker: Locker, accessory: Accessory, name: str) -> Share:
 
 
 def kept(new: _T | Keep, old: _T) -> _T:
-    """Return what is new, or what is old where that is to stay."""
+    """Return the new value, or the old one where that is to stay."""
     return old if isinstance(new, Keep) else new
 
 
 def checked(share: Share) -> Share:
-    """Check what the caller wants of a share, and bring its moments into the cloud's form.
+    """Check a share before it is sent, and bring its moments into the cloud's form.
 
     Raises:
         ValueError: It has no name or can't be sent, or its moments make no sense.
@@ -64,7 +64,7 @@ def check_code(*, given: bool, code: Secret | None) -> None:
 
 
 def draft_for_person(locker: Locker, phone: str, name: str, description: str) -> PersonShare:
-    """Make the share with a person that is wanted, without the number that the cloud will give it.
+    """Make the draft of a share with a person, without the number that the cloud will give it.
 
     Raises:
         ValueError: It has no name or can't be sent.

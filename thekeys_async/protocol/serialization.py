@@ -11,7 +11,7 @@ import attrs
 from thekeys_async.protocol.errors import TheKeysError
 
 
-class Plain:
+class Serializable:
     """A value of ours that can be written as JSON and read back.
 
     Its attrs fields make up the dictionary: numbers, text, true, false and null as they are, times in ISO 8601, enums
@@ -67,10 +67,10 @@ def _fields(kind: type[Any]) -> tuple["attrs.Attribute[Any]", ...]:
 
 
 def plain(value: object) -> Any:
-    """Make plain types of a value, and of what is in it."""
+    """Make plain types of a value, and of everything in it."""
     made: Any = value
     match value:
-        case Plain() | TheKeysError():
+        case Serializable() | TheKeysError():
             made = value.as_dict()
         case enum.Enum():
             made = value.name
@@ -90,7 +90,7 @@ def plain(value: object) -> Any:
 
 
 def named(kind: type[enum.Enum]) -> Callable[[Any], enum.Enum]:
-    """Make what reads a member of an enum by its name."""
+    """Make a function that reads a member of an enum by its value."""
 
     def read(name: Any) -> enum.Enum:
         if name not in kind.__members__:

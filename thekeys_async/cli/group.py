@@ -1,0 +1,71 @@
+"""The group of all commands: the order of its list, other words for actions, and the end of one that failed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from thekeys_async.cli.errors import ExitCode, Failure, other_failure
+from thekeys_async.cli.names import nearest
+from thekeys_async.cli.settings import Settings
+
+OTHER_WORDS: Mapping[str, str] = {
+    "unlock": "open",
+    "lock": "close",
+    "list": "search",
+    "synchronise": "synchronize",
+    "synchronise_locker": "synchronize_locker",
+}
+"""Other words for actions."""
+
+
+class Actions(click.Group):
+    """Lists the actions in the order they are declared, understands other words for them, and says how one failed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Keep the order in which the actions are declared."""
+        return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find an action, however it is capitalised, or by another word for it."""
+        word = cmd_name.casefold().replace("-", "_")
+        return super().get_command(ctx, OTHER_WORDS.get(word, word))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the action that was typed.
+
+        Raises:
+            click.UsageError: There is none; it names the nearest.
+        """
+        typed = args[0]
+        if typed.startswith("-") or ctx.resilient_parsing or self.get_command(ctx, typed) is not None:
+            return super().resolve_command(ctx, args)
+        # What was typed is not repeated: it may have been a share code.
+        meant = nearest([*self.commands, *OTHER_WORDS], typed)
+        advice = f"Did you mean 'thekeys {meant}'?" if meant else "'thekeys --help' lists them."
+        raise click.UsageError(f"There is no such action. {advice}", ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry an action out, and say how it failed if it did.
+
+        Raises:
+            click.exceptions.Exit: It failed; with the exit code.
+        """
+        try:
+            return super().invoke(ctx)
+        except click.Abort:
+            failure = other_failure("Declined", "Nothing was done.", ExitCode.UNEXPECTED, as_json=_as_json(ctx))
+        except click.UsageError as error:
+            if not _as_json(ctx):
+                raise
+            failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
+        except Failure as error:
+            failure = error
+        failure.show()
+        raise click.exceptions.Exit(failure.code)
+
+
+def _as_json(context: click.Context) -> bool:
+    return Settings.of(context).json
