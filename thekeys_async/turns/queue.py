@@ -136,7 +136,7 @@ class Turns:
         waiter.gone = waiter.dismissed
         try:
             if self._coordinated:
-                # An older call that tries again stands for this process among the others, in the place of a younger one.
+                # An older call that tries again takes a younger one's place among the other processes.
                 self._wake_heads(self._coordinated)
             while waiter.shared_reply is None:
                 if waiter.dismissed:
