@@ -13,7 +13,7 @@ from anyio import to_thread
 from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.bridge.plan import BridgePlan, make_plan
-from thekeys_async.bridge.running import Process
+from thekeys_async.bridge.process import Process
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 

@@ -91,6 +91,22 @@ async def test_what_the_broker_has_kept_opens_no_door_and_is_emptied(broker, lis
             assert gateway.lockers[LOCKER].opened_count == 0
 
 
+async def test_however_many_messages_the_broker_has_kept_all_are_emptied(broker, listen):
+    broker.start()
+    listener = await to_thread.run_sync(listen)
+    topics = [f"thekeys/lock/{number}/set" for number in range(50)]
+    for topic in topics:
+        await to_thread.run_sync(lambda topic=topic: listener.publish(topic, stamped("UNLOCK"), retain=True))
+    async with simulated() as gateway:
+        settings = config(broker, gateway)
+        async with running(make_plan(settings, {}), settings, listener) as bridge:
+            await bridge.until(lambda: not any(listener.values[topic] for topic in topics))
+            for _ in range(5):
+                await bridge.say(SET, stamped("UNLOCK"), retain=True, qos=0)
+            await bridge.until_result("refused", 5)
+            assert gateway.lockers[LOCKER].opened_count == 0
+
+
 async def test_a_plain_unlock_is_refused_and_nothing_of_a_message_is_logged(broker, listen, caplog):
     with caplog.at_level(logging.DEBUG):
         async with home(broker, listen) as (bridge, gateway):

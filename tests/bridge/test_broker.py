@@ -11,9 +11,8 @@ import pytest
 import trustme
 from anyio import to_thread
 
-from thekeys_async.bridge.broker import Broker
+from thekeys_async.bridge.broker import FIRST_PAUSE, LONGEST_PAUSE, Backoff, Broker
 from thekeys_async.bridge.broker_address import BrokerAddress
-from thekeys_async.bridge.broker_backoff import FIRST, LONGEST, Backoff
 from thekeys_async.bridge.broker_link import Message, TopicSubscription
 from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.secrets import Secret
@@ -214,12 +213,12 @@ def test_pauses_grow_to_half_a_minute_and_differ():
     backoff = Backoff()
     pauses = [backoff.failed() for _ in range(12)]
     for number, pause in enumerate(pauses):
-        whole = min(LONGEST, FIRST * 2**number)
+        whole = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
         assert whole / 2 <= pause <= whole
     assert pauses[-1] >= 15
     assert len({Backoff().failed() for _ in range(20)}) > 10
     backoff.succeeded()
-    assert backoff.failed() <= FIRST
+    assert backoff.failed() <= FIRST_PAUSE
 
 
 @pytest.mark.parametrize(

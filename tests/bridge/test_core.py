@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tests.sample import LOCKER
 from thekeys_async import (
@@ -30,11 +30,12 @@ _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
 @given(_NAMES, _NAMES)
+@example("a\uffff", "\U0010ffffb\ufdd0")
 @settings(deadline=None)
 def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
     for write in (escaped, slug):
         assert (write(one) == write(other)) == (one == other)
-        assert not set("/+#\x00") & set(write(one))
+        assert not set("/+#\x00\uffff\U0010ffff\ufdd0") & set(write(one))
     assert set(slug(one)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -61,7 +62,7 @@ def test_topics_on_which_commands_come(topic, target):
     assert Topics().target(topic) == target
 
 
-@pytest.mark.parametrize("prefix", ["", "/", "a//b", "a/", "a+", "#", "$SYS", "a\nb"])
+@pytest.mark.parametrize("prefix", ["", "/", "a//b", "a/", "a+", "#", "$SYS", "a\nb", "a\uffff"])
 def test_a_prefix_that_makes_no_topic_is_refused(prefix):
     with pytest.raises(ValueError, match="prefix"):
         Topics(prefix)

@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from thekeys_async import BridgeConfig, CommandPolicy, Config, ConfigurationError, GatewayConfig, LockerConfig
-from thekeys_async.bridge.checking import published
+from thekeys_async.bridge.dry_run import published
 from thekeys_async.bridge.plan import BROKER_URL, PASSWORD, BridgePlan, make_plan, read_secret
-from thekeys_async.bridge.running import Process
+from thekeys_async.bridge.process import Process
 from thekeys_async.coordination import FileCoordinator
 from thekeys_async.protocol.errors import CoordinationError
 
@@ -70,6 +70,8 @@ def test_where_the_password_comes_from(tmp_path):
         ({"broker": f"mqtt://me:{_SECRET}@host"}, "command line"),
         ({"broker": _SECRET}, "mqtt://HOST"),
         ({"prefix": "a/#"}, "prefix"),
+        ({"prefix": ""}, "prefix"),
+        ({"bridge": {"ca_file": "empty-file"}}, "no certificates"),
         ({"bridge": {"http": "0.0.0.0:9473"}}, "http_token_file"),
         ({"bridge": {"ca_file": "no-such-file"}}, "no-such-file"),
         ({"bridge": {"password_file": "no-such-file"}}, "no-such-file"),
@@ -77,6 +79,7 @@ def test_where_the_password_comes_from(tmp_path):
 )
 def test_what_makes_no_sense(how, says, tmp_path):
     if "bridge" in how:
+        (tmp_path / "empty-file").touch()
         how = {"bridge": {name: tmp_path / value if "file" in name else value for name, value in how["bridge"].items()}}
     with pytest.raises(ConfigurationError, match=says) as caught:
         _plan(**how)

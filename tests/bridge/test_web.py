@@ -120,15 +120,15 @@ async def test_the_page_loads_nothing_from_elsewhere_and_nobody_else_may_frame_o
 
 async def test_beyond_loopback_a_token_is_wanted(broker, listen, tmp_path):
     token = tmp_path / "token"
-    token.write_text("Geheim-4711\n")
+    token.write_text("Geheim-4711-ä\n")
     async with _served(broker, listen, http_token_file=token) as (_, _, client):
         for path in ("/", "/metrics", "/events", "/readyz", "/healthz", "/page.js"):
             assert (await client.get(path)).status_code == 401
-            wrong = {"Authorization": "Bearer Geheim-471"}
+            wrong = {"Authorization": "Bearer Geheim-4711"}
             assert (await client.get(path, headers=wrong)).status_code == 401
-        basic = base64.b64encode(b"me:Geheim-4711").decode()
-        for good in ("Bearer Geheim-4711", f"Basic {basic}"):
-            response = await client.get("/metrics", headers={"Authorization": good})
+        basic = base64.b64encode("me:Geheim-4711-ä".encode()).decode()
+        for good in ("Bearer Geheim-4711-ä", f"Basic {basic}"):
+            response = await client.get("/metrics", headers={"Authorization": good.encode()})
             assert response.status_code == 200
             assert "Geheim" not in response.text
 

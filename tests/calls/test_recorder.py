@@ -21,12 +21,13 @@ from thekeys_async import (
     GatewayUnreachableError,
     OutcomeUnknownError,
     Pacing,
+    ProtocolError,
     Recorder,
     Timestamps,
     read_recording,
 )
 from thekeys_async.protocol import text
-from thekeys_async.protocol.recording import Anonymizer
+from thekeys_async.protocol.anonymizing import Anonymizer
 from thekeys_async.protocol.secrets import ShareCode
 from thekeys_async.protocol.text import mask
 from thekeys_async.simulator import Fault, ReplyStyle, SimulatedGateway, SimulatedLocker
@@ -94,6 +95,34 @@ async def test_what_a_gateway_echoes_of_a_secret_is_stars_of_the_same_length() -
     (exchange,) = read_recording(file.getvalue().splitlines())
     assert json.loads(exchange.body)["cause"] == "*" * len(CODE) + " 00:00:00:00:00:00 000.000.0.00"
     assert sum(length for _, length in exchange.pieces) == len(exchange.reply)
+
+
+@pytest.mark.parametrize("field", ["cause", "whose"])
+@pytest.mark.parametrize("named", [{}, {"key": "hall"}])
+async def test_a_gateway_may_repeat_its_name_and_its_host(field: str, named: dict[str, str]) -> None:
+    file = io.StringIO()
+    async with _simulated() as sim, _gateway(sim, Recorder(file), name="Porte de Zoé", **named) as gateway:
+        sim.reply_next({"status": "ok", "code": 0, field: "Porte de Zoé at localhost"}, on="open")
+        sim.reply_next("<h1>Porte de Zo\u00e9, localhost, Livebox</h1>".encode(), on="close")
+        await gateway.locker(LOCKER).open()
+        with pytest.raises(OutcomeUnknownError):
+            await gateway.locker(LOCKER).close()
+    told = "".join(exchange.reply for exchange in read_recording(file.getvalue().splitlines())).casefold()
+    assert "livebox" in told
+    assert "porte" not in told
+    assert "zo" not in told
+
+
+async def test_a_host_is_not_told_where_the_gateway_has_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    async with _simulated() as sim:
+        sim.reply_next("<h1>Not found at LOCALHOST</h1>", on="lockers")
+        host = f"localhost:{sim.port}"
+        async with AsyncGateway(host, name="hall", pacing=Pacing(0, 0), record=Recorder(file)) as gateway:
+            with pytest.raises(ProtocolError):
+                await gateway.lockers()
+    (exchange,) = read_recording(file.getvalue().splitlines())
+    assert exchange.body == "<h1>Not found at *********</h1>"
 
 
 async def test_how_a_connection_ended_is_told() -> None:
@@ -185,7 +214,7 @@ def test_what_is_no_recording_is_refused(line: str) -> None:
         list(read_recording([line]))
 
 
-@pytest.mark.parametrize("line", ["", "{}", "17", '{"at": "yesterday"}'])
+@pytest.mark.parametrize("line", ["{}", "17", '{"at": "yesterday"}', '{"at": "20', "[]", "null"])
 def test_a_line_that_is_none_is_named(line: str) -> None:
     with pytest.raises(ValueError, match="line 2"):
         list(read_recording(['{"recording": 1}', line]))
@@ -199,6 +228,30 @@ _EXCHANGE = {
     "path": "/",
     "ended": "kept",
 }
+
+
+_LINES = ['{"recording": 1}', json.dumps(_EXCHANGE), json.dumps(_EXCHANGE)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*_LINES, ""],
+        [_LINES[0], "", _LINES[1], "  ", _LINES[2], "\n", ""],
+        [f"{line}\r\n" for line in _LINES],
+        [f"\ufeff{_LINES[0]}", *_LINES[1:]],
+        [*_LINES, _LINES[1][:40]],
+        [*_LINES, _LINES[1][:40], "", "\n"],
+    ],
+    ids=["a blank end", "blank lines", "as on Windows", "a mark before it", "cut off", "cut off before blank lines"],
+)
+def test_what_an_editor_or_a_full_disk_made_of_it_is_read(lines: list[str]) -> None:
+    assert len(list(read_recording(lines))) == 2
+
+
+def test_a_line_that_is_none_in_the_middle_is_named() -> None:
+    with pytest.raises(ValueError, match="line 3"):
+        list(read_recording([*_LINES[:2], _LINES[1][:40], _LINES[2]]))
 
 
 @pytest.mark.parametrize("pieces", [[["a", "b"]], [[1]], [[-1, 2]], [[1, -2]], {"a": 1}, 5, "ab", [[float("nan"), 1]]])

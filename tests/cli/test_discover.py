@@ -253,3 +253,11 @@ def test_at_most_64_are_asked_at_once_for_half_a_second_each(run, monkeypatch):
     assert len(set(asked)) == len(asked) == 1022
     assert max(most) == 64
     assert seconds_given == {0.5}
+
+
+def test_a_file_that_is_not_there_yet_is_made_where_it_was_asked_for(run, simulated_gateway, tmp_path):
+    path = tmp_path / "new" / "locks.toml"
+    result = run("discover", "--host", simulated_gateway.address, "--config", str(path), "--save")
+    assert result.exit_code == 0, result.stderr
+    (gateway,) = tomllib.loads(path.read_text())["gateways"].values()
+    assert gateway == {"host": simulated_gateway.address}

@@ -181,3 +181,30 @@ def test_an_address_of_somebody_else_is_named(run):
     result = run("simulate", "--host", "192.0.2.1", "--port", "0", "--locker", f"1:{CODE}")
     assert result.exit_code == ExitCode.UNEXPECTED
     assert "Nothing can listen at 192.0.2.1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "unreachable", "not_understood"),
+    [
+        (Settings(given_hosts=("hall",)), "Check --host", "Check that --host is"),
+        (
+            Settings(configured_host="hall", config="my locks.toml"),
+            "'thekeys --config 'my locks.toml' setup' finds it",
+            "Check that this address is",
+        ),
+        (Settings(), "'thekeys discover' looks for it, and --host says where", "Check that this address is"),
+    ],
+)
+def test_what_to_check_depends_on_who_has_said_the_address(settings, unreachable, not_understood):
+    said = str(failure(thekeys_async.GatewayUnreachableError("search: no connection"), Effect.NONE, settings))
+    assert unreachable in said
+    assert ("Check --host" in said) is bool(settings.given_hosts)
+    said = str(failure(thekeys_async.ProtocolError("search: not JSON"), Effect.NONE, settings))
+    assert not_understood in said
+
+
+def test_the_file_says_where_a_gateway_is(run, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[gateways.hall]\nhost = "127.0.0.1:1"\n')
+    path.chmod(0o600)
+    check(run("search", "--timeout", "1", "--config", str(path)), ExitCode.UNREACHABLE, f"--config {path} setup' finds")

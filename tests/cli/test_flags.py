@@ -59,6 +59,11 @@ def test_a_flag_before_the_action_overrides_the_environment(run, simulated_gatew
         (("simulate", "--locker", "1"), "share code"),
         (("simulate",), "--locker"),
         (("nonsense",), "no such action"),
+        (("open", "front-door", "geheim"), "a word too many"),
+        (("search", "hall", "geheim", "geheim"), "a word too many"),
+        (("plot", "-", "x.svg", "geheim"), "a word too many"),
+        (("shares", "revoke", "1", "geheim"), "a word too many"),
+        (("shares", "revoke", "geheim"), "thekeys shares list"),
     ],
 )
 def test_wrong_flags(run, arguments, says):

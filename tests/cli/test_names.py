@@ -233,3 +233,31 @@ def test_what_was_not_found_lists_what_there_is_the_nearest_first(run, write, ac
     assert result.exit_code == ExitCode.USAGE
     assert f"there are: {listed}" in result.stderr
     assert f"{typed}" not in result.stderr.replace("annex", "").replace("hall", "")
+
+
+def test_a_number_that_the_file_does_not_have_needs_its_gateway(run, write):
+    write(FRONT + '[gateways.annex]\nhost = "127.0.0.1:9"\n')
+    result = run("open", "7", "-c", CODE)
+    assert result.exit_code == ExitCode.USAGE
+    assert "No locker of that number" in result.stderr
+    assert "Say with --host through which gateway it is driven; there are: hall, annex." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (("open", "hall"), "--host, -i and -c"),
+        (("search", "hall"), "--host"),
+        (("status", "--all"), "--host"),
+        (("watch", "x"), "--host"),
+    ],
+)
+def test_a_name_without_a_file_says_that_there_is_none(run, tmp_path, words, flags):
+    path = tmp_path / "config" / "thekeys" / "config.toml"
+    result = run(*words)
+    assert result.exit_code == ExitCode.USAGE
+    assert f"is known: there is no {path}." in result.stderr
+    assert f"Run 'thekeys setup', or give {flags}." in result.stderr
+    path.parent.mkdir(parents=True)
+    path.touch(mode=0o600)
+    assert f"is in {path}. Run 'thekeys setup', or give {flags}." in run(*words).stderr

@@ -79,3 +79,63 @@ def test_an_unknown_outcome_stays_one_when_even_the_errors_can_not_be_said(theke
         result = thekeys("open", *flags, stdout=full, stderr=full)
     assert result.returncode == 5
     assert len(simulated_gateway.requests) == 1
+
+
+def test_watching_at_its_end_says_what_is_full(thekeys):
+    with _FULL.open("w") as full:
+        result = thekeys("watch", "--timeout", "0.2", stdout=full)
+    assert result.returncode == 1
+    assert result.stderr == "Error: Standard output could not be written (No space left on device); no door moved.\n"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("open", "--help"), ("simulate", "--locker", "1:x")])
+def test_whatever_is_printed_on_what_is_full_is_one_sentence(words):
+    command = [sys.executable, "-m", "thekeys_async", *words, *(["--port", "0"] if "simulate" in words else [])]
+    with _FULL.open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: Standard output could not be written (No space left on device)")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def closed(simulated_gateway):
+    """Run the command with standard streams closed: `>&-` is standard output."""
+
+    def closed(which, action, *flags):
+        arguments = ["--host", simulated_gateway.address, "-i", IDENTIFIER, "-c", CODE, action, *flags]
+        command = ["sh", "-c", f'exec "$0" -m thekeys_async "$@" {which}', sys.executable, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    return closed
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("-d",)])
+def test_a_door_that_was_opened_ends_with_0_where_standard_output_is_closed(closed, simulated_gateway, flags):
+    result = closed(">&-", "open", *flags)
+    assert result.returncode == 0
+    assert "It is done, but standard output could not be written" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(simulated_gateway.requests) == 1
+
+
+@pytest.mark.parametrize("action", ["search", "watch"])
+def test_a_read_says_that_standard_output_is_closed(closed, action):
+    result = closed(">&-", action, "--timeout", "5", "--json")
+    assert result.returncode == 1
+    assert "Standard output could not be written" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("where", ["<&-", "2>&-", "<&- >&- 2>&-"])
+def test_the_exit_code_is_the_same_where_other_streams_are_closed(closed, simulated_gateway, where):
+    assert closed(where, "open").returncode == 0
+    assert closed(where, "open", "no", "such", "words").returncode == 2
+    assert closed(where, "check", "--open-and-close", IDENTIFIER).returncode == 1, "nobody can agree to it"
+    assert [request.endpoint for request in simulated_gateway.requests] == ["open"]
+
+
+def test_a_question_that_nobody_answers_says_how_to_go_without(closed):
+    result = closed("</dev/null", "check", "--open-and-close", IDENTIFIER)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "Error: Nothing was done. With -y it is done without asking."

@@ -240,3 +240,13 @@ def _read_until(terminal, words):
         assert select.select([terminal], [], [], deadline - time.monotonic())[0], shown
         shown += os.read(terminal, 10_000).decode(errors="replace")
     return shown
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_warning_before_it_begins_is_told_as_any_other(run, simulated_gateway_factory, flags):
+    gateway = simulated_gateway_factory([SimulatedLocker(7, "short")])
+    result = run("watch", "--host", gateway.address, "-i", "7", "-c", "short", "--timeout", "0.1", *flags)
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    warning = json.loads(line)["warning"] if flags else line.removeprefix("Warning: ")
+    assert "so short that one caught request tells them" in warning

@@ -4,21 +4,51 @@ Retained messages come out of `RetainedTopics`, so a broker that is slow or away
 """
 
 import logging
+import random
 from typing import Final
 
 import anyio
+import attrs
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from thekeys_async.bridge.broker_address import BrokerAddress
-from thekeys_async.bridge.broker_backoff import Backoff
 from thekeys_async.bridge.broker_link import CONNECTING, Link, Session, TopicSubscription, open_connection
 from thekeys_async.bridge.retained import RetainedTopics
 from thekeys_async.protocol.text import printable
 
 _log = logging.getLogger("thekeys_async.bridge")
 
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 30.0
+
+_MOST_DOUBLINGS: Final = 16
 _LASTS: Final = 5.0
+
+
+@attrs.define
+class Backoff:
+    """Pauses that double from 0.2 s to 30 s; each is shortened by up to a half, so that clients do not come at once.
+
+    Attributes:
+        failures: The number of failures in a row.
+    """
+
+    failures: int = 0
+
+    def failed(self) -> float:
+        """Note a failure.
+
+        Returns:
+            Seconds to wait.
+        """
+        pause: float = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self.failures, _MOST_DOUBLINGS))
+        self.failures += 1
+        return pause * random.uniform(0.5, 1)  # noqa: S311 - not a secret
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self.failures = 0
 
 
 class Broker:
@@ -137,11 +167,7 @@ class Broker:
         self._told = None
         self.connects += 1
         self._link = link
-        self._session.connected()
-        link.session = self._session
-        for message in link.early:
-            self._session.received(message)
-        link.early.clear()
+        link.tell(self._session)
 
     def _make_client(self) -> Client:
         client = Client(

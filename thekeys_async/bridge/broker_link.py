@@ -111,13 +111,13 @@ class Link:
 
     def __init__(self, client: Client, retained: RetainedTopics) -> None:
         self.client = client
-        self.session: Session | None = None
-        self.early: list[Message] = []
         self.publishes = False
         self.opened = anyio.Event()
         self.wakeup = anyio.Event()
         self.lost_because: str | None = None
         self._retained = retained
+        self._session: Session | None = None
+        self._received: list[Message] = []
         self._tasks: anyio.abc.TaskGroup | None = None
         self._subscribed = anyio.Event()
         self._writable = anyio.Event()
@@ -125,7 +125,7 @@ class Link:
         self._on_the_way: dict[int, str] = {}
         client.on_connect = self._connected
         client.on_subscribe = self._confirmed
-        client.on_message = self._received
+        client.on_message = self._on_message
         client.on_publish = self._acknowledged
         client.on_disconnect = self._disconnected
         client.on_socket_close = lambda _client, _data, socket: anyio.notify_closing(socket)
@@ -180,6 +180,12 @@ class Link:
             return False
         return self.client.publish(topic, payload, qos=0, retain=retain).rc is MQTTErrorCode.MQTT_ERR_SUCCESS
 
+    def tell(self, session: Session) -> None:
+        """Tell a session what has been read, and what is read from now on."""
+        session.connected()
+        self._session = session
+        self._deliver()
+
     async def next_change(self) -> None:
         """Wait until something is confirmed or taken, or the connection is lost."""
         await self._changed.wait()
@@ -190,11 +196,23 @@ class Link:
                 await anyio.wait_readable(socket)
             except (anyio.ClosedResourceError, OSError, ValueError):
                 break
-            self._check(self.client.loop_read())
+            self._read_packets()
             # What TLS has decrypted already makes no socket readable.
             while isinstance(again := self.client.socket(), ssl.SSLSocket) and again.pending():
-                self._check(self.client.loop_read())
+                self._read_packets()
         self.lose("the connection was closed")
+
+    def _read_packets(self) -> None:
+        code = self.client.loop_read()
+        self._deliver()
+        self._check(code)
+
+    def _deliver(self) -> None:
+        """Hand on what was read; not in paho's callback, where it holds a lock that to publish something waits for."""
+        if self._session is not None:
+            received, self._received = self._received, []
+            for message in received:
+                self._session.received(message)
 
     async def _write(self) -> None:
         while (socket := self.client.socket()) is not None:
@@ -259,16 +277,12 @@ class Link:
         else:
             self._subscribed.set()
 
-    def _received(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:
             return
-        received = Message(topic, bytes(message.payload), message.retain)
-        if self.session is not None:
-            self.session.received(received)
-        else:
-            self.early.append(received)
+        self._received.append(Message(topic, bytes(message.payload), message.retain))
 
     def _acknowledged(self, _client: Client, _data: object, mid: int, reason: ReasonCode, _properties: object) -> None:
         topic = self._on_the_way.pop(mid, None)

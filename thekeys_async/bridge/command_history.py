@@ -47,7 +47,7 @@ class CommandHistory:
         self._taken: deque[float] = deque(maxlen=_MOST_REMEMBERED)
 
     def is_known(self, message: CommandMessage, now: float, seconds: float) -> bool:
-        """Whether the same stamp was judged before, or the same id within so many seconds.
+        """Tell whether the same stamp was judged before, or the same id within so many seconds.
 
         Stamps are never forgotten, as the clock may be set back by any time: where there are too many of them, all
         up to the oldest ones count as known.

@@ -116,7 +116,7 @@ def gateway_device(topics: Topics, name: str, *, version: str, firmware: int | N
 
 
 def is_ours(payload: bytes, prefix: str) -> bool:
-    """Whether a discovery message was made by this program for this prefix, and may be taken away."""
+    """Tell whether a discovery message was made by this program for this prefix, and may be taken away."""
     try:
         found: Any = json.loads(payload)
         origin = found["origin"]["name"]

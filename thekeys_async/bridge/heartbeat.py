@@ -13,7 +13,7 @@ HEARTBEAT: Final = 1.0
 """Seconds from beat to beat."""
 
 FRESH: Final = 3.0
-"""So many seconds ago the newest echo may have been sent when a command counts."""
+"""The greatest age of the newest echo, in seconds, at which a command counts."""
 
 _MOST_ON_THE_WAY: Final = 32
 
@@ -68,5 +68,5 @@ class Heartbeat:
         return True
 
     def is_fresh(self, now: Moment) -> bool:
-        """Whether a command that is read now has come without delay."""
+        """Tell whether a command that is read now has come without delay."""
         return self.newest_sent is not None and now.boot - self.newest_sent < FRESH

@@ -1,5 +1,6 @@
 """The settings of one bridge: from the configuration, the environment and the command line."""
 
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -94,7 +95,7 @@ def make_plan(
         raise ConfigurationError("the file names no gateway. Run 'thekeys setup'")
     return BridgePlan(
         broker=_broker(config, environment, broker),
-        topics=_topics(prefix or table.prefix, table.discovery_prefix),
+        topics=_topics(table.prefix if prefix is None else prefix, table.discovery_prefix),
         rules=Rules(commands=table.commands.value, max_age=table.max_command_age, max_skew=table.max_clock_skew),
         gateways=tuple(GatewayPlan(name, config.gateways[name].host) for name in names),
         lockers=_lockers(config, names),
@@ -146,14 +147,16 @@ def _broker(config: Config, environment: Mapping[str, str], given: str | None) -
         address,
         username=address.username or table.username,
         password=password or address.password,
-        ca_file=_readable(table.ca_file),
+        ca_file=_certificates(table.ca_file),
     )
 
 
-def _readable(path: Path | None) -> Path | None:
+def _certificates(path: Path | None) -> Path | None:
     if path is not None:
         try:
-            path.read_bytes()
+            ssl.create_default_context(cafile=path)
+        except ssl.SSLError:
+            raise ConfigurationError(f"{path} holds no certificates (PEM)") from None
         except OSError as error:
             raise ConfigurationError(f"{path} can't be read ({error.strerror})") from None
     return path

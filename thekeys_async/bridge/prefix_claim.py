@@ -13,7 +13,7 @@ import attrs
 from thekeys_async.bridge.heartbeat import Moment
 
 HOLD: Final = 2.0
-"""So many seconds after its claim has come back a new bridge takes no command: an older one may still be at it."""
+"""Seconds for which a new bridge takes no command after its claim has come back: an older one may still be at it."""
 
 
 @attrs.define
@@ -66,7 +66,7 @@ class PrefixClaim:
         return True
 
     def may_take_commands(self, now: Moment) -> bool:
-        """Whether the prefix is ours, and the bridge that had it before has had time to hear so."""
+        """Tell whether the prefix is ours, and the bridge that had it before has had time to hear so."""
         return self._confirmed and not self.superseded and self._ready_at is not None and now.boot >= self._ready_at
 
 

@@ -6,7 +6,7 @@ from thekeys_async.bridge import clocks
 from thekeys_async.bridge.devices import Devices
 from thekeys_async.bridge.messages import CommandMessage
 from thekeys_async.bridge.metrics import Metrics
-from thekeys_async.bridge.topics import Target
+from thekeys_async.bridge.topics import Target, Topics
 from thekeys_async.bridge.verdicts import Refusal
 from thekeys_async.protocol.text import printable
 
@@ -17,11 +17,13 @@ class Refusals:
     """Tells of refused messages.
 
     Args:
+        topics: The bridge's topics.
         devices: Publish the result.
         metrics: The counters.
     """
 
-    def __init__(self, devices: Devices, metrics: Metrics) -> None:
+    def __init__(self, topics: Topics, devices: Devices, metrics: Metrics) -> None:
+        self._topics = topics
         self._devices = devices
         self._metrics = metrics
 
@@ -36,6 +38,5 @@ class Refusals:
         """
         self._metrics.refused(refusal)
         why = f"{refusal.value} ({detail})" if detail else refusal.value
-        topic = f"{target.kind}/{target.name}/{target.channel}"
-        _log.warning("refused a message on %s: %s", printable(topic), why)
+        _log.warning("refused a message on %s: %s", printable(self._topics.of(target)), why)
         self._devices.result(target, message, "refused", why, clocks.now().wall)

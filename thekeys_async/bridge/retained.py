@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 MOST_WAITING: Final = 32
-"""So many values of one topic wait for the broker at most, where each of them is to be published."""
+"""The number of values of one topic that wait for the broker at most, where each of them is to be published."""
 
 
 class RetainedTopics:
@@ -29,7 +29,7 @@ class RetainedTopics:
         self._retired = False
 
     def __contains__(self, topic: str) -> bool:
-        """Whether the broker is to keep something on a topic."""
+        """Tell whether the broker is to keep something on a topic."""
         return bool(self._values.get(topic))
 
     def __len__(self) -> int:

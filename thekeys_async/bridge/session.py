@@ -57,7 +57,7 @@ class BrokerSession:
         self._topics = plan.topics
         self._devices = devices
         self._metrics = metrics
-        self.refusals = Refusals(devices, metrics)
+        self.refusals = Refusals(plan.topics, devices, metrics)
         self._on_birth = on_birth
         self._started = clocks.now()
         self._claim = PrefixClaim(secrets.token_hex(8))

@@ -13,7 +13,9 @@ _LOCK_STATES: Final = ("availability", "state", "attributes")
 _GATEWAY_STATES: Final = ("state", "attributes")
 _RESULT: Final = "result"
 _LONGEST_NUMBER: Final = 18
-_FORBIDDEN: Final = re.compile(r"[/+#%\x00-\x1f\x7f-\x9f]|[\ud800-\udfff]")
+# Beside what separates levels: what brokers take for a broken packet, which are control and "non" characters.
+_NO_CHARACTERS: Final = "".join(f"\\U{plane:04X}FFFE\\U{plane:04X}FFFF" for plane in range(17))
+_FORBIDDEN: Final = re.compile(rf"[/+#%\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_NO_CHARACTERS}]")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9-]")
 
 Channel = Literal["set", "press"]
@@ -148,11 +150,15 @@ class Topics:
                 return None
 
     def is_config(self, topic: str) -> bool:
-        """Whether a topic is a discovery topic."""
+        """Tell whether a topic is a discovery topic."""
         if self.discovery_prefix is None:
             return False
         levels = topic.removeprefix(f"{self.discovery_prefix}/").split("/")
         return len(levels) == 3 and levels[0] == "device" and levels[2] == "config"  # noqa: PLR2004
+
+    def of(self, target: Target) -> str:
+        """Name the topic on which commands for a target come."""
+        return f"{self.prefix}/{target.kind}/{target.name}/{target.channel}"
 
     def rank(self, topic: str) -> int:
         """Rank a topic for when all are published: the claim first, discovery last.
@@ -162,7 +168,7 @@ class Topics:
         return -1 if topic == self.info else int(self.is_config(topic))
 
     def is_own_state(self, topic: str) -> bool:
-        """Whether a topic is one on which only a bridge of this prefix publishes."""
+        """Tell whether a topic is one on which only a bridge of this prefix publishes."""
         if not topic.startswith(f"{self.prefix}/"):
             return False
         match topic[len(self.prefix) + 1 :].split("/"):
@@ -179,7 +185,7 @@ class Topics:
                 return False
 
     def is_of(self, topic: str, lockers: Container[int], gateways: Iterable[str]) -> bool:
-        """Whether a topic is one of these lockers' or gateways'."""
+        """Tell whether a topic is one of these lockers' or gateways'."""
         match topic.removeprefix(f"{self.prefix}/").split("/"):
             case ["lock", number, _] if number.isascii() and number.isdecimal():
                 return int(number) in lockers

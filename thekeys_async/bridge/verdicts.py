@@ -173,7 +173,7 @@ class Judge:
         return Verdict(Decision.RUN, waiting)
 
     def accepts_stamps_of(self, now: Moment) -> bool:
-        """Whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
+        """Tell whether a command that is stamped now is newer than this process, whatever clock it is stamped by."""
         return now.wall > self._begun
 
     def served_by(self, command: Command) -> list[Command]:

@@ -219,6 +219,8 @@ def _static(name: str, kind: str) -> _Endpoint:
 
 def _shown_token(authorization: str | None) -> str | None:
     """Take a token from a Bearer header, or as the password of Basic, for which browsers ask people."""
+    if authorization is not None:  # clients send UTF-8, and Starlette reads Latin-1
+        authorization = authorization.encode("latin-1").decode(errors="replace")
     if authorization is not None and authorization.lower().startswith("basic "):
         try:
             text = base64.b64decode(authorization[6:].strip(), validate=True).decode()

@@ -52,7 +52,7 @@ class WebAddress:
             return False
 
     def admits(self, shown: str | None) -> bool:
-        """Whether a token is the right one; compared in constant time."""
+        """Tell whether a token is the right one; compared in constant time."""
         if self.token is None:
             return True
         return shown is not None and hmac.compare_digest(shown.encode(), self.token.reveal().encode())

@@ -1,14 +1,20 @@
 """The recorder: writes a gateway's exchanges to a file that may be sent to strangers."""
 
+import json
 import logging
 import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO, cast
 
 import anyio
 
-from thekeys_async.protocol.recording import Anonymizer, RecordedExchange, header, line
+from thekeys_async.protocol.address import Address
+from thekeys_async.protocol.anonymizing import Anonymizer
+from thekeys_async.protocol.recording import RecordedExchange, header, line
 from thekeys_async.protocol.text import Masker
 
 if TYPE_CHECKING:
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("thekeys_async")
 _MOST_HASHES = 200
+_WORDS_OF_GATEWAYS = frozenset({"", "gateway", "locker", "lock", "door", "open", "closed", "busy", "error", "ok", "ko"})
 
 
 class Recorder:
@@ -89,7 +96,7 @@ class Recorder:
             found_closed=trace.found_closed,
             connected_after=None if trace.kept or sent_at is None else round(sent_at - tried.began, 6),
             pieces=tuple((round(at - (at if sent_at is None else sent_at), 6), len(data)) for at, data in trace.pieces),
-            reply=self._fit(b"".join(data for _, data in trace.pieces)),
+            reply=self._fit(b"".join(data for _, data in trace.pieces), {gateway, *_hosts(tried.shared.key)}),
             ended=trace.ended if tried.sent else "not sent",
             error=type(tried.error).__name__ if tried.error else None,
         )
@@ -110,13 +117,43 @@ class Recorder:
                 self._hashes, self._older_hashes = Masker(), self._hashes
             self._hashes.add(code.sign(tried.stamp.value))
 
-    def _fit(self, reply: bytes) -> str:
-        return self._anonymizer.reply(reply.decode("latin-1"), self._hide)
+    def _fit(self, reply: bytes, names: Iterable[str]) -> str:
+        """Make a reply anonymous.
+
+        Args:
+            reply: The bytes as they came.
+            names: How the gateway and its host are called, which it may repeat.
+        """
+        said = [_as_word(name) for name in names if name.casefold() not in _WORDS_OF_GATEWAYS]
+
+        def hide(text: str) -> str:
+            text = self._hide(text)
+            for name in said:
+                text = name.sub(_stars, text)
+            return text
+
+        return self._anonymizer.reply(reply.decode("latin-1"), hide)
 
     def _hide(self, text: str) -> str:
         for masker in (self._codes_masker, self._hashes, self._older_hashes):
             text = masker.mask(text)
         return text
+
+
+def _hosts(key: str) -> Iterator[str]:
+    """Find the host in the key of a gateway, which is its address if nobody has said otherwise."""
+    with suppress(ValueError):
+        yield Address.parse(key).host
+
+
+def _as_word(name: str) -> re.Pattern[str]:
+    """Match a name as a word of its own: in UTF-8 as it looks in Latin-1, or escaped as in JSON."""
+    written = {name.encode("utf-8", "replace").decode("latin-1"), json.dumps(name)[1:-1]}
+    return re.compile(rf"(?<![0-9A-Za-z])(?:{'|'.join(map(re.escape, written))})(?![0-9A-Za-z])", re.IGNORECASE)
+
+
+def _stars(found: re.Match[str]) -> str:
+    return "*" * len(found[0])
 
 
 def _reason(error: Exception) -> str:

@@ -10,14 +10,34 @@ wrong, `output` what came back, in `tables` that fit.
 picture. `readings` says when a signal is weak and a battery low.
 """
 
+import os
 import sys
 from importlib.util import find_spec
+
+_STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 
 
 def main() -> None:
     """Run the command with this process's arguments, and leave with one of the exit codes of `errors`."""
+    _open_closed_streams()
     if any(find_spec(library) is None for library in ("click", "platformdirs", "rich", "tomlkit")):
         sys.exit("The command needs its extra libraries: pip install 'thekeys-async[cli]'")
-    from thekeys_async.cli.commands import thekeys  # noqa: PLC0415 - it imports click, which may not be installed
+    # They import click, which may not be installed.
+    from thekeys_async.cli.commands import thekeys  # noqa: PLC0415
+    from thekeys_async.cli.errors import discard  # noqa: PLC0415
 
-    thekeys(prog_name="thekeys")
+    try:
+        thekeys(prog_name="thekeys")
+    except OSError as error:  # of --help or --version, for example: an action says by itself what it has done
+        discard(sys.stdout)
+        sys.exit(f"Error: Standard output could not be written ({error.strerror}).")
+
+
+def _open_closed_streams() -> None:
+    """Put the null device in the place of standard streams that were closed, where Python has None.
+
+    Writing to standard output fails then, as writing to a full disk does, and is reported like that.
+    """
+    for name, mode, flags in _STREAMS:
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: SIM115, PTH123

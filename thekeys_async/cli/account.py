@@ -171,6 +171,7 @@ def flags_checked() -> Generator[None]:
     try:
         yield
     except UnicodeError:
-        raise click.UsageError("There is a character in a flag that can't be sent.") from None
+        raise click.UsageError("A flag holds a character that can't be sent. Change that, and try again.") from None
     except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
+        problem = str(error)
+        raise click.UsageError(f"{problem[:1].upper()}{problem[1:]}. Change that, and try again.") from None

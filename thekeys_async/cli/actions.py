@@ -43,7 +43,7 @@ def perform(settings: Settings, action: str, *, wait: bool = False, everyone: bo
 
     Args:
         settings: The flags.
-        action: Which one.
+        action: The action.
         wait: Whether to stay until the bolt is where `open` or `close` sends it.
         everyone: Whether `search` and `status` were told to ask all gateways of the file.
         yes: Whether a person has agreed to new firmware already.

@@ -47,7 +47,7 @@ def ask_all(settings: Settings, action: str, gateways: Sequence[Watched], names:
         settings: The flags; their time is each gateway's.
         action: `search` or `status`.
         gateways: Those of the file.
-        names: What the file calls lockers.
+        names: The lockers' names in the file.
 
     Raises:
         Failure: Some did not answer; those that did have been shown.

@@ -17,10 +17,10 @@ from thekeys_async.coordination import Coordinator
 from thekeys_async.protocol.text import printable
 
 try:
-    from thekeys_async.bridge.checking import published
+    from thekeys_async.bridge.dry_run import published
     from thekeys_async.bridge.plan import BridgePlan, make_plan
+    from thekeys_async.bridge.process import Process
     from thekeys_async.bridge.purging import Purge
-    from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
     raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
 
@@ -32,7 +32,7 @@ class BridgeSettings:
     Attributes:
         gateways: Names of the configuration file; all of it if none is given.
         broker: The broker's URL, or None.
-        prefix: What topics begin with, or None.
+        prefix: The first part of all topics, or None.
         interval: Seconds from poll to poll, or None.
         standby: Whether to wait until no other bridge leads.
         check: Only say what would be published.

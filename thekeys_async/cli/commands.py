@@ -41,9 +41,13 @@ def _command(
     def declare(work: Callable[..., None]) -> click.Command:
         @wraps(work)
         def command(context: click.Context, /, **own: Any) -> None:
+            if context.args:  # not repeated: it may have been a share code
+                raise click.UsageError("That is a word too many. Put quotes around what has a blank in it.")
             work(Settings.of(context), **own)
 
-        return group.command(name)(options.together(*flags)(click.pass_context(command)))
+        return group.command(name, context_settings={"allow_extra_args": True})(
+            options.together(*flags)(click.pass_context(command))
+        )
 
     return declare
 
@@ -202,7 +206,10 @@ def create_share(settings: Settings, /, **own: Any) -> None:
 
 @_command(options.SHARE_NUMBER, name="revoke", group=shares)
 def revoke_share(settings: Settings, /, number: int) -> None:
-    """Delete a share, by its number in 'thekeys shares list'; one with a person can only be switched off."""
+    """Delete a share.
+
+    NUMBER is the share's in 'thekeys shares list'. One with a person can only be switched off.
+    """
     from thekeys_async.cli.shares import revoke  # noqa: PLC0415 - rich and the cloud's client
 
     revoke(settings, number)
@@ -222,7 +229,10 @@ def invite(settings: Settings, /, **own: Any) -> None:
 
 @_command(options.SWITCH_SHARE, name="on", group=shares)
 def switch_on(settings: Settings, /, **own: Any) -> None:
-    """Switch a share on, by its number in 'thekeys shares list'; the rest of it stays."""
+    """Switch a share on.
+
+    NUMBER is the share's in 'thekeys shares list'. The rest of the share stays as it is.
+    """
     from thekeys_async.cli.shares import switch  # noqa: PLC0415 - rich and the cloud's client
 
     switch(settings, active=True, **own)
@@ -230,7 +240,10 @@ def switch_on(settings: Settings, /, **own: Any) -> None:
 
 @_command(options.SWITCH_SHARE, name="off", group=shares)
 def switch_off(settings: Settings, /, **own: Any) -> None:
-    """Switch a share off, by its number in 'thekeys shares list'; the rest of it stays."""
+    """Switch a share off.
+
+    NUMBER is the share's in 'thekeys shares list'. The rest of the share stays as it is.
+    """
     from thekeys_async.cli.shares import switch  # noqa: PLC0415 - rich and the cloud's client
 
     switch(settings, active=False, **own)

@@ -112,7 +112,7 @@ def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
     login = log_in(settings) if settings.username else None
     path = path_of(settings)
     configuration, text = read(settings, path)
-    coordinator = chosen_coordinator(settings)
+    coordinator = chosen_coordinator(settings, configuration)
     with output.waiting(settings, "looking for gateways ..."):
         work = partial(_look, settings, wanted, login, configuration, coordinator)
         answers = run(settings, Effect.NONE, work, coordinator)

@@ -156,12 +156,10 @@ _SHARE = (
 )
 _SEEN = "See with 'thekeys search' whether the gateway sees the locker and how well, and try again."
 _NEXT: Mapping[type[BaseException], str] = {
-    errors.MissingShareCodeError: "Give the share code with -c, or in THEKEYS_CODE.",
-    errors.GatewayUnreachableError: "Check --host, and that the gateway has power and is on this network.",
+    errors.MissingShareCodeError: "Give the share code with -c, or in THEKEYS_CODE; 'thekeys setup' makes one.",
     errors.GatewayBusyError: "Try again in a minute, or give it longer with --timeout; 'thekeys reboot' helps one that "
     "has been busy for ten.",
     errors.RequestTimeoutError: "Try again, or give it longer with --timeout.",
-    errors.ProtocolError: "Check that --host is a The Keys gateway, and try again.",
     LeaseLostError: "Try again.",
     errors.CoordinationError: "Mend that and try again, or do without it: --no-coordination.",
     errors.MissingParameterError: "Check -i and -c; with -d you see what was sent and answered.",
@@ -185,6 +183,7 @@ _NEXT: Mapping[type[BaseException], str] = {
     errors.TheKeysError: "Try again, with -d to see more.",
 }
 
+_OF_THE_ADDRESS = (errors.GatewayUnreachableError, errors.ProtocolError)
 _OF_THE_SHARE = (errors.InvalidHmacError, errors.NotSharedError, errors.InvalidKeyError)
 
 
@@ -210,7 +209,10 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
         effect: What the action may change.
         settings: The flags, and the word for the action as it was typed.
     """
-    advice = next(_NEXT[kind] for kind in type(error).__mro__ if kind in _NEXT)
+    if isinstance(error, _OF_THE_ADDRESS):
+        advice = _about_the_address(error, settings)
+    else:
+        advice = next(_NEXT[kind] for kind in type(error).__mro__ if kind in _NEXT)
     if isinstance(error, _OF_THE_SHARE) and settings.first_advice:
         advice = settings.first_advice + advice[0].lower() + advice[1:]
     if error.may_have_executed:
@@ -227,6 +229,19 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
         "may_have_executed": error.may_have_executed,
     }
     return Failure(sentence, exit_code(error), fields if settings.json else None)
+
+
+def _about_the_address(error: errors.TheKeysError, settings: Settings) -> str:
+    """Say what to check where no gateway answers, or something else does: it depends on who has said the address."""
+    given, configured = settings.chosen_host is not None, settings.configured_host is not None
+    if isinstance(error, errors.ProtocolError):
+        return f"Check that {'--host' if given else 'this address'} is a The Keys gateway, and try again."
+    if given:
+        return "Check --host, and that the gateway has power and is on this network."
+    if configured:
+        check = "Check that the gateway has power and is on this network"
+        return f"{check}; if it has a new address, '{settings.program} setup' finds it."
+    return "Check that a gateway is on this network; 'thekeys discover' looks for it, and --host says where it is."
 
 
 def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:

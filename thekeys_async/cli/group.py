@@ -1,11 +1,12 @@
 """The group of all commands: the order of its list, other words for actions, and the end of one that failed."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from thekeys_async.cli.errors import ExitCode, Failure, other_failure
+from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
 from thekeys_async.cli.settings import Settings
 
@@ -56,10 +57,16 @@ class Actions(click.Group):
         try:
             return super().invoke(ctx)
         except click.Abort:
-            failure = other_failure("Declined", "Nothing was done.", ExitCode.UNEXPECTED, as_json=_as_json(ctx))
+            sentence = "Nothing was done."
+            if not sys.stdin.isatty():
+                click.echo(err=True)  # the line of the question has no end
+                sentence += " With -y it is done without asking."
+            failure = other_failure("Declined", sentence, ExitCode.UNEXPECTED, as_json=_as_json(ctx))
         except click.UsageError as error:
             if not _as_json(ctx):
-                raise
+                with on_stderr():
+                    error.show()
+                raise click.exceptions.Exit(error.exit_code) from None
             failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
         except Failure as error:
             failure = error

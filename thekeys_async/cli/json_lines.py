@@ -79,8 +79,8 @@ def as_json(update: Update, names: Mapping[int, str]) -> dict[str, object]:
     """Make JSON's types of an update: one flat object, so that a line is easy to filter.
 
     Args:
-        update: What a stream handed out.
-        names: What lockers are called in the configuration file.
+        update: An update of a stream.
+        names: The lockers' names in the configuration file.
     """
     at = update.at.isoformat()
     if isinstance(update, LockerUpdate):

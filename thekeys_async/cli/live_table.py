@@ -173,10 +173,10 @@ async def follow(updates: Updates, board: Board, names: Mapping[int, str], conso
     """Feed the board until it is cancelled; at a terminal show it, and keep what is shown up to date.
 
     Args:
-        updates: What feeds the board.
-        board: What is shown.
-        names: What lockers are called.
-        console: Where it is shown, if it is.
+        updates: The updates that the board takes.
+        board: The board to show.
+        names: The lockers' names.
+        console: The console to show it on, if any.
     """
     async with anyio.create_task_group() as tasks:
         if console is not None and console.is_terminal:
@@ -217,12 +217,12 @@ def draw(
     """Draw lines that sum up, the table with what is wrong first, and below it why.
 
     Args:
-        board: What is known.
-        names: What lockers are called.
+        board: The board to draw.
+        names: The lockers' names.
         now: The wall clock.
-        console: Where it is drawn, whose width decides which columns there are.
+        console: The console to draw on, whose width decides which columns there are.
         height: How many lines there are; what does not fit is counted. None for as many as it takes.
-        notes: What else is to be said below the table.
+        notes: Further lines below the table.
     """
     lines = sorted(_lines(board, names, now, console), key=lambda line: line[0])
     said = [*_notes(board, names, now), *notes]

@@ -20,7 +20,7 @@ def found(names: Iterable[str], typed: str) -> str | None:
 
     Args:
         names: Those there are.
-        typed: What a person typed.
+        typed: The name as it was typed.
     """
     there = list(names)
     if typed in there:
@@ -57,9 +57,9 @@ def complete_gateway(context: click.Context, _parameter: click.Parameter, typed:
 def _configuration(context: click.Context) -> "Config":
     """Read the file; a file that can't be used offers no names, and the command itself says why."""
     # Whoever completes no name needs no file.
+    from thekeys_async.config.coordinator import default_config_path  # noqa: PLC0415
     from thekeys_async.config.errors import ConfigurationError  # noqa: PLC0415
     from thekeys_async.config.file import load  # noqa: PLC0415
-    from thekeys_async.config.sharing import default_config_path  # noqa: PLC0415
     from thekeys_async.config.values import Config  # noqa: PLC0415
 
     try:

@@ -15,6 +15,7 @@ from thekeys_async.cli.settings import (
     network,
     pin,
     seconds,
+    share_number,
     simulated_locker,
 )
 
@@ -160,7 +161,7 @@ REBOOT = together(CLOUD, click.argument("gateway", shell_complete=complete_gatew
 _SHARE_NAME = click.option("--name", required=True, help="What the share is called.")
 _DESCRIPTION = click.option("--description", default="", help="Free text.")
 _LOCKER_TO_SHARE = click.argument("locker", shell_complete=complete_locker)
-SHARE_NUMBER = together(CLOUD, click.argument("number", type=click.IntRange(0)))
+SHARE_NUMBER = together(CLOUD, click.argument("number", type=share_number))
 LIST_SHARES = together(
     CLOUD,
     click.argument("locker", required=False, shell_complete=complete_locker),

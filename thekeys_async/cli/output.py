@@ -33,8 +33,8 @@ class Moved:
     """A command after which the bolt was seen where it should be.
 
     Attributes:
-        result: What the gateway said.
-        status: What the locker said then.
+        result: The gateway's result.
+        status: The locker's status after it.
         waited: Seconds between the two.
     """
 
@@ -61,7 +61,7 @@ def said(effect: Effect, *, as_json: bool) -> Generator[None]:
     """Print what came of an action; the exit code goes on telling of the door, whatever becomes of the output.
 
     Args:
-        effect: What the action, which has succeeded, may have changed.
+        effect: The effect of the action, which has succeeded.
         as_json: Whether a failure is said as JSON.
 
     Raises:
@@ -158,9 +158,9 @@ def show(settings: Settings, effect: Effect, value: object, *words: RenderableTy
 
     Args:
         settings: The flags.
-        effect: What the action, which has succeeded, may have changed.
-        value: What is printed as JSON.
-        words: What is printed for a person.
+        effect: The effect of the action, which has succeeded.
+        value: The value to print as JSON.
+        words: The words to print for a person.
 
     Raises:
         Failure: Nothing was changed, and what was read could not be printed.
@@ -213,9 +213,9 @@ def in_words(action: str, identifier: int | None, answer: Answer, *, typed: str)
     """Write an answer for a person.
 
     Args:
-        action: What was done.
+        action: The action.
         identifier: The locker; None for the gateway.
-        answer: What came back.
+        answer: The answer.
         typed: The word for the action, as it was typed.
     """
     match answer:

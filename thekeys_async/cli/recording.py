@@ -40,8 +40,8 @@ class Series:
     Attributes:
         gateway: The gateway's name.
         identifier: The locker's number.
-        name: What the configuration file calls the locker, or None.
-        points: What was known, the oldest first.
+        name: The locker's name in the configuration file, or None.
+        points: The readings, the oldest first.
     """
 
     gateway: str

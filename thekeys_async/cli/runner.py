@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,8 +20,9 @@ from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stde
 from thekeys_async.cli.output import print_warning
 from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import configured_state_dir
+from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.config.errors import ConfigurationError
-from thekeys_async.config.sharing import choose_coordinator
+from thekeys_async.config.values import Config
 from thekeys_async.coordination import Coordinator, FileCoordinator
 from thekeys_async.protocol.errors import CoordinationError, TheKeysError
 from thekeys_async.protocol.text import printable
@@ -42,8 +43,12 @@ class Stopped:
     by: signal.Signals
 
 
-def chosen_coordinator(settings: Settings) -> Coordinator | None:
+def chosen_coordinator(settings: Settings, configuration: Config | None = None) -> Coordinator | None:
     """Choose by flag, then environment, then configuration file; else the folder of this user.
+
+    Args:
+        settings: The flags.
+        configuration: What the file says, where it has been read already.
 
     Raises:
         click.UsageError: Flags contradict each other, or the URL of Redis makes no sense.
@@ -58,7 +63,9 @@ def chosen_coordinator(settings: Settings) -> Coordinator | None:
             raise click.UsageError("--state-dir: a folder is needed.")
         return FileCoordinator(settings.state_dir)
     try:
-        return choose_coordinator(partial(configured_state_dir, settings))
+        return choose_coordinator(
+            partial(configured_state_dir, settings) if configuration is None else configuration.state_dir
+        )
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     except CoordinationError as error:
@@ -81,7 +88,7 @@ def wire_recorder(settings: Settings, path: Path | None) -> Recorder | contextli
         return Recorder(path)
     except OSError as error:
         kind, why = type(error).__name__, error.strerror or type(error).__name__
-    sentence = f"{printable(str(path))} can't be made ({why}); nothing was asked."
+    sentence = f"{printable(str(path))} can't be made ({why}); nothing was asked. Give another file."
     raise other_failure(kind, sentence, ExitCode.USAGE, as_json=settings.json)
 
 
@@ -121,7 +128,7 @@ def _run(
 ) -> T | Stopped:
     received: list[signal.Signals] = []
     try:
-        with _log(settings, received):
+        with library_log(settings, received):
             return anyio.run(_supervise, partial(_within, coordinator, work), received, backend="asyncio")
     except KeyboardInterrupt:
         return Stopped(signal.SIGINT)
@@ -213,7 +220,7 @@ class _Warnings(logging.Handler):
     Not what `watch` shows by itself, and nothing once a signal has come: then the end says what may have happened.
     """
 
-    def __init__(self, settings: Settings, received: list[signal.Signals]) -> None:
+    def __init__(self, settings: Settings, received: Sequence[signal.Signals]) -> None:
         super().__init__(logging.WARNING)
         self._json = settings.json
         self._received = received
@@ -225,8 +232,13 @@ class _Warnings(logging.Handler):
 
 
 @contextlib.contextmanager
-def _log(settings: Settings, received: list[signal.Signals]) -> Generator[None]:
-    """Show the library's log on stderr with ``-d``, and only its warnings without."""
+def library_log(settings: Settings, received: Sequence[signal.Signals] = ()) -> Generator[None]:
+    """Show the library's log on stderr with ``-d``, and only its warnings without.
+
+    Args:
+        settings: The flags.
+        received: The signals so far; after the first, nothing is shown.
+    """
     logger = logging.getLogger("thekeys_async")
     handler = logging.StreamHandler() if settings.debug else _Warnings(settings, received)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

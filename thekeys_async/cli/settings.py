@@ -137,6 +137,15 @@ def locker_number(text: str) -> int:
     return number
 
 
+def share_number(text: str) -> int:
+    """Read a share's number. The error does not repeat what was typed: it may have been a share code."""
+    number = as_number(text)
+    if number is None:
+        del text
+        raise click.BadParameter("'thekeys shares list' has the numbers of shares, for example 3703")
+    return number
+
+
 def simulated_locker(text: str) -> tuple[int, Secret | None]:
     """Read a locker and, after a colon, its share code."""
     identifier, colon, _ = text.partition(":")

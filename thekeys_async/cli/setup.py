@@ -39,9 +39,9 @@ class LeftOut:
     """A locker that could not be set up.
 
     Attributes:
-        name: What its owner calls it.
+        name: The name that its owner gave it.
         identifier: Its number.
-        reason: Why not.
+        reason: The reason why not.
     """
 
     name: str
@@ -205,8 +205,8 @@ def written(text: Secret | None, entries: Iterable[Named]) -> Secret:
     """Put entries into the file's text: what stands there besides, comments too, stays as it is.
 
     Args:
-        text: What is there now; None for a new file.
-        entries: What to put in.
+        text: The present text; None for a new file.
+        entries: The entries to put in.
     """
     document = _document(text)
     for each in entries:
@@ -225,8 +225,8 @@ def with_gateways(text: Secret | None, gateways: Mapping[str, Mapping[str, str]]
     """Put gateways into the file's text.
 
     Args:
-        text: What is there now; None for a new file.
-        gateways: What stands in the table of each, by name.
+        text: The present text; None for a new file.
+        gateways: The contents of each gateway's table, by name.
         header: Whether a new file says what it is.
     """
     document = _document(text) if header or text is not None else tomlkit.document()

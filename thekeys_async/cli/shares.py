@@ -32,12 +32,12 @@ class WantedShare:
     """A share to be created.
 
     Attributes:
-        locker: What is to be opened, as the person calls it.
-        name: What the share is called.
+        locker: The locker to open, by its name or its number.
+        name: The share's name.
         accessory: Through what, as the person calls it; None if there is only one.
         starts: From when.
         ends: Until when.
-        pin: What is typed on a keypad; None lets the cloud choose.
+        pin: The PIN to type on a keypad; None lets the cloud choose.
         description: Free text.
         show_codes: Whether to show the code.
     """

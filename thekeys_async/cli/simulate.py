@@ -19,8 +19,8 @@ import attrs
 import click
 from anyio.from_thread import BlockingPortal
 
-from thekeys_async.cli.errors import ExitCode, other_failure
-from thekeys_async.cli.output import print_json
+from thekeys_async.cli.errors import Effect, ExitCode, other_failure
+from thekeys_async.cli.output import print_json, said
 from thekeys_async.cli.runner import run_until_stopped
 from thekeys_async.cli.settings import Settings
 from thekeys_async.protocol.secrets import Secret
@@ -136,7 +136,8 @@ async def _serve(settings: Settings, simulation: Simulation, codes: ShareCodes) 
             with _naming(settings, host, simulation.cloud_port, "--cloud-port"):
                 await stack.enter_async_context(cloud)
         sample_code = simulation.replay is not None and not settings.code
-        _say_ready(gateway, cloud, sample_code=sample_code, as_json=settings.json)
+        with said(Effect.NONE, as_json=settings.json):
+            _say_ready(gateway, cloud, sample_code=sample_code, as_json=settings.json)
         portal = await stack.enter_async_context(BlockingPortal())
         _take_control_lines(portal, gateway, as_json=settings.json)
         await learn_shares(gateway)

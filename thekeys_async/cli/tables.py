@@ -23,7 +23,7 @@ class Field:
     """A column.
 
     Attributes:
-        title: What stands above it.
+        title: The heading of the column.
         right: Whether it is justified to the right.
         whole: Whether its cells are on one line, and never cut: codes, identifiers, numbers.
         leaves: When it goes where there is no room: the column with the highest number first, 0 never.
@@ -41,8 +41,8 @@ def fitted(fields: Sequence[Field], rows: Iterable[Sequence[Cell]], console: Con
     Args:
         fields: The columns.
         rows: A cell for each of them, row by row.
-        console: Where it will be printed.
-        style: What else rich's table takes.
+        console: The console to print it on.
+        style: Further arguments of rich's table.
     """
     cells, shown = list(rows), list(range(len(fields)))
     while True:

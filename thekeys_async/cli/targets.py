@@ -12,9 +12,9 @@ import click
 from thekeys_async.cli.errors import ExitCode, other_failure
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.config.coordinator import default_config_path
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import load, missing, save
-from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
@@ -83,7 +83,7 @@ def all_gateways(settings: Settings, *, wanted: bool) -> tuple[tuple[Watched, ..
         return None
     path, configuration = _configuration(settings)
     if wanted and not configuration.gateways:
-        raise click.UsageError(f"No gateway is in {_shown(path)}{_known(())}")
+        raise _not_there(path, "gateway", ())
     if len(configuration.gateways) <= (0 if wanted else 1):
         return None
     gateways = tuple(Watched(each.host, name) for name, each in configuration.gateways.items())
@@ -108,6 +108,9 @@ def locker_named(settings: Settings, *, signed: bool) -> Settings:
     settings = _number_as_identifier(settings, configuration)
     locker = _locker(settings, path, configuration)
     if locker is None:
+        if settings.chosen_host is None and len(configuration.gateways) > 1:
+            unknown = f"No locker of that number is in {printable(str(path))}. Say with --host through which gateway"
+            raise click.UsageError(f"{unknown} it is driven; there are: {_listed(configuration.gateways)}.")
         host = None if settings.chosen_host is not None else _only_host(configuration)
         return attrs.evolve(settings, configured_host=host)
     return attrs.evolve(
@@ -273,8 +276,7 @@ def _name(path: Path, kind: str, names: Iterable[str], typed: str) -> str:
     """
     name = found(names, typed)
     if name is None:
-        there = nearest_first(names, typed)
-        raise click.UsageError(f"No {kind} of that name is in {_shown(path)}{_known(there)}")
+        raise _not_there(path, f"{kind} of that name", nearest_first(names, typed))
     return name
 
 
@@ -287,15 +289,20 @@ def _own_code(settings: Settings) -> dict[int, str]:
 def _only_host(configuration: Config) -> str | None:
     gateways = list(configuration.gateways.values())
     if len(gateways) > 1:
-        raise click.UsageError(f"Say which gateway, by name or with --host{_known(configuration.gateways)}")
+        there = _listed(configuration.gateways)
+        raise click.UsageError(f"Say which gateway, by name or with --host; there are: {there}.")
     return gateways[0].host if gateways else None
 
 
-def _shown(path: Path) -> str:
-    return printable(str(path))
+def _not_there(path: Path, what: str, names: Sequence[str]) -> click.UsageError:
+    """Say which names there are, and not what was typed: it may have been a share code."""
+    file = printable(str(path))
+    if names:
+        return click.UsageError(f"No {what} is in {file}; there are: {_listed(names)}.")
+    where = f"is in {file}" if path.exists() else f"is known: there is no {file}"
+    flags = "--host, -i and -c" if what.startswith("locker") else "--host"
+    return click.UsageError(f"No {what} {where}. Run 'thekeys setup', or give {flags}.")
 
 
-def _known(names: Iterable[str]) -> str:
-    """End a sentence with the names there are, and not with what was typed: it may have been a share code."""
-    listed = printable(", ".join(names))
-    return f"; there are: {listed}." if listed else ", which names none. Run 'thekeys setup'."
+def _listed(names: Iterable[str]) -> str:
+    return printable(", ".join(names))

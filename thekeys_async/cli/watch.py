@@ -12,9 +12,10 @@ import click
 
 from thekeys_async import AsyncGateway, Fleet, Updates
 from thekeys_async.cli import output
+from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.json_lines import Output, as_json
 from thekeys_async.cli.live_table import Board, follow, print_last
-from thekeys_async.cli.runner import chosen_coordinator, run_until_stopped, wire_recorder
+from thekeys_async.cli.runner import chosen_coordinator, library_log, run_until_stopped, wire_recorder
 from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.targets import Watched, gateways_watched
 from thekeys_async.coordination import Coordinator
@@ -51,7 +52,8 @@ def run_watch(settings: Settings, wanted: WatchSettings) -> None:
     if wanted.every_poll and not settings.json:
         output.print_warning("--every-poll does nothing without --json", as_json=False)
     coordinator = chosen_coordinator(settings)
-    gateways = _gateways(chosen, coordinator)
+    with library_log(settings):
+        gateways = _gateways(chosen, coordinator)
     stdout, board, console = Output(), Board(gateways), output.console()
     if settings.json:
         show: Show = partial(_print_lines, stdout, names)
@@ -67,7 +69,8 @@ def run_watch(settings: Settings, wanted: WatchSettings) -> None:
         work = partial(_watch, partial(Fleet, gateways, record=recorder), options, settings.timeout, stdout, show)
         run_until_stopped(settings, work, coordinator)
     if not settings.json and not stdout.has_no_reader:
-        print_last(board, names, console)
+        with output.said(Effect.NONE, as_json=False):
+            print_last(board, names, console)
 
 
 def _gateways(chosen: Sequence[Watched], coordinator: Coordinator | None) -> dict[str, AsyncGateway]:

@@ -184,7 +184,7 @@ class Share:
         return self._code.reveal() if self._code else None
 
     def usable(self, at: datetime) -> bool:
-        """Whether it is switched on and has not run out; its time may still be to come, or be certain hours.
+        """Tell whether it is switched on and has not run out; its time may still be to come, or be certain hours.
 
         Args:
             at: When, an aware datetime.
@@ -227,7 +227,7 @@ class PersonShare:
     timezone: tzinfo
 
     def usable(self, at: datetime) -> bool:
-        """Whether it is accepted, switched on and has not run out.
+        """Tell whether it is accepted, switched on and has not run out.
 
         Args:
             at: When, an aware datetime.

@@ -11,9 +11,9 @@ import tomllib
 from contextlib import suppress
 from pathlib import Path
 
+from thekeys_async.config.coordinator import default_config_path
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.parsing import parse
-from thekeys_async.config.sharing import default_config_path
 from thekeys_async.config.values import Config
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable

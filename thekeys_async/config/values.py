@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from thekeys_async.config.sharing import choose_coordinator
+from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.protocol.secrets import Secret
 

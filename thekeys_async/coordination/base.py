@@ -21,7 +21,7 @@ from thekeys_async._clocks import boot_time
 from thekeys_async.protocol.errors import CoordinationError
 
 COMMANDS_IN_A_ROW = 8
-"""So many commands of all processes together overtake a read; then it is served."""
+"""The number of commands in a row, of all processes together, after which a waiting read is served."""
 
 OLDEST_TIMESTAMP = 10.0
 """Seconds after which a timestamp that was handed out is not sent any more. A connection takes 5 s at most, so that

@@ -127,7 +127,7 @@ class FileCoordinator:
     async def _store(self, claimant: "_FileClaimant", claim: Claim) -> None:
         """Force the timestamp to the disk, which may take longer than a caller waits.
 
-        Who is cancelled, or has no time left, leaves at once. What was begun ends in the background, and keeps the
+        A caller that is cancelled, or has no time left, leaves at once. The write ends in the background, and keeps the
         turn until then: nobody takes the next timestamp before this one is on the disk.
 
         Raises:

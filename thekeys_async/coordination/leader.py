@@ -96,7 +96,7 @@ class LeaderLease:
         return f"<LeaderLease {self._name!r}{' lost' if self.lost else ''}>"
 
     async def __aenter__(self) -> Self:
-        """Wait until this program leads. Who is cancelled meanwhile leaves nothing behind.
+        """Wait until this program leads. A cancelled wait leaves nothing behind.
 
         While the shared state is away it goes on waiting, and a WARNING says so once.
 

@@ -18,7 +18,7 @@ from thekeys_async.coordination.redis_connection import RedisConnection, ScriptC
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, TAKE, understood
 from thekeys_async.protocol.errors import CoordinationError
 
-# Twice the longest time between two looks. Who is late is only passed over: its next look puts it back in its place.
+# Twice the longest time between two looks. A late waiter is only passed over: its next look puts it back in its place.
 _WAITER_LIVES = 2 * LONGEST_SLEEP
 _NO_LIMIT = 1e15
 _FAR_AHEAD = 2  # what the script answers, instead of 0 or 1

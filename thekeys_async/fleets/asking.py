@@ -10,13 +10,13 @@ import attrs
 from thekeys_async.calls.budgets import Default, checked
 from thekeys_async.gateway import AsyncGateway
 from thekeys_async.protocol.errors import RequestTimeoutError
-from thekeys_async.protocol.plain import plain
+from thekeys_async.protocol.serialization import plain
 
 _T = TypeVar("_T")
 
 AT_ONCE = 100
-"""So many gateways are asked at once where nobody says otherwise. More in one burst costs more for each: what waits for
-an answer is looked through again and again by Python's garbage collector."""
+"""The number of gateways that are asked at once by default. More in one burst costs more for each: Python's garbage
+collector walks again and again over all that waits for an answer."""
 
 
 @attrs.frozen

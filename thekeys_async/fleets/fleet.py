@@ -249,7 +249,7 @@ class Fleet(Mapping[str, AsyncGateway]):
     async def each(
         self, function: Callable[[AsyncGateway], Awaitable[_T]], *, max_concurrency: int | None = None
     ) -> FleetResult[_T]:
-        """Run an async function on every gateway, concurrently. What fails on one of them is its own affair.
+        """Run an async function on every gateway, concurrently. An error of one does not touch the others.
 
         The result comes with the last answer: a dead gateway holds up no other, but costs all the time that the
         function gives it, and keeps one of the places for so long.

@@ -158,7 +158,7 @@ def _name(field: list[bytes]) -> bytes:
 
 
 def _says_nothing(field: list[bytes], *, lengths: int, codings: int) -> bool:
-    """Whether a header field can be left out.
+    """Tell whether a header field can be left out.
 
     No colon, or a name that no header has; `identity`, which is no coding; the only length, if it is none: then the
     reply ends with the connection.

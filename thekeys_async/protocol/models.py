@@ -7,23 +7,23 @@ from typing import Any, ClassVar, Final, overload
 import attrs
 from attrs.validators import instance_of, optional
 
-from thekeys_async.protocol.plain import Plain, named
+from thekeys_async.protocol.serialization import Serializable, named
 
 _EMPTY_MV = 6395
 _FULL_MV = 8204
 
 
 RSSI: Final = range(-255, 256)
-"""What can be a signal's strength, in dBm."""
+"""The range of a signal's strength, in dBm."""
 
 BATTERY_MV: Final = range(100_001)
-"""What can be a battery's voltage, in mV."""
+"""The range of a battery's voltage, in mV."""
 
 NATURAL: Final = range(2**63 + 1)
-"""What can be an identifier, the number of an event or of a firmware."""
+"""The range of identifiers, and of the numbers of events and firmware."""
 
 POSITION: Final = range(-(2**31), 2**31)
-"""What can be a bolt's position, in the locker's own units."""
+"""The range of a bolt's position, in the locker's own units."""
 
 
 def _within(numbers: range, *, or_none: bool = True) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
@@ -73,7 +73,7 @@ class DoorState(enum.Enum):
 
 
 @attrs.frozen
-class LockerReading(Plain):
+class LockerReading(Serializable):
     """One locker in a gateway's scan.
 
     Attributes:
@@ -92,7 +92,7 @@ class LockerReading(Plain):
 
 
 @attrs.frozen
-class LockerStatus(Plain):
+class LockerStatus(Serializable):
     """A locker's own status, asked over Bluetooth.
 
     Attributes:
@@ -118,7 +118,7 @@ class LockerStatus(Plain):
 
 
 @attrs.frozen
-class GatewayStatus(Plain):
+class GatewayStatus(Serializable):
     """A gateway's own status.
 
     Attributes:
@@ -137,7 +137,7 @@ class GatewayStatus(Plain):
 
 
 @attrs.frozen
-class CommandResult(Plain):
+class CommandResult(Serializable):
     """A command that the gateway says it has carried out.
 
     The bolt moves about 5 s after the reply (observed): see `AsyncLocker.wait_for`.

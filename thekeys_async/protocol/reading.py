@@ -104,7 +104,7 @@ class ReplyReader:
 
 
 def _may_become_plain(data: bytes) -> bool:
-    """Whether this is the beginning of a head: some gateways send it line by line."""
+    """Tell whether this is the beginning of a head: some gateways send it line by line."""
     ended = b"\n\n" in data or b"\n\r\n" in data
     return data.startswith(b"HTTP/1.1 ") and len(data) <= MAX_HEAD and not ended
 

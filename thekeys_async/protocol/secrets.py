@@ -31,7 +31,7 @@ class Secret:
     _reveal: Callable[[], str]
 
     def __init__(self, text: str) -> None:
-        # In a closure: who reads the attributes of an object (rich does) finds a function.
+        # In a closure: whatever reads the attributes of an object (rich does) finds a function.
         self._reveal = lambda: text
 
     @classmethod

@@ -15,7 +15,6 @@ from thekeys_async.simulator.faults import FaultInjection
 from thekeys_async.simulator.http.server import HttpServer, owned_tasks
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
 from thekeys_async.simulator.recorded_gateway import SAMPLE_CODE, RecordedGateway
-from thekeys_async.simulator.replay import read_recorded_gateway
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog, RequestRecord
 from thekeys_async.simulator.service import Effects, Service, Settings
@@ -133,7 +132,7 @@ class SimulatedGateway(FaultInjection):
             OSError: The file can't be read.
             ValueError: It is no recording, or has nothing of that gateway.
         """
-        recorded = read_recorded_gateway(recording, gateway)
+        recorded = RecordedGateway.read(recording, gateway)
         return cls(recorded.lockers(share_codes), recorded=recorded, **{**recorded.settings(), **settings})
 
     async def __aenter__(self) -> Self:

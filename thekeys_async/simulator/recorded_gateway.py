@@ -1,18 +1,20 @@
 """A gateway that was recorded: its way of writing, its times, and what it does with its connections.
 
-All pure. What was recorded of each request is given in its order, again and again; a reply that went well is written
-as the recorded one was, with what is true today.
+The recorded replies to each request are given in their order, again and again; one that went well is written as it was
+recorded, with what is true today.
 """
 
+import os
 import re
 import statistics
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, cast
 
 import attrs
 
 from thekeys_async.protocol.endpoints import Endpoint
-from thekeys_async.protocol.recording import RecordedExchange
+from thekeys_async.protocol.recording import RecordedExchange, read_recording
 from thekeys_async.simulator.locker import Bolt, SimulatedLocker
 from thekeys_async.simulator.recorded_reply import BOLTS, RecordedReply, bolt, number, read_reply, written_like
 from thekeys_async.simulator.replies import BOLT_WORDS, ReplyStyle
@@ -67,6 +69,30 @@ class RecordedGateway:
             for exchange, found in reversed(pairs)
             if found.endpoint.name == "locker_status" and found.went_well and found.fields
         }
+
+    @classmethod
+    def read(cls, recording: str | os.PathLike[str] | Iterable[str], gateway: str | None = None) -> "RecordedGateway":
+        """Read one gateway of a recording.
+
+        Args:
+            recording: A file's path, or the lines.
+            gateway: The gateway's name in the recording; None for the first.
+
+        Raises:
+            OSError: The file can't be read.
+            ValueError: It is no recording, or nothing in it is of that gateway.
+        """
+        if isinstance(recording, (str, os.PathLike)):
+            with Path(recording).open(encoding="utf-8") as file:
+                exchanges = list(read_recording(file))
+        else:
+            exchanges = list(read_recording(recording))
+        wanted = gateway or (exchanges[0].gateway if exchanges else None)
+        chosen = [exchange for exchange in exchanges if exchange.gateway == wanted]
+        if not chosen:
+            there = ", ".join(sorted({exchange.gateway for exchange in exchanges})) or "none"
+            raise ValueError(f"nothing in the recording is of that gateway; there is {there}")
+        return cls(chosen)
 
     def lockers(self, codes: Mapping[int, str] | str) -> list[SimulatedLocker]:
         """Make the lockers that were seen or spoken to.

@@ -9,6 +9,7 @@ import attrs
 
 from thekeys_async.protocol.endpoints import ENDPOINTS, Endpoint
 from thekeys_async.protocol.recording import RecordedExchange
+from thekeys_async.simulator.http.messages import Delivery, HttpResponse
 from thekeys_async.simulator.locker import Bolt
 from thekeys_async.simulator.replies import BOLT_WORDS
 from thekeys_async.simulator.state import BUSY, DONE
@@ -22,14 +23,17 @@ BOLTS = {code: bolt for bolt, (code, _) in BOLT_WORDS.items()}
 _GIVEN_UP = "given up"
 _NOT_SENT = "not sent"
 _UNKNOWN = -1
+_CLOSES = frozenset({"to be closed", "closed by the gateway"})
 
 
 def number(value: object) -> int | None:
-    """Read a number as gateways write it: a number, or decimal or hexadecimal text."""
+    """Read a whole number as gateways write it: a number, or decimal or hexadecimal text."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str) and _NUMBER.fullmatch(text := value.strip()):
         return int(text, 0 if text[:2].lower() == "0x" else 10)
     return None
@@ -41,7 +45,7 @@ def written_like(written: object, value: int) -> object:
         return written
     if isinstance(written, str):
         return hex(value) if written.strip()[:2].lower() == "0x" else str(value)
-    return value
+    return float(value) if isinstance(written, float) else value
 
 
 @attrs.frozen
@@ -88,6 +92,19 @@ class RecordedReply:
             body = json.dumps(fields, separators=(",", ":") if compact else None)
         framed = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n" if _CHUNKED.search(self.head) else body
         return (_LENGTH.sub(rf"\g<1>{len(body)}", self.head) + framed).encode("latin-1", "replace")
+
+    def response(self, data: bytes | None = None) -> HttpResponse:
+        """Make the response: in the recorded pieces and times, ended as that exchange was.
+
+        Args:
+            data: The reply, if it is another than the recorded one.
+        """
+        raw = self.reply.encode("latin-1", "replace") if data is None else data
+        delivery = Delivery.PIECES
+        if not raw:
+            delivery = Delivery.NEVER if self.ended == _GIVEN_UP else Delivery.RESET
+        close = self.closes or self.ended in _CLOSES or self.ended.startswith("broken")
+        return HttpResponse(delivery=delivery, close=close, raw=raw, pieces=self.pieces)
 
 
 def read_reply(exchange: RecordedExchange) -> RecordedReply | None:

@@ -22,7 +22,6 @@ from thekeys_async.simulator.http.messages import Ending, HttpRequest, HttpRespo
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
 from thekeys_async.simulator.recorded_gateway import RecordedGateway
 from thekeys_async.simulator.recorded_reply import RecordedReply
-from thekeys_async.simulator.replay import as_recorded
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog
 from thekeys_async.simulator.state import GatewayState, decimal
@@ -168,7 +167,7 @@ class Service:
 
     async def _work(self, endpoint: Endpoint, form: dict[str, str], incident: Incident) -> _Result:
         if incident is _NOTHING and self._recorded and (found := self._recorded.next(endpoint, _identifier(form))):
-            return await self._play(found, endpoint, form)
+            return await self._replay(found, endpoint, form)
         fault = incident.fault
         if fault is not None and not fault.acts and fault is not Fault.REFUSE:
             busy = replies.refused(self._settings.style, endpoint, state.BUSY)
@@ -185,19 +184,19 @@ class Service:
             return _Result(response, code, acted)
         return _Result(spoil(response, fault, incident.seconds), code if fault is Fault.DRIP else None, acted)
 
-    async def _play(self, found: RecordedReply, endpoint: Endpoint, form: dict[str, str]) -> _Result:
+    async def _replay(self, found: RecordedReply, endpoint: Endpoint, form: dict[str, str]) -> _Result:
         """Answer as it was recorded; what went well then has to go well today, too."""
         if found.seconds > 0:
             await anyio.sleep(found.seconds)
         if not found.went_well:
-            return _Result(as_recorded(found), found.code)
+            return _Result(found.response(), found.code)
         code = state.examine(self._state, endpoint, form) or state.reach(self._state, endpoint, form)
         if code:
             return _Result(self._reply(endpoint, code, form), code)
         locker = self._state.locker(form)
         acted = self._act(endpoint, form)
         reply = self._recorded.reply(found, self._state, locker) if self._recorded else b""
-        return _Result(as_recorded(found, reply), state.DONE, acted)
+        return _Result(found.response(reply), state.DONE, acted)
 
     async def _spend(self, endpoint: Endpoint, refusal: int) -> None:
         """Take the time that a request takes; what the gateway refuses by itself is light, and "busy" no work."""
@@ -219,7 +218,7 @@ class Service:
         if code == state.DONE:
             return replies.done(style, endpoint, self._state, self._state.locker(form))
         if self._recorded and (found := self._recorded.refusal(endpoint, code)):
-            return as_recorded(found)
+            return found.response()
         missing = state.missing_field(endpoint, form) if code == state.MISSING_PARAMETER else None
         return replies.refused(
             style, endpoint, code, f"missing {_PAGE_NAMES.get(missing, missing)}" if missing else None

@@ -74,7 +74,7 @@ class Followed:
     accepted: int | None = None
 
     def is_due(self, reading: LockerReading, commands: int, accepted: int, now: float) -> bool:
-        """Whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
+        """Tell whether the door is to be read: nobody has yet, its log has grown, or we have sent a command."""
         if self.accepted is not None and accepted > self.accepted:
             return True
         if reading.last_log is not None and self.log is not None:
@@ -108,7 +108,7 @@ class Doors:
         self._followers = followers
         self._followed: dict[_Key, Followed] = {}
         self._due: dict[_Key, LockerReading] = {}
-        self._poll_lock = anyio.Lock()
+        self._read_lock = anyio.Lock()
         self._wakeup = anyio.Event()
 
     def listed(self, readings: Mapping[int, LockerReading]) -> None:
@@ -155,7 +155,7 @@ class Doors:
 
     async def serve(self, gateway: Driver) -> None:
         """Read the doors for all, once whoever did so before has left."""
-        async with self._poll_lock:
+        async with self._read_lock:
             while True:
                 while not self._due:
                     self._wakeup = anyio.Event()

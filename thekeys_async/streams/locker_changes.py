@@ -35,7 +35,7 @@ class WatchOptions:
     status_interval: float | None = attrs.field(default=None, validator=optional(_seconds))
 
     def includes(self, identifier: int) -> bool:
-        """Whether the watcher is to hear of a locker."""
+        """Tell whether the watcher is to hear of a locker."""
         return self.lockers is None or identifier in self.lockers
 
     def news(self, mark: LockerReading, reading: LockerReading) -> frozenset[str]:
@@ -84,7 +84,7 @@ class Door:
 
 
 MOST_LOCKERS = 1000
-"""So many lockers of one gateway are followed by a watcher. A real one sees a handful; one that lists ever new
+"""The number of lockers of one gateway that a watcher follows. A real one sees a handful; one that lists ever new
 identifiers costs no more memory than this."""
 
 

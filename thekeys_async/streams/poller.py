@@ -229,7 +229,7 @@ class Poller:
         self._status_asked_at = now  # not where this watcher leaves meanwhile: the next one asks in its place
 
     def _hangs_perhaps(self) -> bool:
-        """Whether the gateway was synchronising when last asked: watchers wait for the news that this is over."""
+        """Tell whether the gateway was synchronising when last asked: watchers wait for the news that this is over."""
         return self._shared.phase is not None and self._shared.phase.synchronizing
 
     def _back(self, gateway: Driver) -> None:

@@ -69,7 +69,7 @@ class Subscription:
         return self._poller.due if self._poller else math.inf
 
     def begin(self, buffer: UpdateBuffer, scheduler: PollScheduler) -> None:
-        """Take part in the gateway's polls."""
+        """Subscribe to the gateway's polls."""
         self._buffer, self._scheduler = buffer, scheduler
         self._shared = self._driver.shared()
         self._shared.enter()
@@ -84,7 +84,7 @@ class Subscription:
             await self._do(self._poller.poll)
 
     def end(self) -> None:
-        """Take part no more. What is under way for the others is taken over by one of them."""
+        """Unsubscribe. A poll that is under way for the others is taken over by one of them."""
         if self._poller and self._shared:
             self._poller.leave(self)
             self._poller = None

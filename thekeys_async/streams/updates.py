@@ -9,7 +9,7 @@ import attrs
 
 from thekeys_async.protocol.errors import TheKeysError
 from thekeys_async.protocol.models import LockerReading, LockerStatus
-from thekeys_async.protocol.plain import Plain, moment, named
+from thekeys_async.protocol.serialization import Serializable, moment, named
 
 READING_FIELDS: Final = ("rssi", "battery_mv", "last_log")
 STATUS: Final = "status"
@@ -31,7 +31,7 @@ class UpdateKind(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class LockerUpdate(Plain):
+class LockerUpdate(Serializable):
     """News of one locker.
 
     Attributes:
@@ -72,7 +72,7 @@ class LockerUpdate(Plain):
 
 
 @attrs.frozen(kw_only=True)
-class GatewayUpdate(Plain):
+class GatewayUpdate(Serializable):
     """News of a gateway: it was lost, or is back; it answers, and has no locker to tell of; or it says something new.
 
     Of what it says of itself this is news: it synchronises or does so no longer, it has synchronised for ten minutes,

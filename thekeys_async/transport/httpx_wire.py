@@ -132,12 +132,12 @@ class _Trace:
             self._failed = False
 
     def shows_unsent(self, error: Exception) -> bool:
-        """Whether nothing was sent before this error."""
+        """Tell whether nothing was sent before this error."""
         return not self._sent and (self._failed or isinstance(error, httpx.ConnectError))
 
 
 def _is_known_unsent(request: httpx.Request, error: BaseException) -> bool:
-    """Whether this very error is a `GatewayTransport`'s, which says that no byte of the request has left.
+    """Tell whether this very error is a `GatewayTransport`'s, which says that no byte of the request has left.
 
     A transport around it may have gone on to another one after an error that was.
     """

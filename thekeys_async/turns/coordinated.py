@@ -1,8 +1,8 @@
 """The turn that a gateway's users share with other processes: the coordinator says which process has it when.
 
 The first command and the first read of this process wait among those of the others, also while this process has the
-turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. Who ceases to
-be the first, because an older call tries again, is cancelled there, which leaves nothing behind.
+turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. A call that is
+the first no longer, because an older one tries again, is cancelled there, which leaves nothing behind.
 """
 
 from collections.abc import Collection

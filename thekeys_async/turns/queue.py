@@ -1,6 +1,6 @@
 """The queue at one gateway: one request at a time, commands before reads, a rest after each.
 
-Nobody holds the turn while waiting. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
+No call holds the turn while it waits. Rest, backoff and the timestamps' lead belong to the gateway: who is next is
 decided at the moment when the gateway may be asked again. There is no task of its own: the waiter that is next
 sleeps until that moment, and whoever changes the order wakes the one that is next by then.
 """
@@ -135,8 +135,9 @@ class Turns:
         heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = waiter.dismissed
         try:
-            # An older call that tries again stands for this process among the others, in the place of a younger one.
-            self._wake_next()
+            if self._coordinated:
+                # An older call that tries again takes a younger one's place among the other processes.
+                self._wake_heads(self._coordinated)
             while waiter.shared_reply is None:
                 if waiter.dismissed:
                     raise Dismissed
@@ -241,7 +242,7 @@ class Turns:
         return command or read
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
-        # Who waits for the clock must not keep the others waiting: it may be for a share code that is just wrong.
+        # A call that waits for the clock must not keep the others waiting: its share code may just be wrong.
         if waiter.catch_up and not self._coordinated:
             return self._late
         return self._commands if waiter.command else self._reads

@@ -47,21 +47,21 @@ _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 
 @attrs.frozen(kw_only=True)
 class CheckPlan:
-    """What is asked, and how.
+    """The settings of a check.
 
     Attributes:
-        address: Where the gateway is.
+        address: The gateway's address.
         codes: The share codes that are known, by locker.
         coordinator: With whom turns are shared.
-        recorder: What writes a recording, or None.
+        recorder: The recorder, or None.
         door: The locker to open and close, or None.
-        seconds: How long all reads may take.
+        seconds: The time for all reads.
         requests: How many there may be.
-        pacing: How long the gateway rests.
-        patience: How long a gateway that is busy, or not there, is asked again.
-        linger: How long a connection is left alone to see whether it is closed.
+        pacing: The gateway's rest.
+        patience: Seconds for which a gateway that is busy, or not there, is asked again.
+        linger: Seconds for which a connection is left alone, to see whether it is closed.
         slow: From how many seconds on a light request counts as slow.
-        max_lead: How far ahead of the clock a timestamp may be at most when it is tried.
+        max_lead: The greatest lead over the clock that is tried, in seconds.
     """
 
     address: Address

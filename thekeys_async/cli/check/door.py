@@ -22,10 +22,10 @@ _BOLT = 15.0
 async def try_door(driver: Driver, identifier: int, code: ShareCode) -> DoorTrial:
     """Open a door, wait for its bolt, close it, and wait again.
 
-    What has been opened, or may have been, is closed also where the bolt was not seen drawn back.
+    A door that was opened, or may have been, is closed also where the bolt was not seen drawn back.
 
     Args:
-        driver: What asks the gateway.
+        driver: The gateway's driver.
         identifier: The door's locker.
         code: Its share code.
     """

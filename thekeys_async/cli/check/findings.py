@@ -19,7 +19,7 @@ _LOOK = "'thekeys discover --network 192.168.0.0/24' looks for it in a network o
 
 
 class Grade(enum.Enum):
-    """How a check ended."""
+    """The grade of one check."""
 
     PASSED = "passed"
     WARNED = "warned"
@@ -32,13 +32,13 @@ class Finding:
     """The end of one check.
 
     Attributes:
-        check: Which one, in a word.
+        check: The name of the check.
         identifier: The locker it is about, if it is about one.
-        grade: How it ended.
-        found: What was found.
-        means: What that means; empty where nothing is to be said.
-        do: What to do; empty where nothing is to be done.
-        code: How the command ends because of it.
+        grade: Its grade.
+        found: The finding.
+        means: Its meaning; empty where there is nothing to say.
+        do: The advice; empty where nothing is to be done.
+        code: The exit code that it leads to.
     """
 
     check: str

@@ -26,7 +26,7 @@ class LookingWire:
     """The library's own wire; it counts, and when told to it sees what the gateway does with a kept connection.
 
     Args:
-        address: Where the gateway is.
+        address: The gateway's address.
         most: How many requests may be sent; None for any number.
         over: Told of the first of two exchanges in one turn, of which nobody else hears.
 
@@ -87,7 +87,7 @@ class ExchangeCollector(Recorder):
     """Takes down every exchange as it was, for the findings; and for a recording, if there is to be one.
 
     Args:
-        recorder: What writes the recording, or None.
+        recorder: The recorder, or None.
 
     Attributes:
         exchanges: All so far.

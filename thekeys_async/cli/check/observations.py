@@ -1,4 +1,4 @@
-"""What a check has seen, as frozen values: all that its findings are made of."""
+"""The observations of a check, as frozen values: all that its findings are made of."""
 
 import attrs
 
@@ -11,14 +11,14 @@ class ObservedExchange:
     """One request on the wire.
 
     Attributes:
-        action: What was asked.
+        action: The request.
         seconds: From its begin to the end of its reply, or of the waiting for one.
         connected_after: Seconds until there was a connection; None if there was one, or never was any.
         sent: Whether any byte of it has left.
         reply: The bytes that came, head and all.
         kept: Whether it went over a connection that was kept from the exchange before.
         found_closed: Whether a connection that the gateway had promised to keep turned out to be closed.
-        ended: How it ended, as a recording says it: ``"kept"``, ``"to be closed"`` and so on.
+        ended: The end of the exchange, in a recording's words: ``"kept"``, ``"to be closed"`` and so on.
         busy: Whether the gateway said that it was busy.
         refused: Whether it refused the hash or the timestamp.
     """
@@ -37,12 +37,12 @@ class ObservedExchange:
 
 @attrs.frozen(kw_only=True)
 class Resolved:
-    """What the gateway's name stands for.
+    """The addresses that the gateway's name stands for.
 
     Attributes:
         host: The name, or the address.
-        addresses: What it stands for, each once.
-        error: Why it stands for nothing.
+        addresses: The addresses, each once.
+        error: The reason why it stands for none.
     """
 
     host: str
@@ -56,9 +56,9 @@ class DoorRead:
 
     Attributes:
         identifier: The locker.
-        status: What it said.
-        error: Why it said nothing.
-        seconds: How long that took.
+        status: Its answer.
+        error: The error, if it gave none.
+        seconds: The duration of the read.
         offset: Seconds added to the clock for it: 0, unless the gateway refused this computer's time.
         overtaken: Whether a timestamp of the present was refused, and then one ahead of the clock accepted.
     """
@@ -73,7 +73,7 @@ class DoorRead:
 
 @attrs.frozen(kw_only=True)
 class Lead:
-    """How far ahead of the clock a timestamp may be, as far as reads can tell.
+    """The lead over the clock that a timestamp may have, as far as reads can tell.
 
     Attributes:
         accepted: The farthest that was accepted, in seconds.
@@ -90,10 +90,10 @@ class DoorTrial:
 
     Attributes:
         identifier: Its locker.
-        steps: What was done, and how many seconds it took: ``"open"``, ``"bolt drawn back"``, ``"close"``,
+        steps: The steps, and the seconds that each took: ``"open"``, ``"bolt drawn back"``, ``"close"``,
             ``"bolt out"``.
         failed: The step that failed, if one did.
-        error: Why.
+        error: The error.
     """
 
     identifier: int
@@ -107,14 +107,14 @@ class Observations:
     """All that was seen of one gateway.
 
     Attributes:
-        resolved: What its name stands for.
+        resolved: The addresses that its name stands for.
         port: Its port.
-        proxies: Which variables of the environment name a proxy.
-        exchanges: What happened on the wire, in order.
-        status: What it says of itself.
-        status_error: Why it says nothing of itself.
-        lockers: Which lockers it sees.
-        lockers_error: Why it does not tell.
+        proxies: The variables of the environment that name a proxy.
+        exchanges: The exchanges, in order.
+        status: The gateway's status.
+        status_error: The error, if it did not tell its status.
+        lockers: The lockers that it sees.
+        lockers_error: The error, if it did not tell them.
         habit: The exchange that followed another on the same connection, a moment later.
         latencies: Seconds of each light request that was answered, connecting included.
         unanswered: How many light requests in a row of ten were not answered.
@@ -122,11 +122,11 @@ class Observations:
         still_synchronizing: Whether it said so at the end, too.
         coded: The lockers for which a share code is known.
         reads: The signed reads.
-        lead: How far ahead a timestamp may be; None if that was not tried.
-        door: What came of opening and closing a door, if that was wanted.
+        lead: The lead that a timestamp may have; None if that was not tried.
+        door: The outcome of opening and closing a door, if that was wanted.
         light_rest: Seconds of rest that it was given after a light request.
         slow: Seconds from which on a light request counts as slow.
-        unfinished: Why not all was asked; None if it was.
+        unfinished: The reason why not all was asked; None if it was.
     """
 
     resolved: Resolved

@@ -1,4 +1,4 @@
-"""How a gateway writes: its style, the fields that are odd, and its HTTP, read from the bytes of its replies."""
+"""A gateway's way of writing: its style, its odd fields and its HTTP, read from the bytes of its replies."""
 
 import json
 import re
@@ -28,11 +28,11 @@ _LONGEST_NAME = 40
 
 @attrs.frozen
 class Style:
-    """How a gateway writes its replies.
+    """The style of a gateway's replies.
 
     Attributes:
         name: ``"page"``, as on the vendor's page; ``"field"``, as seen in the field; None if nothing tells.
-        odd: What no gateway has been seen to write so far, in words.
+        odd: The fields that no gateway has been seen to write so far, in words.
     """
 
     name: str | None
@@ -46,9 +46,9 @@ class Page:
     Attributes:
         status: Its HTTP status; 0 if it was no HTTP.
         kind: Its content type.
-        server: What calls itself its server.
+        server: The name in its Server header.
         title: The title of an HTML page.
-        location: Where it redirects to.
+        location: The address that it redirects to.
     """
 
     status: int = 0

@@ -28,7 +28,7 @@ class CheckSettings:
     Attributes:
         door: The locker to open and close, by its name or its number, or None.
         yes: Whether that was agreed to.
-        save: Where to write a recording, or None.
+        save: The path of a recording, or None.
         anonymous: Whether the output may be sent to anyone.
     """
 

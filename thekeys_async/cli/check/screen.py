@@ -28,11 +28,11 @@ _TELLTALE = re.compile(
 
 @attrs.frozen
 class Naming:
-    """What lockers and the gateway are called in what is printed.
+    """The names of the gateway and its lockers in the output.
 
     Attributes:
         gateway: The gateway.
-        names: What the configuration file calls lockers.
+        names: The lockers' names in the configuration file.
         anonymous: Whether nothing may tell whose gateway it is.
     """
 
@@ -85,9 +85,9 @@ def as_json(report: Report, seen: Observations, naming: Naming, version: str) ->
     """Make JSON's types of a report.
 
     Args:
-        report: What is said.
-        seen: What it is made of.
-        naming: What things are called in it.
+        report: The report.
+        seen: The observations that it is made of.
+        naming: The names in it.
         version: This package's.
     """
     hidden = _Hidden(seen, naming)

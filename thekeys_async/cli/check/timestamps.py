@@ -23,10 +23,10 @@ async def lead_of(read_at: ReadAt, most: float) -> Lead | None:
 
     Args:
         read_at: Reads a door that can be read.
-        most: What is tried at most, in seconds.
+        most: The greatest lead that is tried, in seconds.
 
     Returns:
-        What was found, to the second; None if the door could not be read, for other reasons.
+        The lead, to the second; None if the door could not be read, for other reasons.
     """
     accepted, refused = 0.0, None
     tried = most

@@ -50,8 +50,8 @@ class Report:
     Attributes:
         findings: In the order in which they were asked.
         verdict: One sentence on all of it.
-        do: What to do next; empty if nothing.
-        code: How the command ends.
+        do: The next step; empty if there is none.
+        code: The exit code.
         recommended: Settings for this gateway.
     """
 

@@ -28,8 +28,8 @@ try:
     from thekeys_async.bridge.broker_address import BrokerAddress
     from thekeys_async.bridge.broker_link import Message, TopicSubscription
     from thekeys_async.bridge.plan import make_plan
+    from thekeys_async.bridge.process import Process
     from thekeys_async.bridge.retained import RetainedTopics
-    from thekeys_async.bridge.running import Process
 except ModuleNotFoundError as error:
     raise click.UsageError(f"{error.name} is missing. Run: pip install 'thekeys-async[bridge]'") from None
 

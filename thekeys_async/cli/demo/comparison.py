@@ -110,11 +110,11 @@ class Side:
     """The results of one of the two clients.
 
     Attributes:
-        at_once: What became of the callers that asked at the same time.
+        at_once: The outcomes of the callers that asked at the same time.
         overlaps: How many requests met another one at the gateway, as it recorded itself.
-        seconds: How long it took until all of them had their answer.
-        doors: Where each bolt was then, by locker.
-        in_a_row: What became of the calls that followed one another.
+        seconds: The time until all of them had their answer.
+        doors: The state of each bolt after that, by locker.
+        in_a_row: The outcomes of the calls that followed one another.
     """
 
     at_once: Tally
@@ -129,10 +129,10 @@ class Visit:
     """A door opened, read and closed through the library.
 
     Attributes:
-        identifier: Whose door.
-        before: What the locker answered at first.
-        opened: What it answered after opening, with its battery and RSSI.
-        closed: What it answered after closing.
+        identifier: The locker.
+        before: The locker's first answer.
+        opened: Its answer after opening, with its battery and RSSI.
+        closed: Its answer after closing.
     """
 
     identifier: int

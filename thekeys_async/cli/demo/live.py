@@ -30,7 +30,7 @@ def run_live(settings: Settings) -> list[dict[str, object]]:
     """Watch for some seconds; at a terminal the table is seen to live.
 
     Returns:
-        What was seen of each locker, for JSON.
+        The last state of each locker, for JSON.
     """
     board, console = Board(("hall", "annex")), None if settings.json else output.console()
     run(settings, Effect.NONE, partial(_watch, board, console))

@@ -64,7 +64,7 @@ class CloudSettings:
     clock: Callable[[], float] = attrs.field(kw_only=True)
 
     def knows(self, form: dict[str, str]) -> bool:
-        """Whether a log-in's form is the account's."""
+        """Tell whether a log-in's form is the account's."""
         return (form.get("_username"), form.get("_password")) == (self.username, self.password)
 
     def now(self) -> datetime:

@@ -88,7 +88,7 @@ class CloudShare:
     notification_enabled: bool = True
 
     def holds(self, now: datetime) -> bool:
-        """Whether it opens at that moment (of the locker's wall clock); hours without a day are not looked at."""
+        """Tell whether it opens at that moment (of the locker's wall clock); hours without a day are not looked at."""
         begins = self.first_day and datetime.combine(self.first_day, self.first_hour or time.min)
         ends = self.last_day and datetime.combine(self.last_day, self.last_hour or time.max)
         return self.active and (begins is None or begins <= now) and (ends is None or now <= ends)
@@ -192,7 +192,7 @@ class CloudTables:
         return token
 
     def knows_token(self, token: str, now: float) -> bool:
-        """Whether a token is good."""
+        """Tell whether a token is good."""
         return self._tokens.get(token, 0.0) > now
 
     def forget_tokens(self) -> None:
@@ -207,7 +207,7 @@ class CloudTables:
         return session
 
     def knows_session(self, session: str) -> bool:
-        """Whether a session of the web pages is open."""
+        """Tell whether a session of the web pages is open."""
         return session in self._sessions
 
 

@@ -126,7 +126,7 @@ class HttpResponse:
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
-"""What a server asks for each request."""
+"""A function that answers one request."""
 
 
 _MAX_HEAD = 16 * 1024

@@ -65,7 +65,7 @@ def choose_coordinator(configured: Path | Callable[[], Path | None] | None) -> C
     folder = os.environ.get("THEKEYS_STATE_DIR") or (configured() if callable(configured) else configured)
     if folder:
         return FileCoordinator(folder)
-    # Windows has not the locks that it takes; a folder that was asked for says so.
+    # Windows lacks the locks that it takes; a folder that was asked for says so.
     return None if sys.platform == "win32" else OwnFolder(default_state_folder())
 
 

@@ -11,7 +11,7 @@ import attrs
 from thekeys_async.protocol.errors import TheKeysError
 
 
-class Plain:
+class Serializable:
     """A value of ours that can be written as JSON and read back.
 
     Its attrs fields make up the dictionary: numbers, text, true, false and null as they are, times in ISO 8601, enums
@@ -70,7 +70,7 @@ def plain(value: object) -> Any:
     """Make plain types of a value, and of everything in it."""
     made: Any = value
     match value:
-        case Plain() | TheKeysError():
+        case Serializable() | TheKeysError():
             made = value.as_dict()
         case enum.Enum():
             made = value.name
