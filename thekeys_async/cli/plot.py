@@ -58,7 +58,7 @@ def _draw(settings: Settings, recording: Recording, picture: Path) -> None:
 
 
 def _unwritten(settings: Settings, error: OSError) -> Failure:
-    sentence = f"The picture can't be written ({printable(str(error.strerror))})."
+    sentence = f"The picture can't be written ({printable(str(error.strerror))}). Mend that, or give another OUT."
     return other_failure(type(error).__name__, sentence, ExitCode.UNEXPECTED, as_json=settings.json)
 
 
