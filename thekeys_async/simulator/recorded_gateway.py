@@ -83,8 +83,10 @@ class RecordedGateway:
             ValueError: It is no recording, or nothing in it is of that gateway.
         """
         if isinstance(recording, (str, os.PathLike)):
-            recording = Path(recording).read_text(encoding="utf-8").splitlines()
-        exchanges = list(read_recording(recording))
+            with Path(recording).open(encoding="utf-8") as file:
+                exchanges = list(read_recording(file))
+        else:
+            exchanges = list(read_recording(recording))
         wanted = gateway or (exchanges[0].gateway if exchanges else None)
         chosen = [exchange for exchange in exchanges if exchange.gateway == wanted]
         if not chosen:
