@@ -18,7 +18,7 @@ from thekeys_async import (
     UpdateKind,
 )
 from thekeys_async.cli.live_table import Board, age, draw
-from thekeys_async.cli.readings import sparkline, style
+from thekeys_async.cli.signal_strength import sparkline, style
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

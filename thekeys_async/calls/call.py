@@ -95,7 +95,7 @@ class Call(Generic[_T]):
         self._taken: tuple[Step, ...] = ()
         self._attempts = 0
         self._wait_if_busy = True
-        self._first = False
+        self._coalesce: str | None = None
 
     async def run(
         self,
@@ -119,12 +119,17 @@ class Call(Generic[_T]):
         Raises:
             TheKeysError: See each method of `AsyncGateway` and `AsyncLocker`.
         """
-        budget = Budget.start(timeout, command=self._endpoint.command, send_within=send_within)
+        endpoint, shared = self._endpoint, self._shared
+        budget = Budget.start(timeout, command=endpoint.command, send_within=send_within)
         self._wait_if_busy = wait_if_busy
-        self._first = first
-        self._shared.enter()
+        self._coalesce = endpoint.name if coalesce else None
+        waiter = shared.turns.enter(
+            budget.started, command=endpoint.command, signed=endpoint.signed, coalesce=self._coalesce, first=first
+        )
+        shared.enter()
+        self._open_calls.add(waiter, shared.turns)
         try:
-            answer = await self._until_answered(budget, self._endpoint.name if coalesce else None)
+            answer = await self._with_retries(waiter, budget)
         except BaseException as error:
             if self._observer:
                 self._observer.over(self._attempts, error, anyio.current_time() - budget.started)
@@ -134,25 +139,12 @@ class Call(Generic[_T]):
                 self._observer.over(self._attempts, None, answer.duration)
             return answer
         finally:
-            if self._shared.unanswered is self._request and not self._shared.invalidating:
-                _log.warning(_CAUGHT, self._shared.key, self._endpoint.name)
-            self._shared.leave()
-
-    async def _until_answered(self, budget: Budget, coalesce: str | None) -> Answer[_T]:
-        turns = self._shared.turns
-        endpoint = self._endpoint
-        waiter = turns.enter(
-            budget.started, command=endpoint.command, signed=endpoint.signed, coalesce=coalesce, first=self._first
-        )
-        self._open_calls.add(waiter, turns)
-        try:
-            return await self._with_retries(waiter, budget, coalesce)
-        except Dismissed:
-            raise GatewayClosedError(f"{endpoint.name} was not sent: the gateway object was closed meanwhile") from None
-        finally:
             self._open_calls.remove(waiter)
+            if shared.unanswered is self._request and not shared.invalidating:
+                _log.warning(_CAUGHT, shared.key, endpoint.name)
+            shared.leave()
 
-    async def _with_retries(self, waiter: Waiter, budget: Budget, coalesce: str | None) -> Answer[_T]:
+    async def _with_retries(self, waiter: Waiter, budget: Budget) -> Answer[_T]:
         turns = self._shared.turns
         endpoint = self._endpoint
         last: TheKeysError | None = None
@@ -164,12 +156,15 @@ class Call(Generic[_T]):
                     return self._answer(self._parse_reply(endpoint, waiter.shared_reply), None, budget, now)
                 if self._observer:
                     self._observer.waited(self._attempts + 1, now - since)
-                tried = await self._take_turn(waiter, budget, coalesce, now)
+                tried = await self._take_turn(waiter, budget, now)
             except TooFarAheadError:
                 now = anyio.current_time()
                 continue
             except OutOfTime:
                 raise last or why_not_sent(endpoint, budget, self._shared) from None
+            except Dismissed:
+                what = f"{endpoint.name} was not sent: the gateway object was closed meanwhile"
+                raise GatewayClosedError(what) from None
             if tried.error is None:
                 return self._answer(cast("_T", tried.value), tried.stamp, budget, tried.ended)
             if self._ends_with(tried):
@@ -183,7 +178,7 @@ class Call(Generic[_T]):
     def _answer(self, value: _T, stamp: Stamp | None, budget: Budget, at: float) -> Answer[_T]:
         return Answer(value, stamp.value if stamp else None, self._attempts, at - budget.started, at)
 
-    async def _take_turn(self, waiter: Waiter, budget: Budget, coalesce: str | None, now: float) -> CallAttempt:
+    async def _take_turn(self, waiter: Waiter, budget: Budget, now: float) -> CallAttempt:
         """Send the request once, and give the turn back however that ends."""
         arrivals = self._shared.turns.arrivals
         tried = CallAttempt(
@@ -204,8 +199,8 @@ class Call(Generic[_T]):
             self._learn(tried)
             if tried.error:
                 tried.step = await self._decide(tried, tried.error, budget)
-            elif coalesce and tried.reply:
-                self._shared.turns.answer_waiting(coalesce, tried.reply, arrivals)
+            elif self._coalesce and tried.reply:
+                self._shared.turns.answer_waiting(self._coalesce, tried.reply, arrivals)
         finally:
             self._attempts += tried.sent
             failed = tried.step in _PASSING

@@ -143,7 +143,6 @@ class Driver:
         timeout: float | None,
         *,
         send_within: float | None = None,
-        coalesce: bool = False,
         wait_if_busy: bool = True,
     ) -> Answer[_T]:
         """Make one call.
@@ -153,21 +152,19 @@ class Driver:
             parse_reply: Makes a value of the reply.
             timeout: The time budget in seconds, or None.
             send_within: Seconds after which it is not sent any more; None if its time budget alone says so.
-            coalesce: Whether another call's answer to the same request serves as well.
             wait_if_busy: Whether it is asked again when the gateway is busy, hangs or is not there.
         """
-        shared = self.shared()
-        call = self._call(shared, request, parse_reply)
-        answer = await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
-        if shared.unanswered and not request.endpoint.command:
-            await self._invalidate_unanswered(shared, math.inf if timeout is None else timeout - answer.duration)
-        return answer
+        return await self._ask(
+            self.shared(), request, parse_reply, timeout, send_within=send_within, wait_if_busy=wait_if_busy
+        )
 
     async def scan(self, timeout: float | None, *, wait_if_busy: bool = True) -> tuple[LockerReading, ...]:
         """List the lockers that the gateway sees; all objects of this gateway share the result."""
         shared = self.shared()
         try:
-            answer = await self.ask(_LOCKERS, replies.lockers, timeout, coalesce=True, wait_if_busy=wait_if_busy)
+            answer = await self._ask(
+                shared, _LOCKERS, replies.lockers, timeout, coalesce=True, wait_if_busy=wait_if_busy
+            )
         except (GatewayUnreachableError, ProtocolError):
             shared.scan = Scan(anyio.current_time(), None)
             raise
@@ -181,18 +178,36 @@ class Driver:
     async def status(self, timeout: float | None, *, wait_if_busy: bool = True) -> GatewayStatus:
         """Ask for the gateway's status, on old firmware at its old path; all objects of this gateway share it."""
         shared, began = self.shared(), anyio.current_time()
-        first = await self.ask(_STATUS, _status_if_known, timeout, coalesce=True, wait_if_busy=wait_if_busy)
+        first = await self._ask(shared, _STATUS, _status_if_known, timeout, coalesce=True, wait_if_busy=wait_if_busy)
         status = first.value
         if status is None:
             left = None if timeout is None else timeout - (anyio.current_time() - began)
             if left is not None and left <= 0:
                 raise RequestTimeoutError(f"status: no answer within {timeout:g} s")
-            second = await self.ask(
-                _ROOT_STATUS, replies.gateway_status, left, coalesce=True, wait_if_busy=wait_if_busy
+            second = await self._ask(
+                self.shared(), _ROOT_STATUS, replies.gateway_status, left, coalesce=True, wait_if_busy=wait_if_busy
             )
             status = second.value
         shared.note_status(status)
         return status
+
+    async def _ask(
+        self,
+        shared: SharedGateway,
+        request: Request,
+        parse_reply: ParseReply[_T],
+        timeout: float | None,
+        *,
+        send_within: float | None = None,
+        coalesce: bool = False,
+        wait_if_busy: bool = True,
+    ) -> Answer[_T]:
+        """Make one call; beyond the arguments of `ask`, see `Call.run`."""
+        call = self._call(shared, request, parse_reply)
+        answer = await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
+        if shared.unanswered and not request.endpoint.command:
+            await self._invalidate_unanswered(shared, math.inf if timeout is None else timeout - answer.duration)
+        return answer
 
     async def _invalidate_unanswered(self, shared: SharedGateway, left: float) -> None:
         """Invalidate the hash of a signed read that got no answer, as somebody may have caught it: send a newer one.

@@ -16,9 +16,10 @@ from rich.text import Text
 from thekeys_async import DoorState, GatewayUpdate, LockerUpdate, Update, UpdateKind, Updates, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import in_words
-from thekeys_async.cli.readings import bar, is_low, is_weak, sparkline, style
+from thekeys_async.cli.signal_strength import bar, sparkline, style
 from thekeys_async.cli.tables import UNLIMITED, Cell, Field, fitted
 from thekeys_async.protocol.text import printable
+from thekeys_async.protocol.thresholds import is_low, is_weak
 
 _SIGNALS_KEPT = 60
 _MOST_ROWS = 1000

@@ -245,11 +245,11 @@ def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
     devices = fields.get("devices")
     if not isinstance(devices, list):
         raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=meaning.cause)
-    told = [_reading(device) for device in cast("list[object]", devices)]
-    readings = tuple(reading for reading in told if reading)
-    if told and not readings:
+    listed: list[object] = devices
+    readings = tuple(filter(None, map(_reading, listed)))
+    if listed and not readings:
         raise unusable(endpoint, "no device in the answer has a usable identifier")
-    return Scanned(readings, len(told) - len(readings))
+    return Scanned(readings, len(listed) - len(readings))
 
 
 def gateway_status(endpoint: Endpoint, reply: Reply) -> GatewayStatus:

@@ -135,8 +135,9 @@ class Turns:
         heapq.heappush(self._queue(waiter), waiter)
         waiter.gone = waiter.dismissed
         try:
-            # An older call that tries again stands for this process among the others, in the place of a younger one.
-            self._wake_next()
+            if self._coordinated:
+                # An older call that tries again takes a younger one's place among the other processes.
+                self._wake_heads(self._coordinated)
             while waiter.shared_reply is None:
                 if waiter.dismissed:
                     raise Dismissed
