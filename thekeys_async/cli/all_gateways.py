@@ -11,9 +11,9 @@ from rich.text import Text
 from thekeys_async import AsyncGateway, Fleet, FleetResult, GatewayStatus, LockerReading, TheKeysError, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
-from thekeys_async.cli.readings import style
 from thekeys_async.cli.runner import chosen_coordinator, run
 from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.signal_strength import style
 from thekeys_async.cli.tables import Cell, Field, fitted
 from thekeys_async.cli.targets import Watched
 from thekeys_async.protocol.text import printable

@@ -9,11 +9,11 @@ from rich.console import RenderableType
 
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import ExitCode, Failure, other_failure
-from thekeys_async.cli.readings import WEAK
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
 from thekeys_async.cli.settings import Settings
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.protocol.text import printable
+from thekeys_async.protocol.thresholds import WEAK
 
 _NO_LIBRARY = "Drawing needs matplotlib: pip install 'thekeys-async[plot]'"
 _NOTHING = "There is no reading in it. It has to be what 'thekeys watch --json' has printed."
@@ -58,7 +58,7 @@ def _draw(settings: Settings, recording: Recording, picture: Path) -> None:
 
 
 def _unwritten(settings: Settings, error: OSError) -> Failure:
-    sentence = f"The picture can't be written ({printable(str(error.strerror))})."
+    sentence = f"The picture can't be written ({printable(str(error.strerror))}). Mend that, or give another OUT."
     return other_failure(type(error).__name__, sentence, ExitCode.UNEXPECTED, as_json=settings.json)
 
 
