@@ -18,7 +18,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.demo.cloud import Tell
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -42,7 +42,7 @@ _COMES_UP = 0.05
 _PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 
-def run_demo_of_bridge(settings: Settings) -> None:
+def run_demo_of_bridge(settings: CommandSettings) -> None:
     """Go the way, and show each step when it is done.
 
     Raises:
