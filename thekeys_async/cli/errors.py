@@ -139,7 +139,7 @@ class Failure(Exception):  # noqa: N818 - the end of an action, not of this prog
                 click.echo(json.dumps({**self._fields, "message": str(self), "exit_code": int(self.code)}), err=True)
 
 
-_LOOK: Mapping[Effect, str] = {
+BEFORE_REPEATING: Mapping[Effect, str] = {
     Effect.NONE: "Try again.",
     Effect.DOOR: "Look at the door, or ask 'thekeys locker_status', before you repeat it.",
     Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
@@ -148,6 +148,8 @@ _LOOK: Mapping[Effect, str] = {
     Effect.REBOOT: "Ask 'thekeys status' before you repeat it.",
     Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
+"""The advice after an action of which nobody knows whether it was done."""
+
 _REQUESTS = "|".join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))
 _REQUEST = re.compile(rf"(?:{_REQUESTS})(?=: | was )")
 _NESTED = re.compile(rf": (?:{_REQUESTS}): ")
@@ -216,7 +218,7 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: CommandSetting
     if isinstance(error, _OF_THE_SHARE) and settings.first_advice:
         advice = settings.first_advice + advice[0].lower() + advice[1:]
     if error.may_have_executed:
-        advice = _LOOK[effect]
+        advice = BEFORE_REPEATING[effect]
     outcome = effect.outcome(may_have_executed=error.may_have_executed)
     words = printable(str(error)) if settings.typed is None else in_words(error, settings.typed)
     if isinstance(error, cloud_errors.CloudError) and settings.typed is not None:
@@ -253,7 +255,7 @@ def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failu
         as_json: Whether it is said as JSON.
     """
     why = printable(str(error)).rstrip(". ")
-    sentence = f"{typed}: done, says the gateway, but {why}. {_LOOK[Effect.DOOR]}"
+    sentence = f"{typed}: done, says the gateway, but {why}. {BEFORE_REPEATING[Effect.DOOR]}"
     fields = {"error": type(error).__name__, "code": error.code, "cause": error.cause, "may_have_executed": True}
     return Failure(sentence, ExitCode.NOT_THERE, fields if as_json else None)
 

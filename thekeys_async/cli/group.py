@@ -56,11 +56,11 @@ class Actions(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except click.Abort:
-            sentence = "Nothing was done."
-            if not sys.stdin.isatty():
-                click.echo(err=True)  # the line of the question has no end
-                sentence += " With -y it is done without asking."
+        except click.Abort as abort:
+            attended = sys.stdin.isatty()
+            if abort.__suppress_context__ or not attended:  # no answer, or none that was seen: no end of its line
+                click.echo(err=True)
+            sentence = f"Nothing was done.{'' if attended else ' With -y it is done without asking.'}"
             failure = other_failure("Declined", sentence, ExitCode.UNEXPECTED, as_json=_as_json(ctx))
         except click.UsageError as error:
             if not _as_json(ctx):

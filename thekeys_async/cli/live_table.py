@@ -288,7 +288,8 @@ def _summary(board: Board, width: int) -> str:
     """Sum up, on two lines where one is too short: how many doors there are, and what is to be seen to."""
     counts = board.counts()
     stuck = f", {counts.stuck} stuck" if counts.stuck else ""
-    doors = f"{counts.doors} doors: {counts.open} open, {counts.weak} weak, {counts.low} low, {counts.lost} lost{stuck}"
+    doors = "1 door" if counts.doors == 1 else f"{counts.doors} doors"
+    doors += f": {counts.open} open, {counts.weak} weak, {counts.low} low, {counts.lost} lost{stuck}"
     gateways = f"{len(board.lost)} of {len(board.rows)} gateways lost"
     return f"{doors}; {gateways}" if len(doors) + len(gateways) + 2 <= width else f"{doors}\n{gateways}"
 

@@ -58,7 +58,7 @@ def _draw(settings: CommandSettings, recording: Recording, picture: Path) -> Non
 
 
 def _unwritten(settings: CommandSettings, error: OSError) -> Failure:
-    sentence = f"The picture can't be written ({printable(str(error.strerror))})."
+    sentence = f"The picture can't be written ({printable(str(error.strerror))}). Mend that, or give another OUT."
     return other_failure(type(error).__name__, sentence, ExitCode.UNEXPECTED, as_json=settings.json)
 
 

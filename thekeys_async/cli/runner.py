@@ -16,7 +16,7 @@ import attrs
 import click
 
 from thekeys_async import Recorder
-from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stderr, other_failure
+from thekeys_async.cli.errors import BEFORE_REPEATING, Effect, ExitCode, Failure, failure, on_stderr, other_failure
 from thekeys_async.cli.output import print_warning
 from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.targets import configured_state_dir
@@ -203,8 +203,8 @@ async def _cancel_on_signal(
 def _interrupted(settings: CommandSettings, effect: Effect, stopped: Stopped) -> Failure:
     may_have_executed = effect.changes
     code = ExitCode.INTERRUPTED if stopped.by is signal.SIGINT else ExitCode.TERMINATED
-    outcome = effect.outcome(may_have_executed=may_have_executed)
-    sentence = f"Stopped by {stopped.by.name}; {outcome}."
+    advice = f" {BEFORE_REPEATING[effect]}" if may_have_executed else ""
+    sentence = f"Stopped by {stopped.by.name}; {effect.outcome(may_have_executed=may_have_executed)}.{advice}"
     return other_failure("Interrupted", sentence, code, may_have_executed=may_have_executed, as_json=settings.json)
 
 

@@ -117,7 +117,8 @@ def _replayed(
             recording, host=host, port=simulation.port, share_codes=settings.code or SAMPLE_CODE
         )
     except ValueError as error:
-        raise click.UsageError(f"{recording} can't be replayed: {printable(str(error))}.") from None
+        why = f"{recording} can't be replayed: {printable(str(error))}"
+        raise click.UsageError(f"{why}. It has to be what 'thekeys check --save' has written.") from None
     for identifier, own_code in codes.items():
         if identifier not in gateway.lockers:
             raise click.UsageError(f"There is no locker {identifier} in {recording}.")
@@ -170,7 +171,8 @@ def _naming(settings: CommandSettings, host: str, port: int, flag: str) -> Gener
         if error.errno == errno.EADDRINUSE:
             sentence = f"Port {port} at {host} is in use: choose another one with {flag}, or 0 for any that is free."
         else:
-            sentence = f"Nothing can listen at {host}, port {port} ({error.strerror or error})."
+            why = error.strerror or error
+            sentence = f"Nothing can listen at {host}, port {port} ({why}): choose another place with --host or {flag}."
         kind, sentence = type(error).__name__, printable(sentence)
         raise other_failure(kind, sentence, ExitCode.UNEXPECTED, as_json=settings.json) from None
 
