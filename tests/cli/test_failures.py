@@ -14,6 +14,8 @@ from thekeys_async.cli.errors import MEANINGS, Effect, ExitCode, exit_code, fail
 from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.simulator import Fault
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 NOT_MOVED = "the door was not moved"
 MAY_HAVE = "may have moved"
 
