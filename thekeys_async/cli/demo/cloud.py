@@ -30,7 +30,7 @@ def run_demo_from_cloud(settings: CommandSettings) -> None:
     show_steps(settings, "A simulated cloud with one account, and a simulated gateway that sees one locker.", _simulate)
 
 
-def show_steps(settings: Settings, introduction: str, go: Callable[[Tell], Awaitable[None]]) -> None:
+def show_steps(settings: CommandSettings, introduction: str, go: Callable[[Tell], Awaitable[None]]) -> None:
     """Show each step of a way when it is done; as JSON, all of them at the end.
 
     Args:
