@@ -101,7 +101,7 @@ class CommandSettings:
 
     @property
     def program(self) -> str:
-        """The beginning of a next step, so that it finds the same configuration file: `thekeys`, and `--config` if given."""
+        """The first words of a next step: `thekeys`, and `--config` if given, so that it finds the same file."""
         return f"thekeys --config {shlex.quote(self.config)}" if self.config else "thekeys"
 
     @property
