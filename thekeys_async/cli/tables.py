@@ -7,12 +7,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 Cell: TypeAlias = str | Text
+
+COMPACT = {"box": SIMPLE_HEAD, "padding": 0, "pad_edge": False, "show_edge": False}
+"""The style of a table that may have many rows and columns."""
 
 UNLIMITED = 10_000
 """A width at which no column has to leave."""
