@@ -91,9 +91,13 @@ def _spread(table: Table, fields: Sequence[Field], spare: int) -> None:
 
 
 def _listed(fields: Sequence[Field], rows: Iterable[Sequence[Cell]], shown: Sequence[int]) -> Text:
-    """Write each row as lines of title and cell, with a blank line between rows."""
+    """Write each row as lines of title and cell where there is one, with a blank line between rows."""
     blocks = [
-        Text("\n").join(Text.assemble((f"{fields[number].title}: ", "bold"), row[number]) for number in shown)
+        Text("\n").join(
+            Text.assemble((f"{fields[number].title}: " if fields[number].title else "", "bold"), row[number])
+            for number in shown
+            if str(row[number])
+        )
         for row in rows
     ]
     return Text("\n\n").join(blocks)
