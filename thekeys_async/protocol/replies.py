@@ -138,7 +138,9 @@ _json = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
 def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
     text = reply.body.decode("utf-8", "replace").strip("\ufeff \t\r\n\0")
     try:
-        value = _json.decode(text)
+        value, end = _json.raw_decode(text)
+        if end < len(text):
+            raise ValueError("something follows")
     except (ValueError, RecursionError):
         what = "an empty body" if not text else "something that is not JSON"
         if reply.body.startswith(_GZIP):
@@ -245,7 +247,7 @@ def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
     devices = fields.get("devices")
     if not isinstance(devices, list):
         raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=meaning.cause)
-    listed: list[object] = devices
+    listed = cast("list[object]", devices)
     readings = tuple(filter(None, map(_reading, listed)))
     if listed and not readings:
         raise unusable(endpoint, "no device in the answer has a usable identifier")
