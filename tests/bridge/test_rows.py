@@ -54,7 +54,7 @@ def test_a_door_with_which_all_is_well():
 
 
 @pytest.mark.parametrize(
-    ("battery", "severity", "says"), [(6770, Severity.NONE, ""), (6756, Severity.MINOR, "battery is low")]
+    ("battery", "severity", "says"), [(6800, Severity.NONE, ""), (6799, Severity.MINOR, "battery is low")]
 )
 def test_a_battery(battery, severity, says):
     row = _front(_devices(battery_mv=battery))
@@ -62,7 +62,7 @@ def test_a_battery(battery, severity, says):
     assert says in row.wrong
 
 
-@pytest.mark.parametrize(("rssi", "word"), [(-70, "good"), (-71, "fair"), (-80, "fair"), (-81, "weak"), (-120, "weak")])
+@pytest.mark.parametrize(("rssi", "word"), [(-75, "good"), (-76, "fair"), (-85, "fair"), (-86, "weak"), (-120, "weak")])
 def test_a_signal(rssi, word):
     assert _front(_devices(rssi=rssi)).signal == f"{rssi} dBm, {word}"
 

@@ -214,7 +214,7 @@ def test_what_is_no_recording_is_refused(line: str) -> None:
         list(read_recording([line]))
 
 
-@pytest.mark.parametrize("line", ["", "{}", "17", '{"at": "yesterday"}'])
+@pytest.mark.parametrize("line", ["{}", "17", '{"at": "yesterday"}', '{"at": "20', "[]", "null"])
 def test_a_line_that_is_none_is_named(line: str) -> None:
     with pytest.raises(ValueError, match="line 2"):
         list(read_recording(['{"recording": 1}', line]))
@@ -228,6 +228,30 @@ _EXCHANGE = {
     "path": "/",
     "ended": "kept",
 }
+
+
+_LINES = ['{"recording": 1}', json.dumps(_EXCHANGE), json.dumps(_EXCHANGE)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*_LINES, ""],
+        [_LINES[0], "", _LINES[1], "  ", _LINES[2], "\n", ""],
+        [f"{line}\r\n" for line in _LINES],
+        [f"\ufeff{_LINES[0]}", *_LINES[1:]],
+        [*_LINES, _LINES[1][:40]],
+        [*_LINES, _LINES[1][:40], "", "\n"],
+    ],
+    ids=["a blank end", "blank lines", "as on Windows", "a mark before it", "cut off", "cut off before blank lines"],
+)
+def test_what_an_editor_or_a_full_disk_made_of_it_is_read(lines: list[str]) -> None:
+    assert len(list(read_recording(lines))) == 2
+
+
+def test_a_line_that_is_none_in_the_middle_is_named() -> None:
+    with pytest.raises(ValueError, match="line 3"):
+        list(read_recording([*_LINES[:2], _LINES[1][:40], _LINES[2]]))
 
 
 @pytest.mark.parametrize("pieces", [[["a", "b"]], [[1]], [[-1, 2]], [[1, -2]], {"a": 1}, 5, "ab", [[float("nan"), 1]]])

@@ -8,6 +8,8 @@ import pytest
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 
 @pytest.fixture
 def houses(simulated_gateway_factory):

@@ -18,7 +18,7 @@ from thekeys_async import (
     UpdateKind,
 )
 from thekeys_async.cli.live_table import Board, age, draw
-from thekeys_async.cli.readings import sparkline, style
+from thekeys_async.cli.signal_strength import sparkline, style
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -80,6 +80,10 @@ def test_what_is_lost_is_seen_to_be():
     assert "annex" in note
     assert "no power" in note
     assert "\x1b" not in shown
+
+
+def test_one_door_is_one():
+    assert drawn(told()).startswith("1 door: 0 open")
 
 
 def test_a_gateway_that_is_back_is_lost_no_more():

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 FORGED = "2026-01-01 00:00:00,000 CRITICAL thekeys_async: forged"
 EVIL = f"\x1b[2J\x1b]0;title\x07\x9b31m\u202e\r\n{FORGED}\n" + "so long " * 7000
 REPLIES = {

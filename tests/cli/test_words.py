@@ -17,6 +17,8 @@ from thekeys_async.cli.errors import ExitCode, in_words
 from thekeys_async.cli.group import OTHER_WORDS
 from thekeys_async.protocol.endpoints import ENDPOINTS
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 
 @pytest.mark.parametrize(
     ("typed", "means"),

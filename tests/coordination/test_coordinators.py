@@ -20,7 +20,7 @@ KEY = "192.168.0.26:80"
 def claim(
     *,
     command: bool = True,
-    seconds: float = 5.0,
+    seconds: float = 20.0,
     waited: float = 0.0,
     rest: float = 0.0,
     wish: Wish | None = None,
@@ -70,9 +70,9 @@ async def test_a_command_is_served_before_reads_that_came_earlier(make: Make) ->
         async with anyio.create_task_group() as group:
             for name, coordinator, command in (("r1", one, False), ("r2", two, False), ("c1", two, True)):
                 group.start_soon(_serve, coordinator, name, command, order)
-                await anyio.sleep(0.1)
+                await anyio.sleep(0.3)
             group.start_soon(_serve, one, "c2", True, order)
-            await anyio.sleep(0.1)
+            await anyio.sleep(0.3)
             holder.release(Pause())
     assert order == ["c1", "c2", "r1", "r2"]
 
@@ -94,9 +94,9 @@ async def test_a_call_keeps_its_place_when_it_claims_again(make: Make) -> None:
     async with make() as one, make() as two, anyio.create_task_group() as group:
         holder = await one.acquire(KEY, claim())
         group.start_soon(_serve, one, "younger", True, order)
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.3)
         group.start_soon(late, two)
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.3)
         holder.release(Pause())
     assert order == ["older", "younger"]
 
@@ -107,10 +107,10 @@ async def test_a_read_is_served_after_eight_commands_in_a_row(make: Make) -> Non
     async with make() as one, make() as two, anyio.create_task_group() as group:
         holder = await one.acquire(KEY, claim())
         group.start_soon(_serve, two, "read", False, order)
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.3)
         for index in range(12):
             group.start_soon(_serve, one, str(index), True, order)
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.5)
         holder.release(Pause())
     assert order.index("read") == 8
 
@@ -118,13 +118,13 @@ async def test_a_read_is_served_after_eight_commands_in_a_row(make: Make) -> Non
 async def test_everybody_waits_for_the_rest_and_a_command_that_comes_meanwhile_is_first(make: Make) -> None:
     order = []
     async with make() as one, make() as two:
-        (await one.acquire(KEY, claim())).release(Pause(quiet=0.6))
         started = anyio.current_time()
+        (await one.acquire(KEY, claim())).release(Pause(quiet=1.5))
         async with anyio.create_task_group() as group:
             group.start_soon(_serve, one, "read", False, order)
-            await anyio.sleep(0.15)
+            await anyio.sleep(0.2)
             group.start_soon(_serve, two, "command", True, order)
-        assert anyio.current_time() - started > 0.5
+        assert anyio.current_time() - started >= 1.5
     assert order == ["command", "read"]
 
 
@@ -140,7 +140,7 @@ async def test_a_backoff_holds_for_who_was_waiting_until_a_new_command_comes(mak
         with pytest.raises(TurnTimeoutError):
             await two.acquire(KEY, claim(command=True, waited=5.0, seconds=0.4))
         group.start_soon(_serve, two, "waiting", False, order)
-        new = await two.acquire(KEY, claim(seconds=2.0))
+        new = await two.acquire(KEY, claim(seconds=20.0))
         assert new.failures == 1
         new.release(Pause())
     assert order == ["waiting"]
@@ -166,7 +166,7 @@ async def test_a_waiter_that_gives_up_or_is_cancelled_leaves_nothing(make: Make)
             await anyio.sleep(0.1)
             started = anyio.current_time()
             holder.release(Pause())
-        assert anyio.current_time() - started < 1.0
+        assert anyio.current_time() - started < 2.5
     assert order == ["read"]
 
 
@@ -177,7 +177,7 @@ async def test_a_cancellation_at_any_moment_takes_no_turn_along(make: Make) -> N
                 lease = await two.acquire(KEY, claim(wish=wish()))
                 lease.release(Pause())
                 continue
-            (await one.acquire(KEY, claim(seconds=1.0))).release(Pause())
+            (await one.acquire(KEY, claim(seconds=5.0))).release(Pause())
 
 
 async def test_a_turn_is_given_back_once(make: Make) -> None:
@@ -188,7 +188,7 @@ async def test_a_turn_is_given_back_once(make: Make) -> None:
         first.release(Pause(quiet=50.0))
         second.check()
         second.release(Pause())
-        (await one.acquire(KEY, claim(seconds=1.0))).release(Pause())
+        (await one.acquire(KEY, claim(seconds=5.0))).release(Pause())
 
 
 async def test_a_burst_waits_for_the_lead_and_holds_nothing_meanwhile(make: Make) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.waiting import until
 from thekeys_async import CoordinationError
 from thekeys_async.coordination import Claim, FileCoordinator, Pause, TurnTimeoutError, Wish
 from thekeys_async.coordination.file_directory import Directory
@@ -22,7 +23,7 @@ KEY = "192.168.0.26:80"
 NOW = 1_700_000_000
 
 
-def _claim(*, seconds: float = 2.0, command: bool = True, rest: float = 0.0) -> Claim:
+def _claim(*, seconds: float = 10.0, command: bool = True, rest: float = 0.0) -> Claim:
     return Claim(command, 0.0, anyio.current_time() + seconds, rest, Wish(lambda: float(NOW), 0, 1e9))
 
 
@@ -173,7 +174,7 @@ async def test_a_turn_after_an_error_is_free(tmp_path: Path) -> None:
         with pytest.raises(CoordinationError):
             await coordinator.acquire(KEY, _claim(rest=50.0))
         file.write_bytes(text)
-        (await coordinator.acquire(KEY, _claim(seconds=0.5))).release(Pause())
+        (await coordinator.acquire(KEY, _claim())).release(Pause())
 
 
 async def test_rests_that_can_not_be_read_count_as_none(tmp_path: Path) -> None:
@@ -193,8 +194,7 @@ async def test_tickets_of_the_dead_are_removed_and_those_of_the_living_not(tmp_p
         holder = await one.acquire(KEY, _claim())
         async with anyio.create_task_group() as group:
             group.start_soon(two.acquire, KEY, _claim())
-            await anyio.sleep(0.1)
-            assert len(list(waiting.iterdir())) == 2
+            await until(lambda: len(list(waiting.iterdir())) == 2)
             holder.release(Pause())
         assert [file.name for file in waiting.iterdir()] == ["something else"]
 
@@ -206,7 +206,7 @@ async def test_a_waiter_that_is_stopped_is_passed_over(tmp_path: Path) -> None:
     async with FileCoordinator(tmp_path) as coordinator:
         with pytest.raises(TurnTimeoutError):
             await coordinator.acquire(KEY, _claim(seconds=0.3))
-        (await coordinator.acquire(KEY, _claim(seconds=3.0))).release(Pause())
+        (await coordinator.acquire(KEY, _claim())).release(Pause())
         ticket.show()
         with pytest.raises(TurnTimeoutError):
             await coordinator.acquire(KEY, _claim(seconds=0.3))
@@ -247,7 +247,7 @@ async def test_a_turn_given_back_is_free_though_a_forked_child_has_the_file_open
         # A fork shares the open file as these do.
         copies = [os.dup(descriptor) for descriptor in _open_descriptors(_find(tmp_path, "turn"))]
         lease.release(Pause())
-        (await coordinator.acquire(KEY, _claim(seconds=1.0))).release(Pause())
+        (await coordinator.acquire(KEY, _claim())).release(Pause())
         assert copies
         for copy in copies:
             os.close(copy)

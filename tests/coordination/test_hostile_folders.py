@@ -23,7 +23,7 @@ KEY = "192.168.0.26:80"
 _ROOT = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be two users")
 
 
-def _claim(seconds: float = 2.0) -> Claim:
+def _claim(seconds: float = 10.0) -> Claim:
     return Claim(True, 0.0, anyio.current_time() + seconds, 0.0, Wish(lambda: 1_700_000_000.0, 0, 1e9))
 
 
@@ -67,7 +67,7 @@ async def test_what_is_no_file_of_ours_is_an_error_at_once_and_touches_nothing(
     victim.write_text("somebody's")
     victim.chmod(0o600)
     _replace(next(shared.iterdir()) / name, how, victim)
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         if name == "timestamp.new" and how != "directory":
             await _use(shared)  # a leftover is removed, never written through
         else:
@@ -206,11 +206,11 @@ class _SlowDisk:
 async def test_a_slow_disk_costs_no_more_than_the_budget_and_names_the_file(tmp_path: Path, monkeypatch) -> None:
     async with FileCoordinator(tmp_path) as coordinator:
         disk = _SlowDisk(monkeypatch)
-        with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
-            await coordinator.acquire(KEY, _claim(seconds=0.25))
+        with anyio.fail_after(15), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
+            await coordinator.acquire(KEY, _claim(seconds=1.5))
         assert disk.begun.is_set()
         disk.finish()
-        lease = await coordinator.acquire(KEY, _claim(seconds=5))
+        lease = await coordinator.acquire(KEY, _claim(seconds=20))
         assert lease.take_timestamp() == 1_700_000_001  # the first one is used up
         lease.release(Pause())
 
@@ -221,14 +221,14 @@ async def test_a_slow_disk_is_not_the_gateways_fault(tmp_path: Path, monkeypatch
         options = {"share_codes": {1: CODE}, "pacing": Pacing(0, 0), "coordinator": coordinator}
         async with AsyncGateway(sim.address, **options) as gateway:
             disk = _SlowDisk(monkeypatch)
-            with anyio.fail_after(5), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
-                await gateway.locker(1).open(timeout=1.0)
+            with anyio.fail_after(15), pytest.raises(CoordinationError, match="timestamp could not be written in time"):
+                await gateway.locker(1).open(timeout=3.0)
             disk.finish()
             assert not sim.requests
             shared = driver_of(gateway).shared()
             assert shared.trouble is None
             assert not shared.turns._failures
-            assert (await gateway.locker(1).open(timeout=5)).attempts == 1
+            assert (await gateway.locker(1).open()).attempts == 1
 
 
 async def test_a_cancelled_caller_does_not_wait_for_the_disk_and_nobody_overtakes_it(
@@ -236,7 +236,7 @@ async def test_a_cancelled_caller_does_not_wait_for_the_disk_and_nobody_overtake
 ) -> None:
     async with FileCoordinator(tmp_path) as coordinator, FileCoordinator(tmp_path) as other:
         disk = _SlowDisk(monkeypatch)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with anyio.create_task_group() as group:
                 group.start_soon(coordinator.acquire, KEY, _claim(seconds=60))
                 await anyio.to_thread.run_sync(disk.begun.wait)
@@ -244,6 +244,6 @@ async def test_a_cancelled_caller_does_not_wait_for_the_disk_and_nobody_overtake
             with pytest.raises(TurnTimeoutError):  # the turn is not free before the disk is done
                 await other.acquire(KEY, _claim(seconds=0.1))
         disk.finish()
-        lease = await other.acquire(KEY, _claim(seconds=5))
+        lease = await other.acquire(KEY, _claim(seconds=20))
         assert lease.take_timestamp() == 1_700_000_001
         lease.release(Pause())

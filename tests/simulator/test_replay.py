@@ -182,6 +182,39 @@ async def test_heads_odd_fields_and_words_are_as_recorded(make, serve):
             locker.battery_mv = 6000
 
 
+@pytest.mark.parametrize("write", [int, float, str, hex], ids=["numbers", "with a point", "text", "hexadecimal text"])
+async def test_numbers_are_written_as_recorded_and_are_todays(serve, write):
+    async def script(stream, number):
+        asked = server.requests[-1].split(b" ")[1]
+        row = {"rssi": -70, "battery": write(7000), "last_log": write(100)}
+        if asked == b"/lockers":
+            reply = {"status": "ok", "devices": [row | {"identifier": write(LOCKER)}]}
+        elif asked == b"/locker_status":
+            reply = row | {"status": "Door closed", "code": write(49), "id": write(LOCKER), "version": write(81)}
+        else:
+            reply = {"status": "ok", "code": write(0)}
+        await stream.send(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(reply).encode())
+        await stream.aclose()
+
+    async def ask(gateway):
+        await gateway.lockers()
+        await gateway.locker(LOCKER).status()
+        await gateway.locker(LOCKER).open()
+
+    async with serve(script) as server:
+        _, lines = await recorded(server, ask)
+    identifier = only_identifier(lines)
+    async with SimulatedGateway.from_recording(lines) as replayed, asking(replayed.address) as gateway:
+        assert list(replayed.lockers) == [identifier]
+        door = gateway.locker(identifier, share_code=CODE)
+        await door.open()
+        status, (reading,) = await door.status(), await gateway.lockers()
+        assert (status.state, status.version) == (DoorState.OPEN, 81)
+        assert (reading.identifier, reading.last_log) == (identifier, 101)
+        body = (await raw(replayed, b"GET /lockers HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")[2]
+        assert type(json.loads(body)["devices"][0]["last_log"]) is type(write(1))
+
+
 async def raw(sim, data):
     received = b""
     async with await anyio.connect_tcp("127.0.0.1", sim.port) as stream:
@@ -416,5 +449,7 @@ async def test_a_file_and_one_gateway_of_several(make, tmp_path):
     path.write_text("\n".join([*lines, *other]))
     assert SimulatedGateway.from_recording(path, gateway="gateway-2").lockers
     assert SimulatedGateway.from_recording(str(path)).lockers
+    path.write_text("\n".join([*lines, *other]).replace("\\u00e9", "\u2028"), encoding="utf-8-sig", newline="\r\n")
+    assert SimulatedGateway.from_recording(path).lockers
     with pytest.raises(ValueError, match="gateway-1, gateway-2"):
         SimulatedGateway.from_recording(path, gateway="gateway-3")

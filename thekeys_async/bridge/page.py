@@ -11,12 +11,9 @@ from thekeys_async.bridge.lock_state import PublishedState
 from thekeys_async.bridge.views import GatewayView, LockView
 from thekeys_async.protocol.models import battery_percent
 from thekeys_async.protocol.text import printable
-
-BATTERY_LOW: Final = 20
-"""Per cent from which on a battery is a problem."""
+from thekeys_async.protocol.thresholds import is_low, strength
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_STRENGTHS: Final = ((-70, "good"), (-80, "fair"), (-999, "weak"))
 
 _WORDS: Final = {
     PublishedState.LOCKED: "locked",
@@ -91,14 +88,14 @@ def _row(lock: LockView, gateway: GatewayView, now: float) -> DoorRow:
 
 def _severity(lock: LockView, gateway: GatewayView) -> tuple[Severity, str]:
     """Say the worst thing that is wrong with a door."""
-    percent = None if lock.reading is None else battery_percent(lock.reading.battery_mv)
+    low = lock.reading is not None and is_low(lock.reading.battery_mv)
     findings = (
         (lock.state.published is PublishedState.JAMMED, Severity.MAJOR, "the bolt is jammed"),
         (lock.state.in_doubt, Severity.MAJOR, "a command may or may not have moved it"),
         (gateway.reachable is False, Severity.MAJOR, "its gateway does not answer"),
         (lock.lost, Severity.MAJOR, "lost: its gateway does not see it"),
         (lock.error is not None, Severity.MAJOR, f"its bolt can't be read: {lock.error}"),
-        (percent is not None and percent <= BATTERY_LOW, Severity.MINOR, "its battery is low"),
+        (low, Severity.MINOR, "its battery is low"),
         (gateway.reachable is None, Severity.MINOR, "nothing is known of its gateway yet"),
         (
             lock.locker.has_code and lock.state.published is PublishedState.UNKNOWN,
@@ -115,8 +112,7 @@ def _severity(lock: LockView, gateway: GatewayView) -> tuple[Severity, str]:
 def _signal(rssi: int | None) -> str:
     if rssi is None:
         return "-"
-    word = next(word for least, word in _STRENGTHS if rssi >= least)
-    return f"{rssi} dBm, {word}"
+    return f"{rssi} dBm, {strength(rssi)}"
 
 
 def _age(read_at: float | None, now: float) -> str:

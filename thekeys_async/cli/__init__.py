@@ -7,7 +7,7 @@ them out. `targets` finds in the configuration file what `names` says is meant, 
 wrong, `output` what came back, in `tables` that fit.
 
 `watch` draws a `live_table`, or prints `json_lines`; `plot` reads those as a `recording`, of which `drawing` makes a
-picture. `readings` says when a signal is weak and a battery low.
+picture. `signal_strength` draws a signal in a line.
 """
 
 import os

@@ -11,9 +11,9 @@ from rich.text import Text
 from thekeys_async import AsyncGateway, Fleet, FleetResult, GatewayStatus, LockerReading, TheKeysError, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
-from thekeys_async.cli.readings import style
 from thekeys_async.cli.runner import chosen_coordinator, run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cli.signal_strength import style
 from thekeys_async.cli.tables import Cell, Field, fitted
 from thekeys_async.cli.targets import Watched
 from thekeys_async.protocol.text import printable
@@ -40,7 +40,7 @@ class Findings:
     values: Sequence[Mapping[str, object]]
 
 
-def ask_all(settings: Settings, action: str, gateways: Sequence[Watched], names: Mapping[int, str]) -> None:
+def ask_all(settings: CommandSettings, action: str, gateways: Sequence[Watched], names: Mapping[int, str]) -> None:
     """Ask all of them at once, and show what each said; those that did not answer come last.
 
     Args:
@@ -167,7 +167,7 @@ def reasons(found: FleetResult[Any]) -> list[Text]:
     return [Text(f"{printable(name)}: {in_words(error, None)}", "yellow") for name, error in found.errors.items()]
 
 
-def _unanswered(settings: Settings, action: str, found: FleetResult[Any]) -> Failure:
+def _unanswered(settings: CommandSettings, action: str, found: FleetResult[Any]) -> Failure:
     """Make the failure of those that did not answer: their own code if they agree on one."""
     codes = {exit_code(error) for error in found.errors.values() if isinstance(error, TheKeysError)}
     code = codes.pop() if len(codes) == 1 else ExitCode.UNREACHABLE

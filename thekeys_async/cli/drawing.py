@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from thekeys_async import battery_percent
-from thekeys_async.cli.readings import GOOD, LOW_MV, WEAK
 from thekeys_async.cli.recording import Point, Recording, Series, smoothed, summarised
+from thekeys_async.protocol.thresholds import GOOD, LOW_MV, WEAK
 
 Axes: TypeAlias = Any
 library: Any = mpl  # its own types know no dates on an axis, and are unknown in part

@@ -8,7 +8,7 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -56,11 +56,11 @@ class Actions(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except click.Abort:
-            sentence = "Nothing was done."
-            if not sys.stdin.isatty():
-                click.echo(err=True)  # the line of the question has no end
-                sentence += " With -y it is done without asking."
+        except click.Abort as abort:
+            attended = sys.stdin.isatty()
+            if abort.__suppress_context__ or not attended:  # no answer, or none that was seen: no end of its line
+                click.echo(err=True)
+            sentence = f"Nothing was done.{'' if attended else ' With -y it is done without asking.'}"
             failure = other_failure("Declined", sentence, ExitCode.UNEXPECTED, as_json=_as_json(ctx))
         except click.UsageError as error:
             if not _as_json(ctx):
@@ -75,4 +75,4 @@ class Actions(click.Group):
 
 
 def _as_json(context: click.Context) -> bool:
-    return Settings.of(context).json
+    return CommandSettings.of(context).json

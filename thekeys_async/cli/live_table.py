@@ -16,9 +16,10 @@ from rich.text import Text
 from thekeys_async import DoorState, GatewayUpdate, LockerUpdate, Update, UpdateKind, Updates, battery_percent
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import in_words
-from thekeys_async.cli.readings import bar, is_low, is_weak, sparkline, style
+from thekeys_async.cli.signal_strength import bar, sparkline, style
 from thekeys_async.cli.tables import UNLIMITED, Cell, Field, fitted
 from thekeys_async.protocol.text import printable
+from thekeys_async.protocol.thresholds import is_low, is_weak
 
 _SIGNALS_KEPT = 60
 _MOST_ROWS = 1000
@@ -287,7 +288,8 @@ def _summary(board: Board, width: int) -> str:
     """Sum up, on two lines where one is too short: how many doors there are, and what is to be seen to."""
     counts = board.counts()
     stuck = f", {counts.stuck} stuck" if counts.stuck else ""
-    doors = f"{counts.doors} doors: {counts.open} open, {counts.weak} weak, {counts.low} low, {counts.lost} lost{stuck}"
+    doors = "1 door" if counts.doors == 1 else f"{counts.doors} doors"
+    doors += f": {counts.open} open, {counts.weak} weak, {counts.low} low, {counts.lost} lost{stuck}"
     gateways = f"{len(board.lost)} of {len(board.rows)} gateways lost"
     return f"{doors}; {gateways}" if len(doors) + len(gateways) + 2 <= width else f"{doors}\n{gateways}"
 

@@ -43,7 +43,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
 
 
 def _shared(*names: str, **declared: Any) -> Callable[[_F], _F]:
-    """Declare a flag that `Settings` collects."""
+    """Declare a flag that `CommandSettings` collects."""
     return click.option(*names, expose_value=False, callback=_remember, **declared)
 
 

@@ -23,7 +23,7 @@ from thekeys_async import (
     battery_percent,
 )
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, discard, on_stderr, other_failure
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.tables import UNLIMITED, Field, fitted
 from thekeys_async.protocol.text import printable
 
@@ -153,7 +153,7 @@ def print_rich(*renderables: RenderableType) -> None:
         shown.print(renderable, soft_wrap=not isinstance(renderable, Table))
 
 
-def show(settings: Settings, effect: Effect, value: object, *words: RenderableType) -> None:
+def show(settings: CommandSettings, effect: Effect, value: object, *words: RenderableType) -> None:
     """Print what came of an action.
 
     Args:
@@ -173,7 +173,7 @@ def show(settings: Settings, effect: Effect, value: object, *words: RenderableTy
             print_rich(*words)
 
 
-def waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
+def waiting(settings: CommandSettings, text: str) -> AbstractContextManager[object]:
     """Show a person at a terminal that something is under way; on stderr, and gone when it is over."""
     shown = not settings.json and not settings.debug and sys.stderr is not None and sys.stderr.isatty()
     return Console(stderr=True).status(Text(text)) if shown else nullcontext()

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from thekeys_async.cli.readings import WEAK
+from thekeys_async.protocol.thresholds import WEAK
 
 _SAMPLES = 600
 

@@ -35,7 +35,7 @@ def _hidden(text: "str | Secret | None") -> Secret | None:
 
 
 @attrs.frozen
-class Settings:
+class CommandSettings:
     """The flags and the environment; a flag overrides the environment, which overrides the file.
 
     Attributes:
@@ -110,7 +110,7 @@ class Settings:
         return None if self.code == os.environ.get("THEKEYS_CODE") else self.code
 
     @classmethod
-    def of(cls, context: click.Context) -> "Settings":
+    def of(cls, context: click.Context) -> "CommandSettings":
         """Collect what the flags before and after the action have left in the context."""
         given = {
             field.alias: context.meta[META + field.alias]

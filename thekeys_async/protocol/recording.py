@@ -99,21 +99,40 @@ def line(exchange: RecordedExchange) -> str:
 def read_recording(lines: Iterable[str]) -> Iterator[RecordedExchange]:
     """Read a recording.
 
+    Blank lines are passed over, and so is a last line that was cut off: so it ends when the disk was full.
+
     Raises:
         ValueError: It is none, or of a version that is not known here; the line is named.
     """
+    cut_off: ValueError | None = None
+    begun = False
     for number, text in enumerate(lines, 1):
+        if number == 1:
+            _check_version(text.removeprefix("\ufeff"))
+            continue
+        if not text.strip():
+            continue
+        if cut_off:
+            raise cut_off
         try:
-            values = json.loads(text)
-            if number == 1:
-                _check_version(values)
-                continue
-            exchange = RecordedExchange.from_dict(values)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"line {number} is not of a recording: {error}") from None
+            exchange = RecordedExchange.from_dict(json.loads(text))
+        except (TypeError, ValueError, RecursionError) as error:
+            wrong = ValueError(f"line {number} is not of a recording: {error}")
+            if not begun or not isinstance(error, json.JSONDecodeError):
+                raise wrong from None
+            cut_off = wrong
+            continue
+        begun = True
         yield exchange
 
 
-def _check_version(values: Mapping[str, Any]) -> None:
-    if values["recording"] != VERSION:
-        raise ValueError(f"version {values['recording']!r} of the form is not known")
+def _check_version(first: str) -> None:
+    try:
+        values = json.loads(first)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or "recording" not in values:
+        raise ValueError('line 1 is not of a recording, which begins with {"recording": 1}')
+    version = cast("dict[str, Any]", values)["recording"]
+    if version != VERSION:
+        raise ValueError(f"line 1 is not of a recording: version {version!r} of the form is not known")

@@ -27,11 +27,13 @@ _CLOSES = frozenset({"to be closed", "closed by the gateway"})
 
 
 def number(value: object) -> int | None:
-    """Read a number as gateways write it: a number, or decimal or hexadecimal text."""
+    """Read a whole number as gateways write it: a number, or decimal or hexadecimal text."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, str) and _NUMBER.fullmatch(text := value.strip()):
         return int(text, 0 if text[:2].lower() == "0x" else 10)
     return None
@@ -43,7 +45,7 @@ def written_like(written: object, value: int) -> object:
         return written
     if isinstance(written, str):
         return hex(value) if written.strip()[:2].lower() == "0x" else str(value)
-    return value
+    return float(value) if isinstance(written, float) else value
 
 
 @attrs.frozen

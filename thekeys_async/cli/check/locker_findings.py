@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from thekeys_async.cli.check.findings import Finding, Grade
 from thekeys_async.cli.check.observations import DoorRead, Observations
 from thekeys_async.cli.errors import ExitCode
-from thekeys_async.cli.readings import is_low, is_weak
 from thekeys_async.protocol import errors
 from thekeys_async.protocol.models import LockerReading, battery_percent
 from thekeys_async.protocol.text import printable
+from thekeys_async.protocol.thresholds import is_low, is_weak
 
 _SHARE = (
     "Check in the vendor's app that the share is there, then 'thekeys synchronize' and 'thekeys synchronize_locker'."

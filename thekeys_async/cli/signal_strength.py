@@ -1,41 +1,21 @@
-"""The meaning of what a gateway reads of a locker, and an RSSI's drawing in a line of text.
-
-The limits are rules of thumb, not the vendor's: of Bluetooth Low Energy, receivers lose packets from about -85 dBm on.
-"""
+"""An RSSI's colour, and its drawing in a line of text."""
 
 from collections.abc import Sequence
 
-WEAK = -85
-"""Weaker than this, in dBm, commands are likely to fail."""
-GOOD = -75
-"""From here on, in dBm, there is room for a closed door and a bad day."""
+from thekeys_async.protocol.thresholds import strength
 
 FAINTEST, STRONGEST = -100, -40
 """The ends of a scale, in dBm."""
 
-LOW_MV = 6800
-"""Below this, in mV, a battery should be changed: about 22 % of the estimate."""
-
+_COLOURS = {"good": "green", "fair": "yellow", "weak": "red"}
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = "_.-:=+*#"
 _LEAST_RANGE = 16
 
 
-def is_low(millivolts: int | None) -> bool:
-    """Tell whether a battery should be changed."""
-    return millivolts is not None and millivolts < LOW_MV
-
-
-def is_weak(rssi: int | None) -> bool:
-    """Tell whether commands are likely to fail."""
-    return rssi is not None and rssi < WEAK
-
-
 def style(rssi: int) -> str:
-    """Say in which colour a signal is shown."""
-    if rssi >= GOOD:
-        return "green"
-    return "yellow" if rssi >= WEAK else "red"
+    """Return the colour in which a signal is shown."""
+    return _COLOURS[strength(rssi)]
 
 
 def bar(rssi: int, width: int, *, ascii_only: bool = False) -> str:
