@@ -138,9 +138,7 @@ _json = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
 def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
     text = reply.body.decode("utf-8", "replace").strip("\ufeff \t\r\n\0")
     try:
-        value, end = _json.raw_decode(text)
-        if end < len(text):
-            raise ValueError("something follows")
+        value = _json.decode(text)
     except (ValueError, RecursionError):
         what = "an empty body" if not text else "something that is not JSON"
         if reply.body.startswith(_GZIP):
