@@ -29,11 +29,11 @@ class _OfAnAccount(Protocol):
 
     @property
     def identifier(self) -> object:
-        """What tells it from others."""
+        """The number or the text that identifies it."""
 
     @property
     def name(self) -> str:
-        """What its owner calls it."""
+        """The name that its owner gave it."""
 
 
 _Thing = TypeVar("_Thing", bound=_OfAnAccount)

@@ -68,7 +68,7 @@ def perform(
     with output.waiting(settings, f"{action} ..."):
         answer = run(settings, effect, partial(_ask, settings, coordinator, action, wait=wait), coordinator)
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
-    words = output.in_words(action, identifier, answer, typed=settings.typed or action)
+    words = output.as_text(action, identifier, answer, typed=settings.typed or action)
     output.show(settings, effect, output.as_json(action, identifier, answer), *words)
 
 

@@ -5,16 +5,15 @@ from functools import partial
 from typing import Any
 
 import attrs
-from rich.box import SIMPLE_HEAD
 from rich.text import Text
 
 from thekeys_async import AsyncGateway, Fleet, FleetResult, GatewayStatus, LockerReading, TheKeysError, battery_percent
 from thekeys_async.cli import output
-from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
+from thekeys_async.cli.errors import Effect, ExitCode, Failure, as_fields, exit_code, in_words, other_failure
 from thekeys_async.cli.runner import chosen_coordinator, run
 from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.signal_strength import style
-from thekeys_async.cli.tables import Cell, Field, fitted
+from thekeys_async.cli.tables import COMPACT, Cell, Field, fitted
 from thekeys_async.cli.targets import Watched
 from thekeys_async.protocol.text import printable
 
@@ -22,7 +21,6 @@ _BUDGET = 5.0
 """Seconds for each gateway: one that is away keeps nobody waiting for long."""
 
 _LISTED = 5
-_STYLE = {"box": SIMPLE_HEAD, "pad_edge": False, "show_edge": False, "padding": 0}
 
 
 @attrs.frozen
@@ -64,7 +62,7 @@ def ask_all(settings: CommandSettings, action: str, gateways: Sequence[Watched],
     with output.waiting(settings, f"{action} ..."):
         found = run(settings, Effect.NONE, partial(_ask, made, ask), coordinator)
     findings = tell(found)
-    table = fitted(findings.fields, findings.rows, output.console(), **_STYLE)
+    table = fitted(findings.fields, findings.rows, output.console(), **COMPACT)
     output.show(settings, Effect.NONE, findings.values, table, *reasons(found))
     if found.errors:
         raise _unanswered(settings, action, found)
@@ -110,7 +108,7 @@ def _reading_row(gateway: str, reading: LockerReading | None, names: Mapping[int
         printable(names.get(number, str(number))),
         str(number),
         "-" if rssi is None else Text(f"{rssi} dBm", style(rssi)),
-        "-" if millivolts is None else f"{millivolts} mV {battery_percent(millivolts):>3} %",
+        output.battery_cell(millivolts),
         output.number(reading.last_log),
     )
 
@@ -124,7 +122,7 @@ def _reading_value(
         "name": None if reading is None else names.get(reading.identifier),
         **(empty if reading is None else attrs.asdict(reading)),
         "battery_percent": None if reading is None else battery_percent(reading.battery_mv),
-        **_error(error),
+        **as_fields(error),
     }
 
 
@@ -152,14 +150,8 @@ def _status_value(gateway: str, status: GatewayStatus | None, error: Exception |
         "version": status and status.version,
         "phase": status and status.phase,
         "synchronizing": status and status.synchronizing,
-        **_error(error),
+        **as_fields(error),
     }
-
-
-def _error(error: Exception | None) -> dict[str, object]:
-    if error is None:
-        return {"error": None, "message": None}
-    return {"error": type(error).__name__, "message": in_words(error, None)}
 
 
 def reasons(found: FleetResult[Any]) -> list[Text]:

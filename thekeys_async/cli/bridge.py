@@ -7,7 +7,7 @@ import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.errors import Effect, ExitCode, other_failure
+from thekeys_async.cli.errors import Effect, unusable_file
 from thekeys_async.cli.runner import chosen_coordinator, run, run_until_stopped
 from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.targets import gateways_of_file
@@ -85,8 +85,8 @@ def _plan(settings: CommandSettings, config: Config, wanted: BridgeSettings, nam
             standby=wanted.standby,
         )
     except ConfigurationError as error:
-        problem = printable(str(error))
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+        failure = unusable_file(error, settings)
+    raise failure
 
 
 def _check(settings: CommandSettings, plan: BridgePlan) -> None:

@@ -188,9 +188,9 @@ def list_shares(settings: CommandSettings, /, **own: Any) -> None:
 
     LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
     """
-    from thekeys_async.cli.shares import show  # noqa: PLC0415 - rich and the cloud's client
+    from thekeys_async.cli.shares import list_shares as work  # noqa: PLC0415 - rich and the cloud's client
 
-    show(settings, **own)
+    work(settings, **own)
 
 
 @_command(options.CREATE_SHARE, name="create", group=shares)

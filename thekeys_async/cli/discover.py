@@ -24,7 +24,7 @@ from thekeys_async import (
 )
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, log_in
-from thekeys_async.cli.errors import Effect, ExitCode, in_words, other_failure
+from thekeys_async.cli.errors import Effect, ExitCode, as_fields, other_failure
 from thekeys_async.cli.runner import chosen_coordinator, run
 from thekeys_async.cli.settings import DEFAULT_HOST, MOST_ADDRESSES, CommandSettings, Network
 from thekeys_async.cli.setup import fresh_name, with_gateways
@@ -268,8 +268,7 @@ def _value(answer: Probed, new: Mapping[str, Candidate], *, saved: bool) -> dict
         "version": answer.status and answer.status.version,
         "phase": answer.status and answer.status.phase,
         "lockers": None if answer.lockers is None else sorted(each.identifier for each in answer.lockers),
-        "error": None if answer.error is None else type(answer.error).__name__,
-        "message": None if answer.error is None else in_words(answer.error, None),
+        **as_fields(answer.error),
     }
 
 

@@ -246,6 +246,13 @@ def _about_the_address(error: errors.TheKeysError, settings: CommandSettings) ->
     return "Check that a gateway is on this network; 'thekeys discover' looks for it, and --host says where it is."
 
 
+def as_fields(error: BaseException | None) -> dict[str, object]:
+    """Make the fields of a value that tell why a gateway did not answer; both are None where it did."""
+    if error is None:
+        return {"error": None, "message": None}
+    return {"error": type(error).__name__, "message": in_words(error, None)}
+
+
 def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:
     """Make the failure of a command that was carried out, after which the bolt was not seen where it should be.
 
@@ -266,6 +273,18 @@ def other_failure(
     """Make the failure of something that is not the library's: a flag, a signal, this computer."""
     fields = {"error": kind, "code": None, "cause": None, "may_have_executed": may_have_executed}
     return Failure(sentence, code, fields if as_json else None)
+
+
+def unusable_file(error: errors.TheKeysError, settings: CommandSettings, after: str = "") -> Failure:
+    """Make the failure of an action whose configuration file can't be used.
+
+    Args:
+        error: Why not.
+        settings: The flags.
+        after: What has been done before, as the beginning of a sentence.
+    """
+    sentence = printable(f"{after}{error}")
+    return other_failure("ConfigurationError", sentence, ExitCode.USAGE, as_json=settings.json)
 
 
 @contextlib.contextmanager

@@ -209,7 +209,7 @@ def as_json(action: str, identifier: int | None, answer: Answer) -> object:
             return [{**attrs.asdict(reading), **_estimate(reading.battery_mv)} for reading in answer]
 
 
-def in_words(action: str, identifier: int | None, answer: Answer, *, typed: str) -> Sequence[RenderableType]:
+def as_text(action: str, identifier: int | None, answer: Answer, *, typed: str) -> Sequence[RenderableType]:
     """Write an answer for a person.
 
     Args:
@@ -236,6 +236,11 @@ def in_words(action: str, identifier: int | None, answer: Answer, *, typed: str)
 def battery(millivolts: int | None) -> str:
     """Write a battery's charge: the millivolts, and the estimate beside them."""
     return "-" if millivolts is None else f"{millivolts} mV (about {battery_percent(millivolts)} %)"
+
+
+def battery_cell(millivolts: int | None) -> str:
+    """Write a battery's charge in a table's cell, where less room is."""
+    return "-" if millivolts is None else f"{millivolts} mV {battery_percent(millivolts):>3} %"
 
 
 def door(state: DoorState) -> Text:

@@ -52,7 +52,7 @@ class WantedShare:
     show_codes: bool
 
 
-def show(settings: CommandSettings, *, locker: str | None, show_codes: bool) -> None:
+def list_shares(settings: CommandSettings, *, locker: str | None, show_codes: bool) -> None:
     """List the shares of a locker, or of all.
 
     Raises:

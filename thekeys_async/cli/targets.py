@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import click
 
-from thekeys_async.cli.errors import ExitCode, other_failure
+from thekeys_async.cli.errors import unusable_file
 from thekeys_async.cli.names import found, nearest_first
 from thekeys_async.cli.settings import CommandSettings, as_number
 from thekeys_async.config.coordinator import default_config_path
@@ -199,8 +199,8 @@ def read(settings: CommandSettings, path: Path) -> tuple[Config, Secret | None]:
     try:
         return load(path) or (Config(), None)
     except ConfigurationError as error:
-        problem = printable(str(error))
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+        failure = unusable_file(error, settings)
+    raise failure
 
 
 def save_text(settings: CommandSettings, path: Path, text: Secret, *, after: str = "") -> None:
@@ -218,10 +218,10 @@ def save_text(settings: CommandSettings, path: Path, text: Secret, *, after: str
     try:
         save(path, text)
     except ConfigurationError as error:
-        problem = printable(f"{after}{error}")
+        failure = unusable_file(error, settings, after)
     else:
         return
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+    raise failure
 
 
 def path_of(settings: CommandSettings) -> Path:
@@ -233,8 +233,7 @@ def _configuration(settings: CommandSettings) -> tuple[Path, Config]:
     path = path_of(settings)
     configuration, text = read(settings, path)
     if text is None and settings.given_config is not None:
-        problem = printable(str(missing(path)))
-        raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+        raise unusable_file(missing(path), settings)
     return path, configuration
 
 
