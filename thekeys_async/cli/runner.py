@@ -148,7 +148,7 @@ async def _within(coordinator: Coordinator | None, work: Callable[[], Awaitable[
 
 
 def _unforeseen(settings: CommandSettings, effect: Effect, error: Exception) -> Failure:
-    """Say what this computer refused, or that this program has a mistake: then the door is anybody's guess."""
+    """Report an error of this computer, or a mistake of this program, after which the door may be in any state."""
     mistake = not isinstance(error, OSError)
     may_have_executed = mistake and effect.changes
     what = f"A mistake in this program ({type(error).__name__}; -d shows where)" if mistake else printable(str(error))
