@@ -11,7 +11,7 @@ import thekeys_async
 from tests.sample import CODE
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
 from thekeys_async.cli.errors import MEANINGS, Effect, ExitCode, exit_code, failure
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.simulator import Fault
 
 pytestmark = pytest.mark.usefixtures("no_rest")
@@ -154,7 +154,7 @@ def test_every_error_has_its_words_and_its_code(kind, effect):
     assert issubclass(kind, TheKeysError)
     error = kind("what happened.")
     error.may_have_executed = False
-    told = str(failure(error, effect, Settings()))
+    told = str(failure(error, effect, CommandSettings()))
     assert told.startswith("what happened; ")
     assert told.endswith(".")
     assert exit_code(error) in MEANINGS
@@ -188,13 +188,13 @@ def test_an_address_of_somebody_else_is_named(run):
 @pytest.mark.parametrize(
     ("settings", "unreachable", "not_understood"),
     [
-        (Settings(given_hosts=("hall",)), "Check --host", "Check that --host is"),
+        (CommandSettings(given_hosts=("hall",)), "Check --host", "Check that --host is"),
         (
-            Settings(configured_host="hall", config="my locks.toml"),
+            CommandSettings(configured_host="hall", config="my locks.toml"),
             "'thekeys --config 'my locks.toml' setup' finds it",
             "Check that this address is",
         ),
-        (Settings(), "'thekeys discover' looks for it, and --host says where", "Check that this address is"),
+        (CommandSettings(), "'thekeys discover' looks for it, and --host says where", "Check that this address is"),
     ],
 )
 def test_what_to_check_depends_on_who_has_said_the_address(settings, unreachable, not_understood):

@@ -10,6 +10,7 @@ wrong, `output` what came back, in `tables` that fit.
 picture. `signal_strength` draws a signal in a line.
 """
 
+import io
 import os
 import sys
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ _STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr"
 
 def main() -> None:
     """Run the command with this process's arguments, and leave with one of the exit codes of `errors`."""
-    _open_closed_streams()
+    _prepare_streams()
     if any(find_spec(library) is None for library in ("click", "platformdirs", "rich", "tomlkit")):
         sys.exit("The command needs its extra libraries: pip install 'thekeys-async[cli]'")
     # They import click, which may not be installed.
@@ -33,11 +34,17 @@ def main() -> None:
         sys.exit(f"Error: Standard output could not be written ({error.strerror}).")
 
 
-def _open_closed_streams() -> None:
-    """Put the null device in the place of standard streams that were closed, where Python has None.
+def _prepare_streams() -> None:
+    """Make standard streams of which none can hide the end of an action.
 
-    Writing to standard output fails then, as writing to a full disk does, and is reported like that.
+    The null device takes the place of those that were closed, where Python has None: writing to standard output fails
+    then, as writing to a full disk does, and is reported like that. A letter that the terminal does not know is written
+    as its number, and a width of 0 is none.
     """
     for name, mode, flags in _STREAMS:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: SIM115, PTH123
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)

@@ -13,7 +13,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, other_failure
 from thekeys_async.cli.names import nearest_first
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cloud import Cloud
 from thekeys_async.cloud.models import international
 from thekeys_async.protocol.secrets import Secret
@@ -29,11 +29,11 @@ class _OfAnAccount(Protocol):
 
     @property
     def identifier(self) -> object:
-        """What tells it from others."""
+        """The number or the text that identifies it."""
 
     @property
     def name(self) -> str:
-        """What its owner calls it."""
+        """The name that its owner gave it."""
 
 
 _Thing = TypeVar("_Thing", bound=_OfAnAccount)
@@ -53,7 +53,7 @@ class Login:
     password: Secret
     url: str | None
 
-    def cloud(self, settings: Settings) -> Cloud:
+    def cloud(self, settings: CommandSettings) -> Cloud:
         """Make a client, to be entered.
 
         Raises:
@@ -68,7 +68,7 @@ class Login:
         raise click.UsageError(f"--cloud-url: {problem}.")
 
 
-def log_in(settings: Settings) -> Login:
+def log_in(settings: CommandSettings) -> Login:
     """Take what flags and environment give, and ask for the rest; the password is not echoed.
 
     Where standard input is no terminal, the rest is read from it, a line for each.
@@ -89,7 +89,7 @@ def log_in(settings: Settings) -> Login:
     return Login(checked, password, settings.cloud_url)
 
 
-def ask_cloud(settings: Settings, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
+def ask_cloud(settings: CommandSettings, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
     """Log in at the cloud, and ask it.
 
     Args:
@@ -138,12 +138,12 @@ def _asked(what: str, *, hidden: bool) -> Secret | None:
     return None if sys.stdin is None else Secret.of(sys.stdin.readline().rstrip("\r\n"))
 
 
-def _unattended(settings: Settings, missing: str) -> Failure:
+def _unattended(settings: CommandSettings, missing: str) -> Failure:
     sentence = f"Nobody is there to be asked for the log-in: give {missing}."
     return other_failure("UsageError", sentence, ExitCode.USAGE, as_json=settings.json)
 
 
-def phone_number(settings: Settings, number: str, what: str = "The account's user name") -> str:
+def phone_number(settings: CommandSettings, number: str, what: str = "The account's user name") -> str:
     """Read a phone number.
 
     Args:

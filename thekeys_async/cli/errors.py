@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from thekeys_async.bridge.errors import BrokerUnreachableError, SupersededError
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors
@@ -203,7 +203,7 @@ def in_words(error: BaseException, typed: str | None) -> str:
     return rest.removeprefix(": ") if typed is None and rest.startswith(":") else f"{typed or 'it'}{rest}"
 
 
-def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> Failure:
+def failure(error: errors.TheKeysError, effect: Effect, settings: CommandSettings) -> Failure:
     """Turn a library's error into what the command says and how it ends.
 
     Args:
@@ -233,7 +233,7 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
     return Failure(sentence, exit_code(error), fields if settings.json else None)
 
 
-def _about_the_address(error: errors.TheKeysError, settings: Settings) -> str:
+def _about_the_address(error: errors.TheKeysError, settings: CommandSettings) -> str:
     """Say what to check where no gateway answers, or something else does: it depends on who has said the address."""
     given, configured = settings.chosen_host is not None, settings.configured_host is not None
     if isinstance(error, errors.ProtocolError):
@@ -244,6 +244,13 @@ def _about_the_address(error: errors.TheKeysError, settings: Settings) -> str:
         check = "Check that the gateway has power and is on this network"
         return f"{check}; if it has a new address, '{settings.program} setup' finds it."
     return "Check that a gateway is on this network; 'thekeys discover' looks for it, and --host says where it is."
+
+
+def as_fields(error: BaseException | None) -> dict[str, object]:
+    """Make the fields of a value that tell why a gateway did not answer; both are None where it did."""
+    if error is None:
+        return {"error": None, "message": None}
+    return {"error": type(error).__name__, "message": in_words(error, None)}
 
 
 def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:
@@ -266,6 +273,18 @@ def other_failure(
     """Make the failure of something that is not the library's: a flag, a signal, this computer."""
     fields = {"error": kind, "code": None, "cause": None, "may_have_executed": may_have_executed}
     return Failure(sentence, code, fields if as_json else None)
+
+
+def unusable_file(error: errors.TheKeysError, settings: CommandSettings, after: str = "") -> Failure:
+    """Make the failure of an action whose configuration file can't be used.
+
+    Args:
+        error: Why not.
+        settings: The flags.
+        after: What has been done before, as the beginning of a sentence.
+    """
+    sentence = printable(f"{after}{error}")
+    return other_failure("ConfigurationError", sentence, ExitCode.USAGE, as_json=settings.json)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -75,4 +75,4 @@ class Actions(click.Group):
 
 
 def _as_json(context: click.Context) -> bool:
-    return Settings.of(context).json
+    return CommandSettings.of(context).json

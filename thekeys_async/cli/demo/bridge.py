@@ -16,7 +16,7 @@ import click
 
 from thekeys_async.cli.demo.cloud import Tell, show_steps
 from thekeys_async.cli.errors import ExitCode, other_failure
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -40,8 +40,8 @@ _COMES_UP = 0.05
 _PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 
-def run_demo_of_bridge(settings: Settings) -> None:
-    """Go the way, and show each step when it is done.
+def run_demo_of_bridge(settings: CommandSettings) -> None:
+    """Show a door in MQTT, step by step.
 
     Raises:
         Failure: No mosquitto is installed.

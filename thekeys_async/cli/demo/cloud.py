@@ -12,7 +12,7 @@ from thekeys_async import AsyncGateway, AsyncLocker, DoorState, LockerUpdate, No
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cloud import Cloud, Share, discover, ensure_shares
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
 
@@ -25,18 +25,18 @@ Tell = Callable[[str, str], None]
 """Shows a step of the way, and what came of it."""
 
 
-def run_demo_from_cloud(settings: Settings) -> None:
-    """Go the way, and show each step when it is done."""
+def run_demo_from_cloud(settings: CommandSettings) -> None:
+    """Show the way from an account to an open door, step by step."""
     show_steps(settings, "A simulated cloud with one account, and a simulated gateway that sees one locker.", _simulate)
 
 
-def show_steps(settings: Settings, introduction: str, go: Callable[[Tell], Awaitable[None]]) -> None:
-    """Show each step of a way when it is done; as JSON, all of them at the end.
+def show_steps(settings: CommandSettings, introduction: str, go: Callable[[Tell], Awaitable[None]]) -> None:
+    """Show each step of a demonstration when it is done; as JSON, all of them at the end.
 
     Args:
         settings: The flags.
         introduction: The sentence before the first step.
-        go: Goes the way, and tells each step.
+        go: Carries the steps out, and tells each.
     """
     steps: list[tuple[str, str]] = []
 
