@@ -24,19 +24,21 @@ _PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 _T = TypeVar("_T")
 
 
-class _OfAnAccount(Protocol):
+class _AccountItem(Protocol):
     """A locker, a gateway or an accessory."""
 
     @property
     def identifier(self) -> object:
         """The number or the text that identifies it."""
+        ...
 
     @property
     def name(self) -> str:
         """The name that its owner gave it."""
+        ...
 
 
-_Thing = TypeVar("_Thing", bound=_OfAnAccount)
+_Item = TypeVar("_Item", bound=_AccountItem)
 
 
 @attrs.frozen
@@ -110,7 +112,7 @@ def ask_cloud(settings: CommandSettings, effect: Effect, question: Callable[[Clo
         return run(settings, effect, ask)
 
 
-def the_one_meant(things: Sequence[_Thing], typed: str | None, identifier: object, sentence: str) -> _Thing:
+def the_one_meant(things: Sequence[_Item], typed: str | None, identifier: object, sentence: str) -> _Item:
     """Choose among the things of an account: by its identifier, else by its name; the only one if nothing was typed.
 
     Args:
