@@ -194,6 +194,15 @@ async def test_buttons(broker, listen):
         assert any(record.endpoint == "synchronize" for record in gateway.requests)
 
 
+async def test_a_bolt_that_cannot_be_read_again_and_again_is_said_at_once(broker, listen):
+    async with home(broker, listen) as (bridge, gateway):
+        gateway.error(37, on="locker_status", times=1000)
+        for count in (1, 2):
+            with anyio.fail_after(15):
+                await bridge.say(f"lock/{LOCKER}/press", stamped("read"))
+                assert "Bluetooth" in (await bridge.until_result("not done", count))["reason"]
+
+
 async def test_after_the_broker_has_forgotten_everything_all_is_there_again(broker, listen):
     async with home(broker, listen) as (bridge, gateway):
         before = {t for t, v in bridge.listener.values.items() if v and not t.endswith(("/echo", "/event"))}
@@ -310,6 +319,18 @@ async def test_whatever_another_client_writes_over_a_state_is_put_right(broker, 
             await bridge.say(topic, lie, retain=True)
             last = [lie, truth[topic]]
             await bridge.until(lambda topic=topic, last=last: bridge.listener.said(f"thekeys/{topic}")[-2:] == last)
+
+
+async def test_a_purge_empties_nothing_for_good_while_the_bridge_runs(broker, listen):
+    async with home(broker, listen) as (bridge, _):
+        kept = _kept(bridge.listener, "")
+        purge = Purge(bridge.process._plan)
+        await purge.run()
+        assert purge.is_alive
+        device = f"homeassistant/device/thekeys_{LOCKER}/config"
+        assert device in purge.emptied
+        await bridge.until(lambda: bridge.listener.said(device)[-2] == "" != bridge.listener.values[device])
+        await bridge.until(lambda: _kept(bridge.listener, "") == kept)
 
 
 async def test_each_command_has_one_result(broker, listen):

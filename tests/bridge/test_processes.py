@@ -128,7 +128,7 @@ def test_a_standby_takes_over_from_a_leader_that_is_killed_and_nothing_is_done_t
             killed = time.monotonic()
             leader.kill()
             listener.wait_for(lambda: len({*listener.said("thekeys/bridge/info")}) == 2)
-            assert time.monotonic() - killed < 10 + 3  # the lease, and what a process does first
+            assert time.monotonic() - killed < 10 + 10  # the lease, and what a process does first
             listener.wait_for_value("thekeys/bridge/state", "online")
             listener.publish(SET, stamped("UNLOCK", at))
             listener.wait_for(lambda: '"refused"' in listener.values[RESULT])
@@ -283,7 +283,7 @@ def test_a_storm_of_kills_opens_no_stamp_twice_and_none_late(broker, listen, gat
         listener.wait_for_value("thekeys/bridge/state", "online", 40)
         listener.publish(SET, stamped("LOCK"))
         listener.wait_for_value(STATE, "LOCKED", 40)
-        listener.wait_for(lambda: '"done"' in listener.values[RESULT], 40)
+        listener.wait_for(lambda: '"done"' in listener.values.get(RESULT, ""), 40)
         listener.wait_for(partial(_turns, listener), 40)
         # The locker's log counts every turn of the bolt, whoever has heard of it. What was refused is no turn.
         may_have_turned = {at for at in stamps if outcomes.get(at, "unknown") in {"done", "unknown"}}

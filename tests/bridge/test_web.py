@@ -26,7 +26,7 @@ from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 from .browser import Browser
 from .conftest import free_port
-from .running import config, running, simulated, stamped
+from .running import GARAGE, config, running, simulated, stamped
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +73,7 @@ async def test_metrics(broker, listen):
     assert samples["thekeys_locker_battery_volts", *door] == pytest.approx(7.04, abs=0.02)
     assert samples["thekeys_locker_bolt_state", *sorted((*door, "open"))] == 1
     assert samples["thekeys_locker_bolt_state", *sorted((*door, "closed"))] == 0
+    assert not any(name == "thekeys_locker_bolt_state" and str(GARAGE) in labels for name, *labels in samples)
     assert samples["thekeys_locker_bolt_read_timestamp_seconds", *door] > 1.7e9
     assert samples["thekeys_locker_events_total", *sorted((*door, "bridge"))] == 1
     assert samples["thekeys_commands_total", "UNLOCK", "done"] == 1

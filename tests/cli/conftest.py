@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.sample import CODE, IDENTIFIER
+from thekeys_async import AsyncGateway, Fleet, Pacing
 from thekeys_async.cli.commands import thekeys
 
 
@@ -16,6 +17,13 @@ def _clean_environment(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def no_rest(monkeypatch):
+    """Leave out the rests that only hardware needs; a command as a process of its own keeps them."""
+    for function in (AsyncGateway.__init__, Fleet.__init__, Fleet.from_cloud, Fleet.from_config):
+        monkeypatch.setitem(function.__kwdefaults__, "pacing", Pacing(0, 0))
 
 
 @pytest.fixture

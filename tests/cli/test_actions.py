@@ -6,6 +6,8 @@ import pytest
 
 from tests.sample import CODE, IDENTIFIER, LOCKER
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 
 def asked(gateway):
     return [(request.endpoint, request.identifier) for request in gateway.requests]

@@ -11,8 +11,10 @@ import thekeys_async
 from tests.sample import CODE
 from thekeys_async import AsyncGateway, AsyncLocker, TheKeysError
 from thekeys_async.cli.errors import MEANINGS, Effect, ExitCode, exit_code, failure
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.simulator import Fault
+
+pytestmark = pytest.mark.usefixtures("no_rest")
 
 NOT_MOVED = "the door was not moved"
 MAY_HAVE = "may have moved"
@@ -152,7 +154,7 @@ def test_every_error_has_its_words_and_its_code(kind, effect):
     assert issubclass(kind, TheKeysError)
     error = kind("what happened.")
     error.may_have_executed = False
-    told = str(failure(error, effect, Settings()))
+    told = str(failure(error, effect, CommandSettings()))
     assert told.startswith("what happened; ")
     assert told.endswith(".")
     assert exit_code(error) in MEANINGS
@@ -186,13 +188,13 @@ def test_an_address_of_somebody_else_is_named(run):
 @pytest.mark.parametrize(
     ("settings", "unreachable", "not_understood"),
     [
-        (Settings(given_hosts=("hall",)), "Check --host", "Check that --host is"),
+        (CommandSettings(given_hosts=("hall",)), "Check --host", "Check that --host is"),
         (
-            Settings(configured_host="hall", config="my locks.toml"),
+            CommandSettings(configured_host="hall", config="my locks.toml"),
             "'thekeys --config 'my locks.toml' setup' finds it",
             "Check that this address is",
         ),
-        (Settings(), "'thekeys discover' looks for it, and --host says where", "Check that this address is"),
+        (CommandSettings(), "'thekeys discover' looks for it, and --host says where", "Check that this address is"),
     ],
 )
 def test_what_to_check_depends_on_who_has_said_the_address(settings, unreachable, not_understood):
@@ -208,3 +210,27 @@ def test_the_file_says_where_a_gateway_is(run, tmp_path):
     path.write_text('[gateways.hall]\nhost = "127.0.0.1:1"\n')
     path.chmod(0o600)
     check(run("search", "--timeout", "1", "--config", str(path)), ExitCode.UNREACHABLE, f"--config {path} setup' finds")
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_an_interrupt_before_the_work_has_begun_did_nothing(ask, simulated_gateway, monkeypatch, flags):
+    monkeypatch.setattr("thekeys_async.cli.actions.chosen_coordinator", _interrupted)
+    result = ask("open", *flags)
+    assert (result.exit_code, result.stdout) == (ExitCode.INTERRUPTED, "")
+    assert "Stopped by SIGINT; nothing was done." in result.stderr
+    assert not flags or json.loads(result.stderr)["may_have_executed"] is False
+    assert not simulated_gateway.requests
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_an_interrupt_while_the_end_is_printed_does_not_deny_what_was_done(ask, simulated_gateway, monkeypatch, flags):
+    monkeypatch.setattr("thekeys_async.cli.output.show", _interrupted)
+    result = ask("open", *flags)
+    assert (result.exit_code, result.stdout) == (ExitCode.INTERRUPTED, "")
+    assert "a command may have been carried out: look before you repeat it" in result.stderr
+    assert not flags or json.loads(result.stderr)["may_have_executed"] is True
+    assert len(simulated_gateway.requests) == 1
+
+
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt

@@ -83,9 +83,9 @@ def test_a_wrong_flag_as_json(run):
 
 
 def test_settings_do_not_show_the_code(run):
-    from thekeys_async.cli.settings import Settings  # noqa: PLC0415
+    from thekeys_async.cli.settings import CommandSettings  # noqa: PLC0415
 
-    assert "geheim" not in repr(Settings(code="geheim"))
+    assert "geheim" not in repr(CommandSettings(code="geheim"))
 
 
 def test_help_lists_the_actions_and_the_exit_codes(run):

@@ -82,6 +82,10 @@ def test_what_is_lost_is_seen_to_be():
     assert "\x1b" not in shown
 
 
+def test_one_door_is_one():
+    assert drawn(told()).startswith("1 door: 0 open")
+
+
 def test_a_gateway_that_is_back_is_lost_no_more():
     summary, _, shown = drawn(lost(), lost(reachable=True)).partition("\n")
     assert summary.endswith("0 of 2 gateways lost")

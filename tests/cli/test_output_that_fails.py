@@ -139,3 +139,11 @@ def test_a_question_that_nobody_answers_says_how_to_go_without(closed):
     result = closed("</dev/null", "check", "--open-and-close", IDENTIFIER)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "Error: Nothing was done. With -y it is done without asking."
+
+
+@pytest.mark.parametrize("columns", ["0", "", "000"])
+def test_a_terminal_of_no_width_is_one_whose_width_is_not_known(simulated_gateway, columns):
+    command = [sys.executable, "-m", "thekeys_async", "search", "--host", simulated_gateway.address]
+    environment = {**os.environ, "COLUMNS": columns}
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment).stdout
+    assert IDENTIFIER in shown

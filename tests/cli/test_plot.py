@@ -203,7 +203,11 @@ def test_from_watch_to_picture(run, simulated_gateway, tmp_path):
         (("-", "out"), locker(0), (2, ".png or .svg")),
         (("-", "out.png"), "", (2, "thekeys watch --json")),
         (("-", "out.png"), "no JSON\n", (2, "thekeys watch --json")),
-        (("-", "nowhere/out.png"), locker(0), (1, "can't be written")),
+        (
+            ("-", "nowhere/out.png"),
+            locker(0),
+            (1, "can't be written (No such file or directory). Mend that, or give another OUT."),
+        ),
     ],
 )
 def test_what_cannot_be_drawn(run, tmp_path, arguments, text, ends):

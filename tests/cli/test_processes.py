@@ -100,7 +100,7 @@ def test_a_signal_while_a_command_is_under_way(start, simulated_gateway_factory,
     process.send_signal(by)
     returned, stdout, stderr = ended(process)
     assert (returned, stdout) == (code, "")
-    assert "may have moved" in stderr
+    assert "may have moved, or may still move. Look at the door" in stderr
     assert stderr.count("\n") == 1
 
 
@@ -146,6 +146,16 @@ def test_firmware_is_asked_for_at_a_terminal(start, simulated_gateway, terminal,
     assert "firmware" in stderr
     assert bool(stdout.strip()) is agreed
     assert [request.endpoint for request in simulated_gateway.requests] == ([action] if agreed else [])
+
+
+@POSIX
+def test_no_answer_at_a_terminal_is_none_and_said_on_a_line_of_its_own(start, simulated_gateway, terminal):
+    person, stdin = terminal
+    os.write(person, b"\x04")
+    code, stdout, stderr = ended(start("update", "--host", simulated_gateway.address, stdin=stdin))
+    assert (code, stdout) == (1, "")
+    assert stderr.splitlines()[-1] == "Error: Nothing was done."
+    assert not simulated_gateway.requests
 
 
 @POSIX

@@ -24,6 +24,8 @@ from thekeys_async import (
 from thekeys_async.cli.live_table import Board, draw
 from thekeys_async.simulator import SimulatedLocker
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 SCREENS = Path(__file__).parent / "screens"
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 ALL = range(1, 41)

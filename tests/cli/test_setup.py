@@ -14,6 +14,8 @@ from tests.sample import LOCKER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 NAME = "porte-45961123"  # the simulated cloud calls it "Porte 45961123"
 
 

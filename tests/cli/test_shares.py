@@ -9,6 +9,8 @@ from tests.sample import IDENTIFIER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 PIN = "80314159"
 
 

@@ -213,6 +213,7 @@ def test_what_is_no_recording_is_one_sentence(run, tmp_path, text):
     result = run("simulate", "--port", "0", "--replay", str(path))
     assert result.exit_code == 2
     assert "can't be replayed" in result.stderr
+    assert "It has to be what 'thekeys check --save' has written." in result.stderr
 
 
 def test_a_locker_that_is_not_in_the_recording_is_a_mistake(run, recording):

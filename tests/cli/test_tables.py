@@ -118,3 +118,9 @@ def test_a_file_has_as_much_room_as_is_needed(monkeypatch):
     assert output.console().width > 1000
     monkeypatch.setenv("COLUMNS", "80")
     assert output.console().width == 80
+
+
+def test_a_row_in_lines_leaves_out_what_is_empty():
+    fields = (Field("Locker", whole=True), Field("", whole=True), Field("", whole=True), Field("News", whole=True))
+    shown = printed(fitted(fields, [("front-door", "", "weak", "")], Console(file=io.StringIO(), width=9)), 9)
+    assert shown.splitlines() == ["Locker: front-door", "weak"]

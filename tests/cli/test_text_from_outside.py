@@ -1,8 +1,11 @@
 """What a gateway says reaches no terminal, log or JSON raw, and none of it is longer than a line should be."""
 
 import json
+import os
 
 import pytest
+
+pytestmark = pytest.mark.usefixtures("no_rest")
 
 FORGED = "2026-01-01 00:00:00,000 CRITICAL thekeys_async: forged"
 EVIL = f"\x1b[2J\x1b]0;title\x07\x9b31m\u202e\r\n{FORGED}\n" + "so long " * 7000
@@ -36,3 +39,16 @@ def test_what_watch_prints_as_json_is_bounded(ask, simulated_gateway, flags):
     assert "message" in json.loads(line)
     assert len(line) < LONGEST
     assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("words", [("search", "--all"), ("watch", "--timeout", "0.2"), ("status", "entr\xe9e")])
+def test_a_letter_that_the_terminal_does_not_know_is_no_reason_to_fail(start, simulated_gateway, tmp_path, words):
+    path = tmp_path / "config.toml"
+    path.write_text(f'[gateways."entr\xe9e"]\nhost = "{simulated_gateway.address}"\n', encoding="utf-8")
+    path.chmod(0o600)
+    environment = {**os.environ, "THEKEYS_CONFIG": str(path), "PYTHONIOENCODING": "ascii"}
+    process = start(*words, env=environment)
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (0, "")
+    assert stdout.isascii()
+    assert ("entr\\xe9e" in stdout) is (words[0] != "status")

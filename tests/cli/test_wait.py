@@ -12,6 +12,8 @@ from tests.sample import CODE, LOCKER
 from thekeys_async.cli.errors import ExitCode
 from thekeys_async.simulator import Fault, SimulatedLocker
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 SECONDS = 30
 
 

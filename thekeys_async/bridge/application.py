@@ -18,15 +18,19 @@ from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.session import VERSION, BrokerSession
 from thekeys_async.bridge.views import Event
-from thekeys_async.calls.observing import GatewayEvent, Outcome, PollEnded, RequestSent
+from thekeys_async.calls.observing import CallEnded, GatewayEvent, Outcome, PollEnded, RequestSent
 from thekeys_async.coordination.base import Coordinator
 from thekeys_async.fleets.fleet import Fleet
 from thekeys_async.gateway import AsyncGateway
-from thekeys_async.streams.updates import STATUS, STATUS_ERROR, LockerUpdate, Update
+from thekeys_async.protocol.errors import GatewayRefusedError, GatewayUnreachableError, ProtocolError
+from thekeys_async.streams.updates import STATUS, LockerUpdate, Update
 from thekeys_async.turns.pacing import Pacing
 
 PACING: Final = Pacing()
 """How long each gateway rests after a reply."""
+
+# Why a bolt could not be read: of a gateway that is busy, the poller asks again.
+_TELLS_OF_THE_BOLT: Final = (GatewayRefusedError, GatewayUnreachableError, ProtocolError)
 
 _TO_FINISH: Final = 5.0
 _TO_SAY_GOODBYE: Final = 2.0
@@ -180,8 +184,8 @@ class Bridge:
             return
         for event in self.devices.locker_news(update, clocks.now()):
             self._happened(event)
-        if self.session.commands is not None and update.changed & {STATUS, STATUS_ERROR}:
-            self.session.commands.looked(update.identifier)
+        if self.session.commands is not None and STATUS in update.changed:
+            self.session.commands.looked(update.identifier, None)
 
     def _happened(self, event: Event) -> None:
         self._metrics.happened(self.devices, event)
@@ -201,6 +205,11 @@ class Bridge:
             case RequestSent():
                 if self.session.commands is not None:
                     self.session.commands.bytes_left(event)
+            case CallEnded(action="locker_status", identifier=int(identifier), error=error) if isinstance(
+                error, _TELLS_OF_THE_BOLT
+            ):
+                if self.session.commands is not None:
+                    self.session.commands.looked(identifier, error)
             case PollEnded():
                 self._metrics.polled(event.outcome)
                 if event.outcome in {Outcome.DONE, Outcome.BUSY}:

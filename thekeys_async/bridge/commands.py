@@ -79,7 +79,7 @@ class CommandRunner:
         self._tasks = tasks
         self._leadership = leadership
         self._under_way: dict[tuple[str, int | None], _Sending] = {}
-        self._looks: dict[int, anyio.Event] = {}
+        self._looks: dict[int, _Look] = {}
         self._ends: anyio.Event | None = None
 
     def take(self, verdict: Verdict) -> None:
@@ -100,10 +100,11 @@ class CommandRunner:
         if is_first and sent.identifier is not None:
             self._devices.command_sent(sent.identifier, sending.command.message.action, clocks.now().boot)
 
-    def looked(self, identifier: int) -> None:
-        """Note that somebody has tried to read a bolt."""
-        if (event := self._looks.pop(identifier, None)) is not None:
-            event.set()
+    def looked(self, identifier: int, error: TheKeysError | None) -> None:
+        """Note that somebody has read a bolt, or could not."""
+        if (look := self._looks.pop(identifier, None)) is not None:
+            look.error = error
+            look.over.set()
 
     async def idle(self) -> None:
         """Wait until no command is on its way to a gateway."""
@@ -207,15 +208,14 @@ class CommandRunner:
         Raises:
             TheKeysError: It could not be read.
         """
-        lock = self._devices.locks[identifier]
-        self._gateways[lock.locker.gateway].read_now(identifier)
-        event = self._looks.setdefault(identifier, anyio.Event())
+        self._gateways[self._devices.locks[identifier].locker.gateway].read_now(identifier)
+        look = self._looks.setdefault(identifier, _Look())
         with anyio.move_on_after(_LOOK_TAKES):
-            await event.wait()
-        if not event.is_set():
+            await look.over.wait()
+        if not look.over.is_set():
             raise RequestTimeoutError(f"locker {identifier} was not read in time")
-        if lock.error is not None:
-            raise lock.error.with_traceback(None)
+        if look.error is not None:
+            raise look.error.with_traceback(None)
 
     async def _look_until_known(self, identifier: int, pauses: tuple[float, ...]) -> None:
         """Look where the bolt is, until that is known or it makes no sense any more."""
@@ -236,8 +236,21 @@ class CommandRunner:
 
 
 @attrs.define(eq=False)
+class _Look:
+    """A read of a bolt that somebody waits for.
+
+    Attributes:
+        over: Set when it has been read, or could not be.
+        error: Why it could not.
+    """
+
+    over: anyio.Event = attrs.field(factory=anyio.Event)
+    error: TheKeysError | None = None
+
+
+@attrs.define(eq=False)
 class _Sending:
-    """An command that is being carried out.
+    """A command that is being carried out.
 
     Attributes:
         command: Which.

@@ -161,9 +161,10 @@ class _States(Collector):
                 rssi.add_metric(labels, seen.rssi)
             if seen is not None and seen.battery_mv is not None:
                 volts.add_metric(labels, seen.battery_mv / 1000)
-            known = lock.known
-            for each in DoorState:
-                state.add_metric((*labels, each.value), float(each is known))
+            if lock.locker.has_code:  # else nobody will ever know, and no alert is due
+                known = lock.known
+                for each in DoorState:
+                    state.add_metric((*labels, each.value), float(each is known))
             if lock.read_at is not None:
                 read.add_metric(labels, lock.read_at)
         yield from (rssi, volts, state, read)

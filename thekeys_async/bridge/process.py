@@ -12,7 +12,7 @@ from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.session import VERSION
 from thekeys_async.bridge.systemd import ALIVE, READY, STOPPING, notify
-from thekeys_async.bridge.web import Web
+from thekeys_async.bridge.web import STANDS_STILL, Web
 from thekeys_async.coordination import Coordinator, FileCoordinator, LeaderLease, RedisCoordinator
 from thekeys_async.protocol.errors import CoordinationError
 
@@ -22,7 +22,6 @@ LEASE: Final = 10.0
 """Seconds after which another bridge leads, if the one that does is not heard of."""
 
 _WATCHDOG_INTERVAL: Final = 1.0
-_STANDS_STILL: Final = 10.0
 
 
 class Process:
@@ -95,7 +94,7 @@ class Process:
         notify(READY)
         while True:
             self._ran_at = anyio.current_time()
-            if self._ran_at - self.ran_at < _STANDS_STILL:
+            if self._ran_at - self.ran_at < STANDS_STILL:
                 notify(ALIVE)
             await anyio.sleep(_WATCHDOG_INTERVAL)
 

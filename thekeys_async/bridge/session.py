@@ -37,7 +37,7 @@ class BrokerSession:
         plan: The bridge's settings.
         devices: All locks and gateways, and their topics.
         metrics: The counters.
-        on_birth: Called when Home Assistant has started.
+        on_forgotten: Called when Home Assistant has started, or somebody has emptied our topics.
 
     Attributes:
         broker: The connection.
@@ -49,7 +49,7 @@ class BrokerSession:
         is_stopping: Whether no more commands are taken.
     """
 
-    def __init__(self, plan: BridgePlan, devices: Devices, metrics: Metrics, on_birth: Callable[[], None]) -> None:
+    def __init__(self, plan: BridgePlan, devices: Devices, metrics: Metrics, on_forgotten: Callable[[], None]) -> None:
         self.heartbeat = Heartbeat()
         self.superseded = anyio.Event()
         self.commands: CommandRunner | None = None
@@ -58,7 +58,7 @@ class BrokerSession:
         self._devices = devices
         self._metrics = metrics
         self.refusals = Refusals(plan.topics, devices, metrics)
-        self._on_birth = on_birth
+        self._on_forgotten = on_forgotten
         self._started = clocks.now()
         self._claim = PrefixClaim(secrets.token_hex(8))
         self.judge = Judge(plan.rules, self.heartbeat, self._may_take_commands, self._is_driven, self._started)
@@ -143,7 +143,7 @@ class BrokerSession:
             self._command(target, message)
         elif message.topic == topics.birth:
             if message.payload == ONLINE.encode():
-                self._on_birth()
+                self._on_forgotten()
         elif self._publishes:
             self._repair(message)
         elif message.payload:
@@ -168,6 +168,7 @@ class BrokerSession:
             self._retained.retire()
         if self._publishes and not is_claim:
             self._repair(message)
+            self._on_forgotten()
         self._say_if_ready()
 
     def _repair(self, message: Message) -> None:

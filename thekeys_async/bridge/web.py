@@ -27,6 +27,9 @@ from thekeys_async.protocol.text import printable
 
 _log = logging.getLogger("thekeys_async.bridge")
 
+STANDS_STILL: Final = 10.0
+"""Seconds without a round of the bridge's loops after which it counts as standing still."""
+
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -39,7 +42,6 @@ _HEADERS: Final = {
 }
 _STATIC: Final = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_STANDS_STILL: Final = 10.0
 _MOST_READERS: Final = 100
 _TRY_AGAIN: Final = 5.0
 _AT_MOST_EVERY: Final = 0.25
@@ -199,7 +201,7 @@ class Web:
         return Response(self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _healthz(self, _request: Request) -> Response:
-        turns = anyio.current_time() - self._shown.ran_at < _STANDS_STILL
+        turns = anyio.current_time() - self._shown.ran_at < STANDS_STILL
         return PlainTextResponse("ok\n" if turns else "the bridge stands still\n", 200 if turns else 503)
 
     async def _readyz(self, _request: Request) -> Response:

@@ -45,7 +45,7 @@ def checked(timeout: float | None) -> float | None:
     return timeout
 
 
-@attrs.frozen
+@attrs.define  # a frozen one costs three times as much, and each call has one
 class Budget:
     """The time that one call has.
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import click
@@ -13,8 +13,8 @@ from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, other_failure
 from thekeys_async.cli.names import nearest_first
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
-from thekeys_async.cloud import Cloud
+from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cloud import Accessory, Cloud, Gateway, Locker
 from thekeys_async.cloud.models import international
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
@@ -22,21 +22,7 @@ from thekeys_async.protocol.text import printable
 _NUMBER = "--username (or THEKEYS_USERNAME)"
 _PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 _T = TypeVar("_T")
-
-
-class _OfAnAccount(Protocol):
-    """A locker, a gateway or an accessory."""
-
-    @property
-    def identifier(self) -> object:
-        """What tells it from others."""
-
-    @property
-    def name(self) -> str:
-        """What its owner calls it."""
-
-
-_Thing = TypeVar("_Thing", bound=_OfAnAccount)
+_Thing = TypeVar("_Thing", Locker, Gateway, Accessory)
 
 
 @attrs.frozen
@@ -53,7 +39,7 @@ class Login:
     password: Secret
     url: str | None
 
-    def cloud(self, settings: Settings) -> Cloud:
+    def cloud(self, settings: CommandSettings) -> Cloud:
         """Make a client, to be entered.
 
         Raises:
@@ -68,7 +54,7 @@ class Login:
         raise click.UsageError(f"--cloud-url: {problem}.")
 
 
-def log_in(settings: Settings) -> Login:
+def log_in(settings: CommandSettings) -> Login:
     """Take what flags and environment give, and ask for the rest; the password is not echoed.
 
     Where standard input is no terminal, the rest is read from it, a line for each.
@@ -89,7 +75,7 @@ def log_in(settings: Settings) -> Login:
     return Login(checked, password, settings.cloud_url)
 
 
-def ask_cloud(settings: Settings, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
+def ask_cloud(settings: CommandSettings, effect: Effect, question: Callable[[Cloud], Awaitable[_T]]) -> _T:
     """Log in at the cloud, and ask it.
 
     Args:
@@ -138,12 +124,12 @@ def _asked(what: str, *, hidden: bool) -> Secret | None:
     return None if sys.stdin is None else Secret.of(sys.stdin.readline().rstrip("\r\n"))
 
 
-def _unattended(settings: Settings, missing: str) -> Failure:
+def _unattended(settings: CommandSettings, missing: str) -> Failure:
     sentence = f"Nobody is there to be asked for the log-in: give {missing}."
     return other_failure("UsageError", sentence, ExitCode.USAGE, as_json=settings.json)
 
 
-def phone_number(settings: Settings, number: str, what: str = "The account's user name") -> str:
+def phone_number(settings: CommandSettings, number: str, what: str = "The account's user name") -> str:
     """Read a phone number.
 
     Args:

@@ -11,7 +11,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.all_gateways import ask_all
 from thekeys_async.cli.errors import Effect, not_there
 from thekeys_async.cli.runner import chosen_coordinator, run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.targets import all_gateways, gateway_named, locker_named
 from thekeys_async.coordination import Coordinator
 
@@ -38,7 +38,9 @@ _FIRMWARE: Mapping[str, str] = {
 _UNSIGNED = frozenset({"synchronize_locker", "update_locker"})
 
 
-def perform(settings: Settings, action: str, *, wait: bool = False, everyone: bool = False, yes: bool = False) -> None:
+def perform(
+    settings: CommandSettings, action: str, *, wait: bool = False, everyone: bool = False, yes: bool = False
+) -> None:
     """Do one of the actions and show what came of it.
 
     Args:
@@ -66,11 +68,11 @@ def perform(settings: Settings, action: str, *, wait: bool = False, everyone: bo
     with output.waiting(settings, f"{action} ..."):
         answer = run(settings, effect, partial(_ask, settings, coordinator, action, wait=wait), coordinator)
     identifier = None if action in _OF_THE_GATEWAY else settings.identifier
-    words = output.in_words(action, identifier, answer, typed=settings.typed or action)
+    words = output.as_text(action, identifier, answer, typed=settings.typed or action)
     output.show(settings, effect, output.as_json(action, identifier, answer), *words)
 
 
-async def _ask(settings: Settings, coordinator: Coordinator | None, action: str, *, wait: bool) -> output.Answer:
+async def _ask(settings: CommandSettings, coordinator: Coordinator | None, action: str, *, wait: bool) -> output.Answer:
     budget = {} if settings.timeout is None else {"timeout": settings.timeout}
     async with _gateway(settings, coordinator) as gateway:
         match action:
@@ -88,7 +90,7 @@ async def _ask(settings: Settings, coordinator: Coordinator | None, action: str,
                 return await _ask_locker(settings, _locker(gateway, settings), action, wait=wait)
 
 
-async def _ask_locker(settings: Settings, door: AsyncLocker, action: str, *, wait: bool) -> output.Answer:
+async def _ask_locker(settings: CommandSettings, door: AsyncLocker, action: str, *, wait: bool) -> output.Answer:
     budget = {} if settings.timeout is None else {"timeout": settings.timeout}
     answer = await _ask_door(door, action, budget)
     if wait and isinstance(answer, CommandResult):
@@ -114,7 +116,7 @@ async def _ask_door(door: AsyncLocker, action: str, budget: Mapping[str, float])
             raise ValueError(action)
 
 
-async def _bolt_moved(settings: Settings, door: AsyncLocker, action: str, result: CommandResult) -> output.Moved:
+async def _bolt_moved(settings: CommandSettings, door: AsyncLocker, action: str, result: CommandResult) -> output.Moved:
     """Wait until the bolt is there, for what is left of the time given, or as long as any call by default.
 
     Raises:
@@ -129,14 +131,14 @@ async def _bolt_moved(settings: Settings, door: AsyncLocker, action: str, result
     return output.Moved(result, status, anyio.current_time() - began)
 
 
-def _gateway(settings: Settings, coordinator: Coordinator | None) -> AsyncGateway:
+def _gateway(settings: CommandSettings, coordinator: Coordinator | None) -> AsyncGateway:
     try:
         return AsyncGateway(settings.host, coordinator=coordinator)
     except ValueError as error:
         raise click.UsageError(f"--host: {error}") from None
 
 
-def _locker(gateway: AsyncGateway, settings: Settings) -> AsyncLocker:
+def _locker(gateway: AsyncGateway, settings: CommandSettings) -> AsyncLocker:
     if settings.identifier is None:
         raise click.UsageError("Say which locker: its name, or -i and its number, as 'thekeys search' lists them.")
     try:

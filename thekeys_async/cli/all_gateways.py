@@ -5,16 +5,15 @@ from functools import partial
 from typing import Any
 
 import attrs
-from rich.box import SIMPLE_HEAD
 from rich.text import Text
 
 from thekeys_async import AsyncGateway, Fleet, FleetResult, GatewayStatus, LockerReading, TheKeysError, battery_percent
 from thekeys_async.cli import output
-from thekeys_async.cli.errors import Effect, ExitCode, Failure, exit_code, in_words, other_failure
+from thekeys_async.cli.errors import Effect, ExitCode, Failure, as_fields, exit_code, in_words, other_failure
 from thekeys_async.cli.runner import chosen_coordinator, run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.signal_strength import style
-from thekeys_async.cli.tables import Cell, Field, fitted
+from thekeys_async.cli.tables import COMPACT, Cell, Field, fitted
 from thekeys_async.cli.targets import Watched
 from thekeys_async.protocol.text import printable
 
@@ -22,11 +21,10 @@ _BUDGET = 5.0
 """Seconds for each gateway: one that is away keeps nobody waiting for long."""
 
 _LISTED = 5
-_STYLE = {"box": SIMPLE_HEAD, "pad_edge": False, "show_edge": False, "padding": 0}
 
 
 @attrs.frozen
-class Findings:
+class Overview:
     """The answers of all gateways, ready to be shown: a row and a value for each locker, or gateway.
 
     Attributes:
@@ -40,7 +38,7 @@ class Findings:
     values: Sequence[Mapping[str, object]]
 
 
-def ask_all(settings: Settings, action: str, gateways: Sequence[Watched], names: Mapping[int, str]) -> None:
+def ask_all(settings: CommandSettings, action: str, gateways: Sequence[Watched], names: Mapping[int, str]) -> None:
     """Ask all of them at once, and show what each said; those that did not answer come last.
 
     Args:
@@ -56,16 +54,16 @@ def ask_all(settings: Settings, action: str, gateways: Sequence[Watched], names:
     made = {each.name or each.host: AsyncGateway(each.host, coordinator=coordinator) for each in gateways}
     budget = settings.timeout or _BUDGET
     ask: Callable[[AsyncGateway], Awaitable[Any]]
-    tell: Callable[[FleetResult[Any]], Findings]
+    tell: Callable[[FleetResult[Any]], Overview]
     if action == "search":
-        ask, tell = partial(AsyncGateway.lockers, timeout=budget), partial(searched, names=names)
+        ask, tell = partial(AsyncGateway.lockers, timeout=budget), partial(overview_of_lockers, names=names)
     else:
-        ask, tell = partial(AsyncGateway.status, timeout=budget), asked_for_status
+        ask, tell = partial(AsyncGateway.status, timeout=budget), overview_of_statuses
     with output.waiting(settings, f"{action} ..."):
         found = run(settings, Effect.NONE, partial(_ask, made, ask), coordinator)
-    findings = tell(found)
-    table = fitted(findings.fields, findings.rows, output.console(), **_STYLE)
-    output.show(settings, Effect.NONE, findings.values, table, *reasons(found))
+    overview = tell(found)
+    table = fitted(overview.fields, overview.rows, output.console(), **COMPACT)
+    output.show(settings, Effect.NONE, overview.values, table, *reasons(found))
     if found.errors:
         raise _unanswered(settings, action, found)
 
@@ -80,8 +78,8 @@ async def _ask(gateways: Mapping[str, AsyncGateway], ask: Callable[[AsyncGateway
     return found
 
 
-def searched(found: FleetResult[tuple[LockerReading, ...]], names: Mapping[int, str]) -> Findings:
-    """Show which lockers each gateway sees; one that sees none has a row all the same."""
+def overview_of_lockers(found: FleetResult[tuple[LockerReading, ...]], names: Mapping[int, str]) -> Overview:
+    """Make the overview of the lockers that each gateway sees; one that sees none has a row all the same."""
     fields = (
         Field("Gateway", whole=True),
         Field("Locker", whole=True),
@@ -98,7 +96,7 @@ def searched(found: FleetResult[tuple[LockerReading, ...]], names: Mapping[int, 
     rows += [(printable(gateway), Text("no answer", "bold red"), "", "", "", "") for gateway in found.errors]
     values = [_reading_value(gateway, reading, names) for gateway, reading in seen]
     values += [_reading_value(gateway, None, names, error) for gateway, error in found.errors.items()]
-    return Findings(fields, rows, values)
+    return Overview(fields, rows, values)
 
 
 def _reading_row(gateway: str, reading: LockerReading | None, names: Mapping[int, str]) -> tuple[Cell, ...]:
@@ -110,7 +108,7 @@ def _reading_row(gateway: str, reading: LockerReading | None, names: Mapping[int
         printable(names.get(number, str(number))),
         str(number),
         "-" if rssi is None else Text(f"{rssi} dBm", style(rssi)),
-        "-" if millivolts is None else f"{millivolts} mV {battery_percent(millivolts):>3} %",
+        output.battery_cell(millivolts),
         output.number(reading.last_log),
     )
 
@@ -124,12 +122,12 @@ def _reading_value(
         "name": None if reading is None else names.get(reading.identifier),
         **(empty if reading is None else attrs.asdict(reading)),
         "battery_percent": None if reading is None else battery_percent(reading.battery_mv),
-        **_error(error),
+        **as_fields(error),
     }
 
 
-def asked_for_status(found: FleetResult[GatewayStatus]) -> Findings:
-    """Show what each gateway is doing."""
+def overview_of_statuses(found: FleetResult[GatewayStatus]) -> Overview:
+    """Make the overview of what each gateway is doing."""
     fields = (
         Field("Gateway", whole=True),
         Field("Firmware", right=True, whole=True, leaves=1),
@@ -143,7 +141,7 @@ def asked_for_status(found: FleetResult[GatewayStatus]) -> Findings:
     rows += [(printable(name), "", Text("no answer", "bold red"), "") for name in found.errors]
     values = [_status_value(name, each) for name, each in found.values.items()]
     values += [_status_value(name, None, error) for name, error in found.errors.items()]
-    return Findings(fields, rows, values)
+    return Overview(fields, rows, values)
 
 
 def _status_value(gateway: str, status: GatewayStatus | None, error: Exception | None = None) -> dict[str, object]:
@@ -152,22 +150,16 @@ def _status_value(gateway: str, status: GatewayStatus | None, error: Exception |
         "version": status and status.version,
         "phase": status and status.phase,
         "synchronizing": status and status.synchronizing,
-        **_error(error),
+        **as_fields(error),
     }
 
 
-def _error(error: Exception | None) -> dict[str, object]:
-    if error is None:
-        return {"error": None, "message": None}
-    return {"error": type(error).__name__, "message": in_words(error, None)}
-
-
 def reasons(found: FleetResult[Any]) -> list[Text]:
-    """Say of each gateway that did not answer why not."""
+    """Write for each gateway that did not answer why not."""
     return [Text(f"{printable(name)}: {in_words(error, None)}", "yellow") for name, error in found.errors.items()]
 
 
-def _unanswered(settings: Settings, action: str, found: FleetResult[Any]) -> Failure:
+def _unanswered(settings: CommandSettings, action: str, found: FleetResult[Any]) -> Failure:
     """Make the failure of those that did not answer: their own code if they agree on one."""
     codes = {exit_code(error) for error in found.errors.values() if isinstance(error, TheKeysError)}
     code = codes.pop() if len(codes) == 1 else ExitCode.UNREACHABLE

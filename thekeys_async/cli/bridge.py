@@ -7,9 +7,9 @@ import attrs
 import click
 
 from thekeys_async.cli import output
-from thekeys_async.cli.errors import Effect, ExitCode, other_failure
+from thekeys_async.cli.errors import Effect, unusable_file
 from thekeys_async.cli.runner import chosen_coordinator, run, run_until_stopped
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.targets import gateways_of_file
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.values import Config
@@ -48,7 +48,7 @@ class BridgeSettings:
     purge: bool
 
 
-def run_bridge(settings: Settings, wanted: BridgeSettings) -> None:
+def run_bridge(settings: CommandSettings, wanted: BridgeSettings) -> None:
     """Run the bridge until a signal ends it.
 
     Raises:
@@ -73,7 +73,7 @@ async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: 
     await Process(plan, codes, coordinator).run()
 
 
-def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: list[str]) -> BridgePlan:
+def _plan(settings: CommandSettings, config: Config, wanted: BridgeSettings, names: list[str]) -> BridgePlan:
     try:
         return make_plan(
             config,
@@ -85,11 +85,11 @@ def _plan(settings: Settings, config: Config, wanted: BridgeSettings, names: lis
             standby=wanted.standby,
         )
     except ConfigurationError as error:
-        problem = printable(str(error))
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+        failure = unusable_file(error, settings)
+    raise failure
 
 
-def _check(settings: Settings, plan: BridgePlan) -> None:
+def _check(settings: CommandSettings, plan: BridgePlan) -> None:
     for topic, value in published(plan):
         if settings.json:
             output.print_json({"topic": topic, "payload": value, "retain": True, "qos": 1})
@@ -102,7 +102,7 @@ def _check(settings: Settings, plan: BridgePlan) -> None:
         )
 
 
-def _purge(settings: Settings, plan: BridgePlan) -> None:
+def _purge(settings: CommandSettings, plan: BridgePlan) -> None:
     async def purge() -> Purge:
         work = Purge(plan)
         await work.run()

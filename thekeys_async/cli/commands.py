@@ -12,7 +12,7 @@ import click
 from thekeys_async.cli import options
 from thekeys_async.cli.errors import exit_code_table
 from thekeys_async.cli.group import Actions
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 
 
 @click.group(
@@ -43,7 +43,7 @@ def _command(
         def command(context: click.Context, /, **own: Any) -> None:
             if context.args:  # not repeated: it may have been a share code
                 raise click.UsageError("That is a word too many. Put quotes around what has a blank in it.")
-            work(Settings.of(context), **own)
+            work(CommandSettings.of(context), **own)
 
         return group.command(name, context_settings={"allow_extra_args": True})(
             options.together(*flags)(click.pass_context(command))
@@ -55,7 +55,7 @@ def _command(
 def _action(name: str, target: Callable[[Any], Any], words: str, *flags: Callable[[Any], Any]) -> None:
     """Declare an action on a gateway or on one of its lockers."""
 
-    def action(settings: Settings, /, **own: Any) -> None:
+    def action(settings: CommandSettings, /, **own: Any) -> None:
         from thekeys_async.cli.actions import perform  # noqa: PLC0415 - rich and the client
 
         perform(settings, name, **own)
@@ -139,7 +139,7 @@ _action(
 
 
 @_command(options.SETUP)
-def setup(settings: Settings, /, **own: Any) -> None:
+def setup(settings: CommandSettings, /, **own: Any) -> None:
     """Share all lockers, and write down their names.
 
     It logs in at the vendor's cloud, finds the lockers and the gateways that reported lately, makes a share for each
@@ -152,7 +152,7 @@ def setup(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.DISCOVER)
-def discover(settings: Settings, /, **own: Any) -> None:
+def discover(settings: CommandSettings, /, **own: Any) -> None:
     """Find gateways, without an account.
 
     It asks thekeys.local, the gateways of the configuration file and, where an account is given, those that reported to
@@ -165,7 +165,7 @@ def discover(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.CHECK)
-def check(settings: Settings, /, **own: Any) -> None:
+def check(settings: CommandSettings, /, **own: Any) -> None:
     """See in a minute whether a gateway is well.
 
     It only reads, at most 60 s and 40 requests, and takes its turns like everyone else: no bolt moves, unless
@@ -183,18 +183,18 @@ def shares() -> None:
 
 
 @_command(options.LIST_SHARES, name="list", group=shares)
-def list_shares(settings: Settings, /, **own: Any) -> None:
+def list_shares(settings: CommandSettings, /, **own: Any) -> None:
     """List the shares of a locker, or of all, those with people too.
 
     LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
     """
-    from thekeys_async.cli.shares import show  # noqa: PLC0415 - rich and the cloud's client
+    from thekeys_async.cli.shares import list_shares as work  # noqa: PLC0415 - rich and the cloud's client
 
-    show(settings, **own)
+    work(settings, **own)
 
 
 @_command(options.CREATE_SHARE, name="create", group=shares)
-def create_share(settings: Settings, /, **own: Any) -> None:
+def create_share(settings: CommandSettings, /, **own: Any) -> None:
     """Share a locker, with dates for a guest.
 
     LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number.
@@ -205,7 +205,7 @@ def create_share(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.SHARE_NUMBER, name="revoke", group=shares)
-def revoke_share(settings: Settings, /, number: int) -> None:
+def revoke_share(settings: CommandSettings, /, number: int) -> None:
     """Delete a share.
 
     NUMBER is the share's in 'thekeys shares list'. One with a person can only be switched off.
@@ -216,7 +216,7 @@ def revoke_share(settings: Settings, /, number: int) -> None:
 
 
 @_command(options.INVITE, group=shares)
-def invite(settings: Settings, /, **own: Any) -> None:
+def invite(settings: CommandSettings, /, **own: Any) -> None:
     """Share a locker with a person, who opens it with the vendor's app.
 
     LOCKER is a name of the configuration file, a name of the vendor's app, or the locker's number; PHONE is the
@@ -228,7 +228,7 @@ def invite(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.SWITCH_SHARE, name="on", group=shares)
-def switch_on(settings: Settings, /, **own: Any) -> None:
+def switch_on(settings: CommandSettings, /, **own: Any) -> None:
     """Switch a share on.
 
     NUMBER is the share's in 'thekeys shares list'. The rest of the share stays as it is.
@@ -239,7 +239,7 @@ def switch_on(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.SWITCH_SHARE, name="off", group=shares)
-def switch_off(settings: Settings, /, **own: Any) -> None:
+def switch_off(settings: CommandSettings, /, **own: Any) -> None:
     """Switch a share off.
 
     NUMBER is the share's in 'thekeys shares list'. The rest of the share stays as it is.
@@ -250,7 +250,7 @@ def switch_off(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.REBOOT)
-def reboot(settings: Settings, /, **own: Any) -> None:
+def reboot(settings: CommandSettings, /, **own: Any) -> None:
     """Reboot a gateway that hangs.
 
     The account's web pages do it. GATEWAY is a name of the configuration file, a name of the vendor's app, or the
@@ -262,7 +262,7 @@ def reboot(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.WATCH)
-def watch(settings: Settings, /, **own: Any) -> None:
+def watch(settings: CommandSettings, /, **own: Any) -> None:
     """Follow lockers in a live table, until Ctrl-C.
 
     GATEWAY is a name of the configuration file; all of the file if none is given. Bolts are followed where a share code
@@ -274,7 +274,7 @@ def watch(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.PLOT)
-def plot(settings: Settings, /, **own: Any) -> None:
+def plot(settings: CommandSettings, /, **own: Any) -> None:
     """Draw signal and battery over time.
 
     FILE is what 'thekeys watch --json' has printed, or - for stdin. OUT ends in .png or .svg. It needs matplotlib,
@@ -286,7 +286,7 @@ def plot(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.BRIDGE)
-def bridge(settings: Settings, /, **own: Any) -> None:
+def bridge(settings: CommandSettings, /, **own: Any) -> None:
     """Connect locks with MQTT and Home Assistant.
 
     It runs until Ctrl-C. GATEWAY is a name of the configuration file; all of the file if none is given. The broker is
@@ -299,7 +299,7 @@ def bridge(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.SIMULATE)
-def simulate(settings: Settings, /, **own: Any) -> None:
+def simulate(settings: CommandSettings, /, **own: Any) -> None:
     """Run a simulated gateway until SIGINT or SIGTERM.
 
     It prints one line, with its address, when it is ready. Then it takes control lines on standard input that make
@@ -311,7 +311,7 @@ def simulate(settings: Settings, /, **own: Any) -> None:
 
 
 @_command(options.DEMO)
-def demo(settings: Settings, /, from_cloud: bool, bridge: bool) -> None:
+def demo(settings: CommandSettings, /, from_cloud: bool, bridge: bool) -> None:
     """Show what the library does, on simulated gateways."""
     if from_cloud and bridge:
         raise click.UsageError("--from-cloud and --bridge contradict each other.")

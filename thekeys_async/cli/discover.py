@@ -1,4 +1,4 @@
-"""`thekeys discover`: which gateways there are, without an account."""
+"""`thekeys discover`: finds gateways without an account."""
 
 import ipaddress
 import shlex
@@ -24,9 +24,9 @@ from thekeys_async import (
 )
 from thekeys_async.cli import output
 from thekeys_async.cli.account import Login, log_in
-from thekeys_async.cli.errors import Effect, ExitCode, in_words, other_failure
+from thekeys_async.cli.errors import Effect, ExitCode, as_fields, other_failure
 from thekeys_async.cli.runner import chosen_coordinator, run
-from thekeys_async.cli.settings import DEFAULT_HOST, MOST_ADDRESSES, Network, Settings
+from thekeys_async.cli.settings import DEFAULT_HOST, MOST_ADDRESSES, CommandSettings, Network
 from thekeys_async.cli.setup import fresh_name, with_gateways
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
@@ -101,7 +101,7 @@ class DiscoverSettings:
     save: bool
 
 
-def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
+def run_discover(settings: CommandSettings, wanted: DiscoverSettings) -> None:
     """Look for gateways, and show, or write into the file, those that answered.
 
     Raises:
@@ -134,7 +134,7 @@ def run_discover(settings: Settings, wanted: DiscoverSettings) -> None:
 
 
 async def _look(
-    settings: Settings,
+    settings: CommandSettings,
     wanted: DiscoverSettings,
     login: Login | None,
     configuration: Config,
@@ -152,7 +152,7 @@ async def _look(
     return answered + silent
 
 
-async def _known(settings: Settings, login: Login | None, configuration: Config) -> Candidates:
+async def _known(settings: CommandSettings, login: Login | None, configuration: Config) -> Candidates:
     """Collect what file, cloud, flags and the usual name say; what means the same address is asked once."""
     gateways = configuration.gateways.items()
     candidates = [Candidate(each.host, "the file", name, each.id, in_file=True) for name, each in gateways]
@@ -181,7 +181,7 @@ def _address(candidate: Candidate) -> Address:
         raise click.UsageError(f"{candidate.by}: {error}") from None
 
 
-async def _of_the_cloud(settings: Settings, login: Login | None) -> list[Candidate]:
+async def _of_the_cloud(settings: CommandSettings, login: Login | None) -> list[Candidate]:
     if login is None:
         return []
     try:
@@ -268,8 +268,7 @@ def _value(answer: Probed, new: Mapping[str, Candidate], *, saved: bool) -> dict
         "version": answer.status and answer.status.version,
         "phase": answer.status and answer.status.phase,
         "lockers": None if answer.lockers is None else sorted(each.identifier for each in answer.lockers),
-        "error": None if answer.error is None else type(answer.error).__name__,
-        "message": None if answer.error is None else in_words(answer.error, None),
+        **as_fields(answer.error),
     }
 
 

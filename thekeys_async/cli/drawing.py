@@ -16,7 +16,7 @@ from matplotlib import dates as mpl_dates
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from thekeys_async import battery_percent
+from thekeys_async.cli.output import battery
 from thekeys_async.cli.recording import Point, Recording, Series, smoothed, summarised
 from thekeys_async.protocol.thresholds import GOOD, LOW_MV, WEAK
 
@@ -88,13 +88,12 @@ def _draw_battery(points: Sequence[Point], end: datetime, battery: Axes, colour:
 def _label(series: Series, samples: Sequence[Point]) -> str:
     summary, millivolts = summarised(samples), round(series.battery_mv)
     return _plain(
-        f"Locker {series.locker} at {series.gateway}: median {_minus(summary.median)} dBm, "
-        f"{millivolts} mV (about {battery_percent(millivolts)} %)"
+        f"Locker {series.locker} at {series.gateway}: median {_minus(summary.median)} dBm, {battery(millivolts)}"
     )
 
 
 def _plain(words: str) -> str:
-    """Keep matplotlib from reading mathematics."""
+    """Escape what matplotlib would read as mathematics."""
     return words.replace("$", r"\$")
 
 

@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from thekeys_async.bridge.errors import BrokerUnreachableError, SupersededError
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cloud import errors as cloud_errors
 from thekeys_async.coordination import LeaseLostError
 from thekeys_async.protocol import errors
@@ -139,7 +139,7 @@ class Failure(Exception):  # noqa: N818 - the end of an action, not of this prog
                 click.echo(json.dumps({**self._fields, "message": str(self), "exit_code": int(self.code)}), err=True)
 
 
-_LOOK: Mapping[Effect, str] = {
+BEFORE_REPEATING: Mapping[Effect, str] = {
     Effect.NONE: "Try again.",
     Effect.DOOR: "Look at the door, or ask 'thekeys locker_status', before you repeat it.",
     Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
@@ -148,6 +148,8 @@ _LOOK: Mapping[Effect, str] = {
     Effect.REBOOT: "Ask 'thekeys status' before you repeat it.",
     Effect.SHARE: "Look with 'thekeys shares list' before you repeat it; 'thekeys setup' is safe to repeat.",
 }
+"""The advice after an action of which nobody knows whether it was done."""
+
 _REQUESTS = "|".join(sorted((each.name for each in ENDPOINTS), key=len, reverse=True))
 _REQUEST = re.compile(rf"(?:{_REQUESTS})(?=: | was )")
 _NESTED = re.compile(rf": (?:{_REQUESTS}): ")
@@ -201,7 +203,7 @@ def in_words(error: BaseException, typed: str | None) -> str:
     return rest.removeprefix(": ") if typed is None and rest.startswith(":") else f"{typed or 'it'}{rest}"
 
 
-def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> Failure:
+def failure(error: errors.TheKeysError, effect: Effect, settings: CommandSettings) -> Failure:
     """Turn a library's error into what the command says and how it ends.
 
     Args:
@@ -216,7 +218,7 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
     if isinstance(error, _OF_THE_SHARE) and settings.first_advice:
         advice = settings.first_advice + advice[0].lower() + advice[1:]
     if error.may_have_executed:
-        advice = _LOOK[effect]
+        advice = BEFORE_REPEATING[effect]
     outcome = effect.outcome(may_have_executed=error.may_have_executed)
     words = printable(str(error)) if settings.typed is None else in_words(error, settings.typed)
     if isinstance(error, cloud_errors.CloudError) and settings.typed is not None:
@@ -231,7 +233,7 @@ def failure(error: errors.TheKeysError, effect: Effect, settings: Settings) -> F
     return Failure(sentence, exit_code(error), fields if settings.json else None)
 
 
-def _about_the_address(error: errors.TheKeysError, settings: Settings) -> str:
+def _about_the_address(error: errors.TheKeysError, settings: CommandSettings) -> str:
     """Say what to check where no gateway answers, or something else does: it depends on who has said the address."""
     given, configured = settings.chosen_host is not None, settings.configured_host is not None
     if isinstance(error, errors.ProtocolError):
@@ -244,6 +246,13 @@ def _about_the_address(error: errors.TheKeysError, settings: Settings) -> str:
     return "Check that a gateway is on this network; 'thekeys discover' looks for it, and --host says where it is."
 
 
+def as_fields(error: BaseException | None) -> dict[str, object]:
+    """Make the fields of a value that tell why a gateway did not answer; both are None where it did."""
+    if error is None:
+        return {"error": None, "message": None}
+    return {"error": type(error).__name__, "message": in_words(error, None)}
+
+
 def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failure:
     """Make the failure of a command that was carried out, after which the bolt was not seen where it should be.
 
@@ -253,7 +262,7 @@ def not_there(error: errors.TheKeysError, *, typed: str, as_json: bool) -> Failu
         as_json: Whether it is said as JSON.
     """
     why = printable(str(error)).rstrip(". ")
-    sentence = f"{typed}: done, says the gateway, but {why}. {_LOOK[Effect.DOOR]}"
+    sentence = f"{typed}: done, says the gateway, but {why}. {BEFORE_REPEATING[Effect.DOOR]}"
     fields = {"error": type(error).__name__, "code": error.code, "cause": error.cause, "may_have_executed": True}
     return Failure(sentence, ExitCode.NOT_THERE, fields if as_json else None)
 
@@ -264,6 +273,18 @@ def other_failure(
     """Make the failure of something that is not the library's: a flag, a signal, this computer."""
     fields = {"error": kind, "code": None, "cause": None, "may_have_executed": may_have_executed}
     return Failure(sentence, code, fields if as_json else None)
+
+
+def unusable_file(error: errors.TheKeysError, settings: CommandSettings, after: str = "") -> Failure:
+    """Make the failure of an action whose configuration file can't be used.
+
+    Args:
+        error: Why not.
+        settings: The flags.
+        after: What has been done before, as the beginning of a sentence.
+    """
+    sentence = printable(f"{after}{error}")
+    return other_failure("ConfigurationError", sentence, ExitCode.USAGE, as_json=settings.json)
 
 
 @contextlib.contextmanager

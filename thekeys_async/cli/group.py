@@ -8,7 +8,7 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import BEGUN, CommandSettings
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -56,11 +56,11 @@ class Actions(click.Group):
         """
         try:
             return super().invoke(ctx)
-        except click.Abort:
-            sentence = "Nothing was done."
-            if not sys.stdin.isatty():
-                click.echo(err=True)  # the line of the question has no end
-                sentence += " With -y it is done without asking."
+        except click.Abort as abort:
+            attended = sys.stdin.isatty()
+            if abort.__suppress_context__ or not attended:  # no answer, or none that was seen: no end of its line
+                click.echo(err=True)
+            sentence = f"Nothing was done.{'' if attended else ' With -y it is done without asking.'}"
             failure = other_failure("Declined", sentence, ExitCode.UNEXPECTED, as_json=_as_json(ctx))
         except click.UsageError as error:
             if not _as_json(ctx):
@@ -68,6 +68,11 @@ class Actions(click.Group):
                     error.show()
                 raise click.exceptions.Exit(error.exit_code) from None
             failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
+        except KeyboardInterrupt:  # while no event loop runs: before the work, or while its end is printed
+            begun = BEGUN in ctx.meta
+            outcome = "a command may have been carried out: look before you repeat it" if begun else "nothing was done"
+            sentence, code = f"Stopped by SIGINT; {outcome}.", ExitCode.INTERRUPTED
+            failure = other_failure("Interrupted", sentence, code, may_have_executed=begun, as_json=_as_json(ctx))
         except Failure as error:
             failure = error
         failure.show()
@@ -75,4 +80,4 @@ class Actions(click.Group):
 
 
 def _as_json(context: click.Context) -> bool:
-    return Settings.of(context).json
+    return CommandSettings.of(context).json

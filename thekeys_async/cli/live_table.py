@@ -8,16 +8,15 @@ from typing import TypeAlias
 
 import anyio
 import attrs
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from thekeys_async import DoorState, GatewayUpdate, LockerUpdate, Update, UpdateKind, Updates, battery_percent
+from thekeys_async import DoorState, GatewayUpdate, LockerUpdate, Update, UpdateKind, Updates
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import in_words
 from thekeys_async.cli.signal_strength import bar, sparkline, style
-from thekeys_async.cli.tables import UNLIMITED, Cell, Field, fitted
+from thekeys_async.cli.tables import COMPACT, UNLIMITED, Cell, Field, fitted
 from thekeys_async.protocol.text import printable
 from thekeys_async.protocol.thresholds import is_low, is_weak
 
@@ -36,7 +35,6 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _AROUND = 4
 """Lines that are neither rows nor notes: the head and its rule, and two blank ones."""
 
-_STYLE = {"box": SIMPLE_HEAD, "padding": 0, "pad_edge": False, "show_edge": False}
 _FIELDS = (
     Field("Locker", whole=True),
     Field("Gateway", whole=True, leaves=4),
@@ -215,7 +213,7 @@ def draw(
     height: int | None = None,
     notes: Sequence[str] = (),
 ) -> RenderableType:
-    """Draw lines that sum up, the table with what is wrong first, and below it why.
+    """Draw the summary, the table with the worst doors first, and the reasons below it.
 
     Args:
         board: The board to draw.
@@ -238,7 +236,7 @@ def draw(
     hidden = lines[room - 1 :] if len(lines) > room else []
     wrong = sum(health is not Health.WELL for health, _ in hidden)
     more = [Text(f"... and {len(hidden)} more, {wrong} of them not well", "bold")] if hidden else []
-    table = fitted(_FIELDS, [cells for _, cells in lines[: len(lines) - len(hidden)]], console, **_STYLE)
+    table = fitted(_FIELDS, [cells for _, cells in lines[: len(lines) - len(hidden)]], console, **COMPACT)
     below = [_text(note, "yellow", cut=height is not None) for note in said]
     return Group(summary, "", table, *more, "", *below, *foot)
 
@@ -274,8 +272,7 @@ def _cells(row: Row, names: Mapping[int, str], now: datetime, console: Console, 
         yield "-" if rssi is None else Text(f"{rssi} dBm", colour)
         yield "" if rssi is None else Text(bar(rssi, 12 if roomy else 6, ascii_only=ascii_only), colour)
         yield Text(sparkline(list(row.signals)[-30 if roomy else -8 :], ascii_only=ascii_only), colour)
-        low = "red" if is_low(millivolts) else ""
-        yield "-" if millivolts is None else Text(f"{millivolts} mV {battery_percent(millivolts):>3} %", low)
+        yield Text(output.battery_cell(millivolts), "red" if is_low(millivolts) else "")
     yield "-" if news.status is None else output.door(news.status.state)
     if news.kind is UpdateKind.LOST:
         yield from ("", Text("lost", "bold red"))
@@ -288,7 +285,8 @@ def _summary(board: Board, width: int) -> str:
     """Sum up, on two lines where one is too short: how many doors there are, and what is to be seen to."""
     counts = board.counts()
     stuck = f", {counts.stuck} stuck" if counts.stuck else ""
-    doors = f"{counts.doors} doors: {counts.open} open, {counts.weak} weak, {counts.low} low, {counts.lost} lost{stuck}"
+    doors = "1 door" if counts.doors == 1 else f"{counts.doors} doors"
+    doors += f": {counts.open} open, {counts.weak} weak, {counts.low} low, {counts.lost} lost{stuck}"
     gateways = f"{len(board.lost)} of {len(board.rows)} gateways lost"
     return f"{doors}; {gateways}" if len(doors) + len(gateways) + 2 <= width else f"{doors}\n{gateways}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 
 if TYPE_CHECKING:
     from thekeys_async.config.values import Config
@@ -63,7 +63,7 @@ def _configuration(context: click.Context) -> "Config":
     from thekeys_async.config.values import Config  # noqa: PLC0415
 
     try:
-        read = load(Settings.of(context).given_config or default_config_path())
+        read = load(CommandSettings.of(context).given_config or default_config_path())
     except ConfigurationError:
         read = None
     return Config() if read is None else read[0]

@@ -1,4 +1,4 @@
-"""The flags and arguments of every command. Those of many count before the action and after it; the latter win."""
+"""The flags and arguments of every command. A flag of many may stand before the action; one after it wins."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def _remember(context: click.Context, parameter: click.Parameter, value: object)
 
 
 def _shared(*names: str, **declared: Any) -> Callable[[_F], _F]:
-    """Declare a flag that `Settings` collects."""
+    """Declare a flag that `CommandSettings` collects."""
     return click.option(*names, expose_value=False, callback=_remember, **declared)
 
 

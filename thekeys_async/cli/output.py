@@ -23,7 +23,7 @@ from thekeys_async import (
     battery_percent,
 )
 from thekeys_async.cli.errors import Effect, ExitCode, Failure, discard, on_stderr, other_failure
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.tables import UNLIMITED, Field, fitted
 from thekeys_async.protocol.text import printable
 
@@ -58,7 +58,7 @@ _STYLES: Mapping[DoorState, str] = {
 
 @contextmanager
 def said(effect: Effect, *, as_json: bool) -> Generator[None]:
-    """Print what came of an action; the exit code goes on telling of the door, whatever becomes of the output.
+    """Guard the output of an action: if it fails, the exit code still says what is true of the door.
 
     Args:
         effect: The effect of the action, which has succeeded.
@@ -153,7 +153,7 @@ def print_rich(*renderables: RenderableType) -> None:
         shown.print(renderable, soft_wrap=not isinstance(renderable, Table))
 
 
-def show(settings: Settings, effect: Effect, value: object, *words: RenderableType) -> None:
+def show(settings: CommandSettings, effect: Effect, value: object, *words: RenderableType) -> None:
     """Print what came of an action.
 
     Args:
@@ -173,7 +173,7 @@ def show(settings: Settings, effect: Effect, value: object, *words: RenderableTy
             print_rich(*words)
 
 
-def waiting(settings: Settings, text: str) -> AbstractContextManager[object]:
+def waiting(settings: CommandSettings, text: str) -> AbstractContextManager[object]:
     """Show a person at a terminal that something is under way; on stderr, and gone when it is over."""
     shown = not settings.json and not settings.debug and sys.stderr is not None and sys.stderr.isatty()
     return Console(stderr=True).status(Text(text)) if shown else nullcontext()
@@ -209,7 +209,7 @@ def as_json(action: str, identifier: int | None, answer: Answer) -> object:
             return [{**attrs.asdict(reading), **_estimate(reading.battery_mv)} for reading in answer]
 
 
-def in_words(action: str, identifier: int | None, answer: Answer, *, typed: str) -> Sequence[RenderableType]:
+def as_text(action: str, identifier: int | None, answer: Answer, *, typed: str) -> Sequence[RenderableType]:
     """Write an answer for a person.
 
     Args:
@@ -236,6 +236,11 @@ def in_words(action: str, identifier: int | None, answer: Answer, *, typed: str)
 def battery(millivolts: int | None) -> str:
     """Write a battery's charge: the millivolts, and the estimate beside them."""
     return "-" if millivolts is None else f"{millivolts} mV (about {battery_percent(millivolts)} %)"
+
+
+def battery_cell(millivolts: int | None) -> str:
+    """Write a battery's charge in a table's cell, where less room is."""
+    return "-" if millivolts is None else f"{millivolts} mV {battery_percent(millivolts):>3} %"
 
 
 def door(state: DoorState) -> Text:

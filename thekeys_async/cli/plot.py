@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import ExitCode, Failure, other_failure
 from thekeys_async.cli.recording import Recording, Series, Summary, read, summarised
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.protocol.text import printable
 from thekeys_async.protocol.thresholds import WEAK
@@ -20,7 +20,7 @@ _NOTHING = "There is no reading in it. It has to be what 'thekeys watch --json' 
 _ADVICE = f"The higher a line the better; below {WEAK} dBm commands are likely to fail (a rule of thumb)."
 
 
-def run_plot(settings: Settings, file: Iterable[str], picture: Path) -> None:
+def run_plot(settings: CommandSettings, file: Iterable[str], picture: Path) -> None:
     """Read the file, draw the picture, and say in words what it shows.
 
     Raises:
@@ -44,7 +44,7 @@ def run_plot(settings: Settings, file: Iterable[str], picture: Path) -> None:
         output.print_rich(_table(found), *unheard, f"{_ADVICE} Drawn in {printable(str(picture))}.")
 
 
-def _draw(settings: Settings, recording: Recording, picture: Path) -> None:
+def _draw(settings: CommandSettings, recording: Recording, picture: Path) -> None:
     try:
         from thekeys_async.cli.drawing import draw  # noqa: PLC0415 - matplotlib, which may not be installed
     except ImportError as error:
@@ -57,8 +57,8 @@ def _draw(settings: Settings, recording: Recording, picture: Path) -> None:
         raise _unwritten(settings, error) from None
 
 
-def _unwritten(settings: Settings, error: OSError) -> Failure:
-    sentence = f"The picture can't be written ({printable(str(error.strerror))})."
+def _unwritten(settings: CommandSettings, error: OSError) -> Failure:
+    sentence = f"The picture can't be written ({printable(str(error.strerror))}). Mend that, or give another OUT."
     return other_failure(type(error).__name__, sentence, ExitCode.UNEXPECTED, as_json=settings.json)
 
 

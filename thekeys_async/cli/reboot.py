@@ -5,13 +5,13 @@ import click
 from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import ask_cloud, the_one_meant
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cloud import Cloud, Gateway
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.text import printable
 
 
-def run_reboot(settings: Settings, *, gateway: str, yes: bool) -> None:
+def run_reboot(settings: CommandSettings, *, gateway: str, yes: bool) -> None:
     """Find the gateway in the account, and order its reboot.
 
     Args:

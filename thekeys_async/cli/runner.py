@@ -16,9 +16,9 @@ import attrs
 import click
 
 from thekeys_async import Recorder
-from thekeys_async.cli.errors import Effect, ExitCode, Failure, failure, on_stderr, other_failure
+from thekeys_async.cli.errors import BEFORE_REPEATING, Effect, ExitCode, Failure, failure, on_stderr, other_failure
 from thekeys_async.cli.output import print_warning
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import BEGUN, CommandSettings
 from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.config.errors import ConfigurationError
@@ -43,7 +43,7 @@ class Stopped:
     by: signal.Signals
 
 
-def chosen_coordinator(settings: Settings, configuration: Config | None = None) -> Coordinator | None:
+def chosen_coordinator(settings: CommandSettings, configuration: Config | None = None) -> Coordinator | None:
     """Choose by flag, then environment, then configuration file; else the folder of this user.
 
     Args:
@@ -72,7 +72,7 @@ def chosen_coordinator(settings: Settings, configuration: Config | None = None) 
         raise other_failure("MissingExtra", str(error), ExitCode.COORDINATION, as_json=settings.json) from None
 
 
-def wire_recorder(settings: Settings, path: Path | None) -> Recorder | contextlib.nullcontext[None]:
+def wire_recorder(settings: CommandSettings, path: Path | None) -> Recorder | contextlib.nullcontext[None]:
     """Make what records the wire, for `check --save` and `watch --save-wire`, if there is to be a recording.
 
     Args:
@@ -93,7 +93,7 @@ def wire_recorder(settings: Settings, path: Path | None) -> Recorder | contextli
 
 
 def run(
-    settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None = None
+    settings: CommandSettings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None = None
 ) -> T:
     """Do the work in an event loop of its own.
 
@@ -113,7 +113,7 @@ def run(
 
 
 def run_until_stopped(
-    settings: Settings, work: Callable[[], Awaitable[None]], coordinator: Coordinator | None = None
+    settings: CommandSettings, work: Callable[[], Awaitable[None]], coordinator: Coordinator | None = None
 ) -> None:
     """Do work whose usual end is SIGINT or SIGTERM, in an event loop of its own.
 
@@ -124,9 +124,12 @@ def run_until_stopped(
 
 
 def _run(
-    settings: Settings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None
+    settings: CommandSettings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None
 ) -> T | Stopped:
     received: list[signal.Signals] = []
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[BEGUN] = True
     try:
         with library_log(settings, received):
             return anyio.run(_supervise, partial(_within, coordinator, work), received, backend="asyncio")
@@ -147,8 +150,8 @@ async def _within(coordinator: Coordinator | None, work: Callable[[], Awaitable[
         return await work()
 
 
-def _unforeseen(settings: Settings, effect: Effect, error: Exception) -> Failure:
-    """Say what this computer refused, or that this program has a mistake: then the door is anybody's guess."""
+def _unforeseen(settings: CommandSettings, effect: Effect, error: Exception) -> Failure:
+    """Report an error of this computer, or a mistake of this program, after which the door may be in any state."""
     mistake = not isinstance(error, OSError)
     may_have_executed = mistake and effect.changes
     what = f"A mistake in this program ({type(error).__name__}; -d shows where)" if mistake else printable(str(error))
@@ -200,15 +203,15 @@ async def _cancel_on_signal(
             return
 
 
-def _interrupted(settings: Settings, effect: Effect, stopped: Stopped) -> Failure:
+def _interrupted(settings: CommandSettings, effect: Effect, stopped: Stopped) -> Failure:
     may_have_executed = effect.changes
     code = ExitCode.INTERRUPTED if stopped.by is signal.SIGINT else ExitCode.TERMINATED
-    outcome = effect.outcome(may_have_executed=may_have_executed)
-    sentence = f"Stopped by {stopped.by.name}; {outcome}."
+    advice = f" {BEFORE_REPEATING[effect]}" if may_have_executed else ""
+    sentence = f"Stopped by {stopped.by.name}; {effect.outcome(may_have_executed=may_have_executed)}.{advice}"
     return other_failure("Interrupted", sentence, code, may_have_executed=may_have_executed, as_json=settings.json)
 
 
-def _trace(settings: Settings) -> None:
+def _trace(settings: CommandSettings) -> None:
     if settings.debug:
         with on_stderr():
             traceback.print_exc()
@@ -220,7 +223,7 @@ class _Warnings(logging.Handler):
     Not what `watch` shows by itself, and nothing once a signal has come: then the end says what may have happened.
     """
 
-    def __init__(self, settings: Settings, received: Sequence[signal.Signals]) -> None:
+    def __init__(self, settings: CommandSettings, received: Sequence[signal.Signals]) -> None:
         super().__init__(logging.WARNING)
         self._json = settings.json
         self._received = received
@@ -232,7 +235,7 @@ class _Warnings(logging.Handler):
 
 
 @contextlib.contextmanager
-def library_log(settings: Settings, received: Sequence[signal.Signals] = ()) -> Generator[None]:
+def library_log(settings: CommandSettings, received: Sequence[signal.Signals] = ()) -> Generator[None]:
     """Show the library's log on stderr with ``-d``, and only its warnings without.
 
     Args:

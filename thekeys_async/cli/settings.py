@@ -19,6 +19,9 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 META = "thekeys_async.cli."
 """The beginning of the names under which a context holds the flags that many actions share."""
 
+BEGUN = f"{META}begun"
+"""The name under which a context holds that the work of an action has begun."""
+
 DEFAULT_HOST = "thekeys.local"
 """The name gateways have on a LAN (observed, and in the vendor's own clients)."""
 
@@ -35,25 +38,25 @@ def _hidden(text: "str | Secret | None") -> Secret | None:
 
 
 @attrs.frozen
-class Settings:
+class CommandSettings:
     """The flags and the environment; a flag overrides the environment, which overrides the file.
 
     Attributes:
         typed: The word for the action as it was typed: also `unlock`, for `open`; `shares list` inside a group.
         target: The name after the action: a locker's or a gateway's in the configuration file, or None.
-        given_hosts: What `--host` says, each time it is given.
-        configured_host: What the configuration file says, or None.
-        identifier: Which locker, or None.
+        given_hosts: The values of `--host`.
+        configured_host: The host in the configuration file, or None.
+        identifier: The locker's number, or None.
         debug: Whether to log at DEBUG and show tracebacks.
         timeout: Seconds for the whole action, or None for the library's defaults.
         json: Whether to print JSON, and report errors as JSON.
-        config: What `--config` says, or None.
-        state_dir: What `--state-dir` says, or None.
+        config: The value of `--config`, or None.
+        state_dir: The value of `--state-dir`, or None.
         no_coordination: Whether turns and timestamps are shared with no other process.
         username: The phone number of the account at the vendor's cloud, as it was typed, or None.
-        country: Whose national phone numbers are understood, or None.
+        country: The country whose national phone numbers are understood, or None.
         cloud_url: Another cloud than the vendor's, or None.
-        first_advice: What to say first where the gateway refuses the share code.
+        first_advice: The first advice where the gateway refuses the share code.
     """
 
     typed: str | None = None
@@ -80,7 +83,7 @@ class Settings:
 
     @property
     def given_host(self) -> str | None:
-        """What `--host` says, the last time it is given, or None."""
+        """The value of the last `--host`, or None."""
         return self.given_hosts[-1] if self.given_hosts else None
 
     @property
@@ -101,16 +104,16 @@ class Settings:
 
     @property
     def program(self) -> str:
-        """How a next step begins, so that it finds the same configuration file: `thekeys`, and `--config` if given."""
+        """The first words of a next step: `thekeys`, and `--config` if given, so that it finds the same file."""
         return f"thekeys --config {shlex.quote(self.config)}" if self.config else "thekeys"
 
     @property
     def given_code(self) -> str | None:
-        """What `-c` says, or None: a code of the environment is for whoever needs one."""
+        """The value of `-c`, or None: a code of the environment is for whichever action needs one."""
         return None if self.code == os.environ.get("THEKEYS_CODE") else self.code
 
     @classmethod
-    def of(cls, context: click.Context) -> "Settings":
+    def of(cls, context: click.Context) -> "CommandSettings":
         """Collect what the flags before and after the action have left in the context."""
         given = {
             field.alias: context.meta[META + field.alias]

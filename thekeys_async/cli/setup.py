@@ -18,7 +18,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.account import ask_cloud, flags_checked
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.runner import chosen_coordinator, run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cli.targets import path_of, read, save_text
 from thekeys_async.cloud import Cloud, Discovered, Gateway, Wired, discover, ensure_shares
@@ -64,7 +64,7 @@ class Named:
     wired: Wired
 
 
-def run_setup(settings: Settings, *, share_name: str, synchronize: bool, allow_public: bool) -> None:
+def run_setup(settings: CommandSettings, *, share_name: str, synchronize: bool, allow_public: bool) -> None:
     """Find lockers, share them, write the file, and say what to do next.
 
     Raises:
@@ -79,7 +79,7 @@ def run_setup(settings: Settings, *, share_name: str, synchronize: bool, allow_p
         sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
         raise other_failure("NothingFound", sentence, ExitCode.UNREACHABLE, as_json=settings.json)
     entries = named(configuration, wired)
-    save_text(settings, path, written(text, entries), after="The shares are there, but ")
+    save_text(settings, path, with_lockers(text, entries), after="The shares are there, but ")
     if synchronize:
         with output.waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
@@ -124,7 +124,7 @@ async def _synchronize(coordinator: Coordinator | None, entries: Sequence[Named]
 
 
 def _report(
-    settings: Settings, path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut], *, synchronized: bool
+    settings: CommandSettings, path: Path, entries: Sequence[Named], left_out: Sequence[LeftOut], *, synchronized: bool
 ) -> None:
     if settings.json:
         output.print_json(_as_json(path, entries, left_out))
@@ -201,8 +201,8 @@ def named(configuration: Config, found: Iterable[Wired]) -> tuple[Named, ...]:
     return tuple(result)
 
 
-def written(text: Secret | None, entries: Iterable[Named]) -> Secret:
-    """Put entries into the file's text: what stands there besides, comments too, stays as it is.
+def with_lockers(text: Secret | None, entries: Iterable[Named]) -> Secret:
+    """Put lockers and their gateways into the file's text: what stands there besides, comments too, stays as it is.
 
     Args:
         text: The present text; None for a new file.

@@ -1,4 +1,4 @@
-"""`thekeys shares`: list, create and revoke."""
+"""`thekeys shares`: list, create, switch and revoke shares, and invite people."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from thekeys_async.cli import output, targets
 from thekeys_async.cli.account import ask_cloud, flags_checked, phone_number, the_one_meant
 from thekeys_async.cli.errors import Effect
-from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.cli.settings import CommandSettings, as_number
 from thekeys_async.cli.tables import Field, fitted
 from thekeys_async.cloud import Cloud, Locker, Moment, PersonShare, Share
 from thekeys_async.protocol.secrets import Secret
@@ -52,7 +52,7 @@ class WantedShare:
     show_codes: bool
 
 
-def show(settings: Settings, *, locker: str | None, show_codes: bool) -> None:
+def list_shares(settings: CommandSettings, *, locker: str | None, show_codes: bool) -> None:
     """List the shares of a locker, or of all.
 
     Raises:
@@ -65,7 +65,7 @@ def show(settings: Settings, *, locker: str | None, show_codes: bool) -> None:
     output.show(settings, Effect.SHARES_READ, value, _table(found, show_codes=show_codes) if found else none)
 
 
-def create(settings: Settings, wanted: WantedShare) -> None:
+def create(settings: CommandSettings, wanted: WantedShare) -> None:
     """Create a share.
 
     Raises:
@@ -77,7 +77,7 @@ def create(settings: Settings, wanted: WantedShare) -> None:
     output.show(settings, Effect.SHARE, value, _table([made], show_codes=wanted.show_codes), _LATER)
 
 
-def invite(settings: Settings, *, locker: str, phone: str, name: str, description: str) -> None:
+def invite(settings: CommandSettings, *, locker: str, phone: str, name: str, description: str) -> None:
     """Share a locker with a person.
 
     Raises:
@@ -96,7 +96,7 @@ def invite(settings: Settings, *, locker: str, phone: str, name: str, descriptio
     output.show(settings, Effect.SHARE, _as_json(*made, show_codes=False), _table([made], show_codes=False), words)
 
 
-def switch(settings: Settings, *, number: int, active: bool, person: bool) -> None:
+def switch(settings: CommandSettings, *, number: int, active: bool, person: bool) -> None:
     """Switch a share on or off.
 
     Raises:
@@ -120,7 +120,7 @@ def switch(settings: Settings, *, number: int, active: bool, person: bool) -> No
     output.show(settings, Effect.SHARE, _as_json(*switched, show_codes=False), words)
 
 
-def revoke(settings: Settings, number: int) -> None:
+def revoke(settings: CommandSettings, number: int) -> None:
     """Delete a share.
 
     Raises:
@@ -158,7 +158,7 @@ async def _create(wanted: WantedShare, number: int | None, cloud: Cloud) -> tupl
     return locker, share
 
 
-def _number(settings: Settings, locker: str) -> int | None:
+def _number(settings: CommandSettings, locker: str) -> int | None:
     """Find a locker's number, if it is given, or stands in the configuration file."""
     number = as_number(locker)
     if number is not None:

@@ -22,7 +22,7 @@ from anyio.from_thread import BlockingPortal
 from thekeys_async.cli.errors import Effect, ExitCode, other_failure
 from thekeys_async.cli.output import print_json, said
 from thekeys_async.cli.runner import run_until_stopped
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import ReplyStyle, SimulatedCloud, SimulatedGateway, SimulatedLocker
@@ -67,7 +67,7 @@ class Simulation:
     replay: Path | None = None
 
 
-def run_simulation(settings: Settings, simulation: Simulation) -> None:
+def run_simulation(settings: CommandSettings, simulation: Simulation) -> None:
     """Run the simulation, print one line when it is ready, and end with the first SIGINT or SIGTERM.
 
     Raises:
@@ -78,7 +78,7 @@ def run_simulation(settings: Settings, simulation: Simulation) -> None:
     run_until_stopped(settings, partial(_serve, settings, simulation, codes))
 
 
-def _share_codes(settings: Settings, simulation: Simulation) -> ShareCodes:
+def _share_codes(settings: CommandSettings, simulation: Simulation) -> ShareCodes:
     """Find the share code of each locker: its own, or the one for all; with a cloud there need be none."""
     needs_lockers = simulation.replay is None
     lockers = simulation.lockers or ([(_SAMPLE_LOCKER, None)] if simulation.cloud and needs_lockers else [])
@@ -91,7 +91,7 @@ def _share_codes(settings: Settings, simulation: Simulation) -> ShareCodes:
     return codes
 
 
-def _gateway(settings: Settings, simulation: Simulation, codes: ShareCodes, host: str) -> SimulatedGateway:
+def _gateway(settings: CommandSettings, simulation: Simulation, codes: ShareCodes, host: str) -> SimulatedGateway:
     if simulation.replay is not None:
         return _replayed(settings, simulation, simulation.replay, codes, host)
     lockers = [
@@ -110,14 +110,15 @@ def _gateway(settings: Settings, simulation: Simulation, codes: ShareCodes, host
 
 
 def _replayed(
-    settings: Settings, simulation: Simulation, recording: Path, codes: ShareCodes, host: str
+    settings: CommandSettings, simulation: Simulation, recording: Path, codes: ShareCodes, host: str
 ) -> SimulatedGateway:
     try:
         gateway = SimulatedGateway.from_recording(
             recording, host=host, port=simulation.port, share_codes=settings.code or SAMPLE_CODE
         )
     except ValueError as error:
-        raise click.UsageError(f"{recording} can't be replayed: {printable(str(error))}.") from None
+        why = f"{recording} can't be replayed: {printable(str(error))}"
+        raise click.UsageError(f"{why}. It has to be what 'thekeys check --save' has written.") from None
     for identifier, own_code in codes.items():
         if identifier not in gateway.lockers:
             raise click.UsageError(f"There is no locker {identifier} in {recording}.")
@@ -125,15 +126,15 @@ def _replayed(
     return gateway
 
 
-async def _serve(settings: Settings, simulation: Simulation, codes: ShareCodes) -> None:
+async def _serve(settings: CommandSettings, simulation: Simulation, codes: ShareCodes) -> None:
     host = _LOOPBACK if settings.given_host is None else settings.given_host
     gateway = _gateway(settings, simulation, codes, host)
     async with AsyncExitStack() as stack:
-        with _naming(settings, host, simulation.port, "--port"):
+        with _listening_at(settings, host, simulation.port, "--port"):
             await stack.enter_async_context(gateway)
         cloud = SimulatedCloud([gateway], host=host, port=simulation.cloud_port) if simulation.cloud else None
         if cloud is not None:
-            with _naming(settings, host, simulation.cloud_port, "--cloud-port"):
+            with _listening_at(settings, host, simulation.cloud_port, "--cloud-port"):
                 await stack.enter_async_context(cloud)
         sample_code = simulation.replay is not None and not settings.code
         with said(Effect.NONE, as_json=settings.json):
@@ -158,7 +159,7 @@ async def learn_shares(gateway: SimulatedGateway, seconds: float = _REPORT) -> N
 
 
 @contextmanager
-def _naming(settings: Settings, host: str, port: int, flag: str) -> Generator[None]:
+def _listening_at(settings: CommandSettings, host: str, port: int, flag: str) -> Generator[None]:
     """Say where it can't be listened, and which flag chooses another place.
 
     Raises:
@@ -170,7 +171,8 @@ def _naming(settings: Settings, host: str, port: int, flag: str) -> Generator[No
         if error.errno == errno.EADDRINUSE:
             sentence = f"Port {port} at {host} is in use: choose another one with {flag}, or 0 for any that is free."
         else:
-            sentence = f"Nothing can listen at {host}, port {port} ({error.strerror or error})."
+            why = error.strerror or error
+            sentence = f"Nothing can listen at {host}, port {port} ({why}): choose another place with --host or {flag}."
         kind, sentence = type(error).__name__, printable(sentence)
         raise other_failure(kind, sentence, ExitCode.UNEXPECTED, as_json=settings.json) from None
 

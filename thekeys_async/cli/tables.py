@@ -7,12 +7,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 Cell: TypeAlias = str | Text
+
+COMPACT = {"box": SIMPLE_HEAD, "padding": 0, "pad_edge": False, "show_edge": False}
+"""The style of a table that may have many rows and columns."""
 
 UNLIMITED = 10_000
 """A width at which no column has to leave."""
@@ -87,9 +91,13 @@ def _spread(table: Table, fields: Sequence[Field], spare: int) -> None:
 
 
 def _listed(fields: Sequence[Field], rows: Iterable[Sequence[Cell]], shown: Sequence[int]) -> Text:
-    """Write each row as lines of title and cell, with a blank line between rows."""
+    """Write each row as lines of title and cell where there is one, with a blank line between rows."""
     blocks = [
-        Text("\n").join(Text.assemble((f"{fields[number].title}: ", "bold"), row[number]) for number in shown)
+        Text("\n").join(
+            Text.assemble((f"{fields[number].title}: " if fields[number].title else "", "bold"), row[number])
+            for number in shown
+            if str(row[number])
+        )
         for row in rows
     ]
     return Text("\n\n").join(blocks)

@@ -1,4 +1,4 @@
-"""From names to what they stand for. The configuration file is opened only where flags and environment leave a gap."""
+"""The gateways and lockers that names stand for. The file is opened only where flags and environment leave a gap."""
 
 import shlex
 import time
@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import click
 
-from thekeys_async.cli.errors import ExitCode, other_failure
+from thekeys_async.cli.errors import unusable_file
 from thekeys_async.cli.names import found, nearest_first
-from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.cli.settings import CommandSettings, as_number
 from thekeys_async.config.coordinator import default_config_path
 from thekeys_async.config.errors import ConfigurationError
 from thekeys_async.config.file import load, missing, save
@@ -46,7 +46,7 @@ class Watched:
         return {identifier: code.reveal() for identifier, code in self._codes.items()}
 
 
-def gateway_named(settings: Settings) -> Settings:
+def gateway_named(settings: CommandSettings) -> CommandSettings:
     """Fill in which gateway to ask: the one that is named, else the only one of the file.
 
     Raises:
@@ -62,7 +62,7 @@ def gateway_named(settings: Settings) -> Settings:
     return attrs.evolve(settings, configured_host=configuration.gateways[name].host)
 
 
-def all_gateways(settings: Settings, *, wanted: bool) -> tuple[tuple[Watched, ...], Mapping[int, str]] | None:
+def all_gateways(settings: CommandSettings, *, wanted: bool) -> tuple[tuple[Watched, ...], Mapping[int, str]] | None:
     """Find the gateways to ask if all of the file are meant: where none is named and there are several.
 
     Args:
@@ -90,7 +90,7 @@ def all_gateways(settings: Settings, *, wanted: bool) -> tuple[tuple[Watched, ..
     return gateways, configuration.names
 
 
-def locker_named(settings: Settings, *, signed: bool) -> Settings:
+def locker_named(settings: CommandSettings, *, signed: bool) -> CommandSettings:
     """Fill in which locker to drive, with which code, through which gateway; what is given stays.
 
     Args:
@@ -122,7 +122,7 @@ def locker_named(settings: Settings, *, signed: bool) -> Settings:
     )
 
 
-def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Watched, ...], Mapping[int, str]]:
+def gateways_watched(settings: CommandSettings, names: Sequence[str]) -> tuple[tuple[Watched, ...], Mapping[int, str]]:
     """Find which gateways to watch: those given by flag and name, else that of the environment, else all of the file.
 
     Returns:
@@ -148,7 +148,7 @@ def gateways_watched(settings: Settings, names: Sequence[str]) -> tuple[tuple[Wa
     return chosen, configuration.names
 
 
-def gateways_of_file(settings: Settings, names: Sequence[str]) -> tuple[Config, list[str]]:
+def gateways_of_file(settings: CommandSettings, names: Sequence[str]) -> tuple[Config, list[str]]:
     """Read the file, and find the gateways of it that are named, however they are capitalised.
 
     Raises:
@@ -159,7 +159,7 @@ def gateways_of_file(settings: Settings, names: Sequence[str]) -> tuple[Config, 
     return configuration, [_name(path, "gateway", configuration.gateways, name) for name in names]
 
 
-def configured_state_dir(settings: Settings) -> Path | None:
+def configured_state_dir(settings: CommandSettings) -> Path | None:
     """Say which folder the file names for turns and timestamps; None if it names none.
 
     Raises:
@@ -168,7 +168,7 @@ def configured_state_dir(settings: Settings) -> Path | None:
     return _configuration(settings)[1].state_dir
 
 
-def locker_of_file(settings: Settings, name: str) -> LockerConfig | None:
+def locker_of_file(settings: CommandSettings, name: str) -> LockerConfig | None:
     """Find a locker that the file names; None if it names none so.
 
     Raises:
@@ -179,7 +179,7 @@ def locker_of_file(settings: Settings, name: str) -> LockerConfig | None:
     return None if known is None else lockers[known]
 
 
-def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:
+def gateway_of_file(settings: CommandSettings, name: str) -> GatewayConfig | None:
     """Find a gateway that the file names; None if it names none so.
 
     Raises:
@@ -190,7 +190,7 @@ def gateway_of_file(settings: Settings, name: str) -> GatewayConfig | None:
     return None if known is None else gateways[known]
 
 
-def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:
+def read(settings: CommandSettings, path: Path) -> tuple[Config, Secret | None]:
     """Read the file and its text; an empty configuration where there is none.
 
     Raises:
@@ -199,11 +199,11 @@ def read(settings: Settings, path: Path) -> tuple[Config, Secret | None]:
     try:
         return load(path) or (Config(), None)
     except ConfigurationError as error:
-        problem = printable(str(error))
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+        failure = unusable_file(error, settings)
+    raise failure
 
 
-def save_text(settings: Settings, path: Path, text: Secret, *, after: str = "") -> None:
+def save_text(settings: CommandSettings, path: Path, text: Secret, *, after: str = "") -> None:
     """Write the file.
 
     Args:
@@ -218,27 +218,26 @@ def save_text(settings: Settings, path: Path, text: Secret, *, after: str = "") 
     try:
         save(path, text)
     except ConfigurationError as error:
-        problem = printable(f"{after}{error}")
+        failure = unusable_file(error, settings, after)
     else:
         return
-    raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+    raise failure
 
 
-def path_of(settings: Settings) -> Path:
+def path_of(settings: CommandSettings) -> Path:
     """Say where the file is."""
     return settings.given_config or default_config_path()
 
 
-def _configuration(settings: Settings) -> tuple[Path, Config]:
+def _configuration(settings: CommandSettings) -> tuple[Path, Config]:
     path = path_of(settings)
     configuration, text = read(settings, path)
     if text is None and settings.given_config is not None:
-        problem = printable(str(missing(path)))
-        raise other_failure("ConfigurationError", problem, ExitCode.USAGE, as_json=settings.json)
+        raise unusable_file(missing(path), settings)
     return path, configuration
 
 
-def _locker(settings: Settings, path: Path, configuration: Config) -> LockerConfig | None:
+def _locker(settings: CommandSettings, path: Path, configuration: Config) -> LockerConfig | None:
     if settings.target is not None:
         return configuration.lockers[_name(path, "locker", configuration.lockers, settings.target)]
     known = (locker for locker in configuration.lockers.values() if locker.identifier == settings.identifier)
@@ -258,7 +257,7 @@ def _first_advice(path: Path, configuration: Config, locker: LockerConfig) -> st
     return f"Not synchronised yet? Run {printable(steps)}, then try again. If it was: "
 
 
-def _number_as_identifier(settings: Settings, configuration: Config) -> Settings:
+def _number_as_identifier(settings: CommandSettings, configuration: Config) -> CommandSettings:
     """Take a number in the place of a name as a locker's identifier, unless the file has it for a name."""
     number = None if settings.target is None else as_number(settings.target)
     if number is None or settings.target in configuration.lockers:
@@ -280,7 +279,7 @@ def _name(path: Path, kind: str, names: Iterable[str], typed: str) -> str:
     return name
 
 
-def _own_code(settings: Settings) -> dict[int, str]:
+def _own_code(settings: CommandSettings) -> dict[int, str]:
     if settings.identifier is None or settings.code is None:
         return {}
     return {settings.identifier: settings.code}

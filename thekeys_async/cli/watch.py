@@ -16,7 +16,7 @@ from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.json_lines import Output, as_json
 from thekeys_async.cli.live_table import Board, follow, print_last
 from thekeys_async.cli.runner import chosen_coordinator, library_log, run_until_stopped, wire_recorder
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cli.targets import Watched, gateways_watched
 from thekeys_async.coordination import Coordinator
 
@@ -41,7 +41,7 @@ class WatchSettings:
     save_wire: Path | None = None
 
 
-def run_watch(settings: Settings, wanted: WatchSettings) -> None:
+def run_watch(settings: CommandSettings, wanted: WatchSettings) -> None:
     """Watch until a signal, the time given, or the end of the pipe; all of them are its usual end.
 
     Raises:

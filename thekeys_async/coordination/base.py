@@ -37,6 +37,12 @@ refuse everybody else for as long. So the clock's own time is tried, and what is
 TRIED_JUST_NOW = 60.0
 """Seconds for which the gateway's refusal of the clock's own time counts."""
 
+SAFE_PART = 0.9
+"""The part of a lease for which its holder believes in it."""
+
+NEXT_TRY = 0.25
+"""Seconds until shared state that could not be reached is tried again."""
+
 SLOW = 0.5
 """Seconds after which a disk or a server that does not answer is more than a delay."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import anyio
 
 from thekeys_async._clocks import boot_time
-from thekeys_async.coordination.base import LONGEST_SLEEP, LeaseLostError
+from thekeys_async.coordination.base import LONGEST_SLEEP, NEXT_TRY, SAFE_PART, LeaseLostError
 from thekeys_async.protocol.errors import CoordinationError
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("thekeys_async")
 
-_SAFE_PART = 0.9
 _RENEWALS_IN_A_LEASE = 3
-_NEXT_TRY = 0.25
 _TO_RELEASE = 1.0
 
 
@@ -166,7 +164,7 @@ class LeaderLease:
             except AwayError as error:
                 if not warned:
                     _log.warning("waiting to lead %r: %s", self._name, error)
-                warned, seconds = True, _NEXT_TRY
+                warned, seconds = True, NEXT_TRY
             if seconds <= 0:
                 self._extend(*asked_at)
                 return
@@ -174,7 +172,7 @@ class LeaderLease:
 
     def _extend(self, boot: float, wall: float) -> None:
         # By two clocks: either may have stood still while the machine slept.
-        self._valid_until, self._wall_until = (moment + self._lease * _SAFE_PART for moment in (boot, wall))
+        self._valid_until, self._wall_until = (moment + self._lease * SAFE_PART for moment in (boot, wall))
 
     async def _keep(self) -> None:
         """Renew the lease until it is lost; then wake those who wait for that."""
@@ -196,7 +194,7 @@ class LeaderLease:
                 self._extend(*asked_at)
         except (AwayError, CoordinationError) as error:
             _log.debug("the lease to lead %r could not be renewed: %s", self._name, error)
-            return min(_NEXT_TRY, self._lease / 10)
+            return min(NEXT_TRY, self._lease / 10)
         return self._lease / _RENEWALS_IN_A_LEASE
 
     async def _release(self) -> None:

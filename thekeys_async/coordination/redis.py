@@ -11,12 +11,14 @@ import anyio
 
 from thekeys_async._clocks import boot_time
 from thekeys_async.coordination.base import (
+    NEXT_TRY,
+    SAFE_PART,
     Claim,
     LeaseLostError,
     Pause,
 )
 from thekeys_async.coordination.leader import LeaderLease, check_arguments
-from thekeys_async.coordination.redis_claim import NEXT_TRY, SAFE_PART, Grant, RedisClaimant
+from thekeys_async.coordination.redis_claim import Grant, RedisClaimant
 from thekeys_async.coordination.redis_connection import RedisConnection, ScriptCall
 from thekeys_async.coordination.redis_leader import RedisLeader
 from thekeys_async.coordination.redis_scripts import GIVE_BACK, RENEW, is_yes

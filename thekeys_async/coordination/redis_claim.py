@@ -7,6 +7,8 @@ import attrs
 
 from thekeys_async.coordination.base import (
     LONGEST_SLEEP,
+    NEXT_TRY,
+    SAFE_PART,
     SLOW,
     Claim,
     Freshness,
@@ -22,12 +24,6 @@ from thekeys_async.protocol.errors import CoordinationError
 _WAITER_LIVES = 2 * LONGEST_SLEEP
 _NO_LIMIT = 1e15
 _FAR_AHEAD = 2  # what the script answers, instead of 0 or 1
-
-NEXT_TRY = 0.25
-"""Seconds until Redis is asked again when it was not to be reached."""
-
-SAFE_PART = 0.9
-"""The part of a lease for which its holder believes in it."""
 
 
 @attrs.frozen

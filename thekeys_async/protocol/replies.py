@@ -245,7 +245,7 @@ def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
     devices = fields.get("devices")
     if not isinstance(devices, list):
         raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=meaning.cause)
-    listed: list[object] = devices
+    listed = cast("list[object]", devices)
     readings = tuple(filter(None, map(_reading, listed)))
     if listed and not readings:
         raise unusable(endpoint, "no device in the answer has a usable identifier")

@@ -6,15 +6,13 @@ from typing import cast
 
 import attrs
 
-from thekeys_async.protocol.endpoints import ENDPOINTS
-from thekeys_async.simulator.faults import Fault
+from thekeys_async.simulator.faults import REQUESTS, Fault
 from thekeys_async.simulator.gateway import SimulatedGateway
 from thekeys_async.simulator.locker import Bolt, SimulatedLocker, Turn
 from thekeys_async.simulator.state import decimal
 
 _TURNS = ("open", "close", "calibrate")
 _FAULTS = {fault.value.lower().replace(" ", "-"): fault for fault in Fault}
-_REQUESTS = frozenset(endpoint.name for endpoint in ENDPOINTS)
 _LONGEST = 1000
 _MOST_SECONDS = 86_400.0
 
@@ -128,7 +126,7 @@ class _Words:
 
     def request(self) -> str | None:
         """Take the name of a request, if there is one."""
-        return self.one_of(_REQUESTS) if self._words else None
+        return self.one_of(REQUESTS) if self._words else None
 
 
 async def _turn(gateway: SimulatedGateway, words: _Words) -> str:

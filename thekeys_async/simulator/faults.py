@@ -126,8 +126,8 @@ class Incident:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what would silently never happen."""
-        if self.on is not None and self.on not in _NAMES:
-            raise ValueError(f"No request is called {self.on!r}; there are {', '.join(sorted(_NAMES))}.")
+        if self.on is not None and self.on not in REQUESTS:
+            raise ValueError(f"No request is called {self.on!r}; there are {', '.join(sorted(REQUESTS))}.")
         if self.left is not None and self.left < 1:
             raise ValueError("times must be at least 1.")
         if not 0 < self.share <= 1:
@@ -139,7 +139,7 @@ class Incident:
         return self.acts or (self.code is None and self.response is None)
 
 
-_NAMES = frozenset(endpoint.name for endpoint in ENDPOINTS)
+REQUESTS = frozenset(endpoint.name for endpoint in ENDPOINTS)
 
 
 class Incidents:

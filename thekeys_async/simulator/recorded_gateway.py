@@ -22,7 +22,7 @@ from thekeys_async.simulator.state import BUSY, CLOCK_NOT_SET, DONE, INVALID_HAS
 
 SAMPLE_CODE: Final = "Zmo1sps2OVyCFtl1"  # as on the vendor's page
 _CLOSED_AS_SAID = "to be closed"
-_STATUSES = frozenset({"status", "root_status"})
+STATUSES = frozenset({"status", "root_status"})
 _SYNCHRONIZING = re.compile(r"synchroni", re.IGNORECASE)
 _READINGS = {"rssi": "rssi", "battery_mv": "battery", "last_log": "last_log"}
 
@@ -58,10 +58,10 @@ class RecordedGateway:
             late = found.code == INVALID_HASH and self.max_future is not None
             if not late and found.code != CLOCK_NOT_SET:
                 self._replies.setdefault((found.endpoint.name, exchange.identifier), []).append(found)
-        statuses = [found.fields for found in self._all if found.endpoint.name in _STATUSES and found.fields]
+        statuses = [found.fields for found in self._all if found.endpoint.name in STATUSES and found.fields]
         self.version = next(filter(None, (number(fields.get("version")) for fields in statuses)), None)
         phases = {str(fields["current_status"]) for fields in statuses if fields.get("current_status")}
-        worked = any(found.went_well and found.endpoint.name not in _STATUSES for found in self._all)
+        worked = any(found.went_well and found.endpoint.name not in STATUSES for found in self._all)
         self.phase = SCANNING if worked or not all(map(_SYNCHRONIZING.match, phases)) else max(phases, default=SCANNING)
         self._first = self._readings()
         self._bolts = {

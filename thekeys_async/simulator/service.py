@@ -20,14 +20,13 @@ from thekeys_async.simulator import replies, state
 from thekeys_async.simulator.faults import Fault, Incident, Incidents, spoil
 from thekeys_async.simulator.http.messages import Ending, HttpRequest, HttpResponse
 from thekeys_async.simulator.locker import SimulatedLocker, Turn
-from thekeys_async.simulator.recorded_gateway import RecordedGateway
+from thekeys_async.simulator.recorded_gateway import STATUSES, RecordedGateway
 from thekeys_async.simulator.recorded_reply import RecordedReply
 from thekeys_async.simulator.replies import ReplyStyle
 from thekeys_async.simulator.request_log import RequestLog
 from thekeys_async.simulator.state import GatewayState, decimal
 
 _TURNS: dict[str, Turn] = {"open": "open", "close": "close", "calibrate": "calibrate"}
-_STATUSES = {"status", "root_status"}
 _NOTHING = Incident(left=None)
 _PAGE_NAMES = {"ts": "timestamp"}
 _BY_REQUEST = {(row.method, row.path): row for row in ENDPOINTS} | {
@@ -137,7 +136,7 @@ class Service:
         if endpoint is None:
             self._log.end(number, anyio.current_time())
             return HttpResponse(b"Not found\n", 404, "text/plain", close=not self._settings.keep_alive)
-        if self._working or (self._state.synchronizing and endpoint.name not in _STATUSES):
+        if self._working or (self._state.synchronizing and endpoint.name not in STATUSES):
             self._log.end(number, anyio.current_time(), busy=True, code=state.BUSY)
             response = self._reply(endpoint, state.BUSY, form)
             return response.ended_by(close=response.close or not self._settings.keep_alive)

@@ -232,7 +232,8 @@ class Turns:
         self._failures = 0
 
     def _next(self) -> Waiter | None:
-        command, read, late = _first(self._commands), _first(self._reads), _first(self._late)
+        command, read = _first(self._commands), _first(self._reads)
+        late = _first(self._late) if self._late else None
         if late and not (command or read):
             return late
         if late and self._allocator.wait(careful=True) <= 0:

@@ -14,7 +14,7 @@ from thekeys_async.cli.check.screen import Naming, as_json, table
 from thekeys_async.cli.check.verdict import report
 from thekeys_async.cli.errors import Effect, ExitCode
 from thekeys_async.cli.runner import chosen_coordinator, run, wire_recorder
-from thekeys_async.cli.settings import Settings, as_number
+from thekeys_async.cli.settings import CommandSettings, as_number
 from thekeys_async.cli.targets import Watched, gateways_watched, locker_of_file
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.secrets import ShareCode
@@ -42,7 +42,7 @@ PLAN = CheckPlan(address=Address("thekeys.local"))
 """How a check asks; the command puts the gateway in."""
 
 
-def run_check(settings: Settings, wanted: CheckSettings) -> None:
+def run_check(settings: CommandSettings, wanted: CheckSettings) -> None:
     """Check one gateway, and print what was found.
 
     Raises:
@@ -81,7 +81,7 @@ def run_check(settings: Settings, wanted: CheckSettings) -> None:
         raise click.exceptions.Exit(judged.code)
 
 
-def _gateway(settings: Settings, door: str | None) -> tuple[Watched, Mapping[int, str]]:
+def _gateway(settings: CommandSettings, door: str | None) -> tuple[Watched, Mapping[int, str]]:
     """Find the one gateway that is meant, that of the door if none is named, and the share codes for its lockers."""
     named = settings.target
     if named is None and settings.chosen_host is None and door is not None:
@@ -102,7 +102,7 @@ def _address(watched: Watched) -> Address:
         raise click.UsageError(f"--host: {error}") from None
 
 
-def _door(settings: Settings, typed: str, watched: Watched) -> int:
+def _door(settings: CommandSettings, typed: str, watched: Watched) -> int:
     """Find the number of the door to be tried; the check must know its share code."""
     known = locker_of_file(settings, typed)
     number = as_number(typed) if known is None else known.identifier

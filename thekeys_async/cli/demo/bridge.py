@@ -14,11 +14,9 @@ from functools import partial
 import anyio
 import click
 
-from thekeys_async.cli import output
-from thekeys_async.cli.demo.cloud import Tell
-from thekeys_async.cli.errors import Effect, ExitCode, other_failure
-from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.demo.cloud import Tell, show_steps
+from thekeys_async.cli.errors import ExitCode, other_failure
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.config.values import BridgeConfig, Config, GatewayConfig, LockerConfig
 from thekeys_async.protocol.text import printable
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -42,8 +40,8 @@ _COMES_UP = 0.05
 _PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 
-def run_demo_of_bridge(settings: Settings) -> None:
-    """Go the way, and show each step when it is done.
+def run_demo_of_bridge(settings: CommandSettings) -> None:
+    """Show a door in MQTT, step by step.
 
     Raises:
         Failure: No mosquitto is installed.
@@ -52,18 +50,8 @@ def run_demo_of_bridge(settings: Settings) -> None:
     if mosquitto is None:
         sentence = "No mosquitto is installed, and a bridge needs a broker. On Debian: apt install mosquitto"
         raise other_failure("MissingProgram", sentence, ExitCode.USAGE, as_json=settings.json)
-    steps: list[tuple[str, str]] = []
-
-    def tell(step: str, outcome: str) -> None:
-        steps.append((step, outcome))
-        if not settings.json:
-            output.print_rich(f"{len(steps)}. {step}: {outcome}")
-
-    if not settings.json:
-        output.print_rich("A mosquitto on loopback, a simulated gateway that sees one locker, and the bridge between.")
-    run(settings, Effect.NONE, partial(_simulate, mosquitto, tell))
-    if settings.json:
-        output.print_json({"steps": [{"step": step, "outcome": outcome} for step, outcome in steps]})
+    introduction = "A mosquitto on loopback, a simulated gateway that sees one locker, and the bridge between."
+    show_steps(settings, introduction, partial(_simulate, mosquitto))
 
 
 class _Client:

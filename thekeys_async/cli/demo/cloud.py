@@ -3,7 +3,7 @@
 Cloud and gateway are simulated, in this process. Everything shown is what they answered.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
@@ -12,7 +12,7 @@ from thekeys_async import AsyncGateway, AsyncLocker, DoorState, LockerUpdate, No
 from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.cloud import Cloud, Share, discover, ensure_shares
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
 
@@ -25,8 +25,19 @@ Tell = Callable[[str, str], None]
 """Shows a step of the way, and what came of it."""
 
 
-def run_demo_from_cloud(settings: Settings) -> None:
-    """Go the way, and show each step when it is done."""
+def run_demo_from_cloud(settings: CommandSettings) -> None:
+    """Show the way from an account to an open door, step by step."""
+    show_steps(settings, "A simulated cloud with one account, and a simulated gateway that sees one locker.", _simulate)
+
+
+def show_steps(settings: CommandSettings, introduction: str, go: Callable[[Tell], Awaitable[None]]) -> None:
+    """Show each step of a demonstration when it is done; as JSON, all of them at the end.
+
+    Args:
+        settings: The flags.
+        introduction: The sentence before the first step.
+        go: Carries the steps out, and tells each.
+    """
     steps: list[tuple[str, str]] = []
 
     def tell(step: str, outcome: str) -> None:
@@ -35,8 +46,8 @@ def run_demo_from_cloud(settings: Settings) -> None:
             output.print_rich(f"{len(steps)}. {step}: {outcome}")
 
     if not settings.json:
-        output.print_rich("A simulated cloud with one account, and a simulated gateway that sees one locker.")
-    run(settings, Effect.NONE, partial(_simulate, tell))
+        output.print_rich(introduction)
+    run(settings, Effect.NONE, partial(go, tell))
     if settings.json:
         output.print_json({"steps": [{"step": step, "outcome": outcome} for step, outcome in steps]})
 

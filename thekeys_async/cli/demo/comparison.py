@@ -33,7 +33,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.demo.live import LIVE_STORY, run_live
 from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.protocol.endpoints import OPEN, Endpoint
 from thekeys_async.protocol.replies import Reply, check_done
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
@@ -141,7 +141,7 @@ class Visit:
     closed: DoorState
 
 
-def run_demo(settings: Settings) -> None:
+def run_demo(settings: CommandSettings) -> None:
     """Run the demonstration and show what happened."""
     say = _say_nothing if settings.json else output.print_rich
     naive, library, visit = run(settings, Effect.NONE, partial(_compare, say))

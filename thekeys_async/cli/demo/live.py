@@ -13,7 +13,7 @@ from thekeys_async.cli import output
 from thekeys_async.cli.errors import Effect
 from thekeys_async.cli.live_table import Board, Row, follow, print_last
 from thekeys_async.cli.runner import run
-from thekeys_async.cli.settings import Settings
+from thekeys_async.cli.settings import CommandSettings
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 LIVE_STORY = (
@@ -26,8 +26,8 @@ _LIGHT, _BLUETOOTH = 0.01, 0.08
 _NAMES = {45961126: "front door", 45961127: "cellar", 45961128: "garden gate"}
 
 
-def run_live(settings: Settings) -> list[dict[str, object]]:
-    """Watch for some seconds; at a terminal the table is seen to live.
+def run_live(settings: CommandSettings) -> list[dict[str, object]]:
+    """Watch for some seconds; at a terminal the table is drawn again and again.
 
     Returns:
         The last state of each locker, for JSON.
