@@ -8,7 +8,7 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
-from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cli.settings import BEGUN, CommandSettings
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -68,6 +68,11 @@ class Actions(click.Group):
                     error.show()
                 raise click.exceptions.Exit(error.exit_code) from None
             failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
+        except KeyboardInterrupt:  # while no event loop runs: before the work, or while its end is printed
+            begun = BEGUN in ctx.meta
+            outcome = "a command may have been carried out: look before you repeat it" if begun else "nothing was done"
+            sentence, code = f"Stopped by SIGINT; {outcome}.", ExitCode.INTERRUPTED
+            failure = other_failure("Interrupted", sentence, code, may_have_executed=begun, as_json=_as_json(ctx))
         except Failure as error:
             failure = error
         failure.show()
