@@ -137,7 +137,7 @@ class _Hidden:
         return self._lockers.get(identifier, 0) if self._hide and identifier is not None else identifier
 
     def text(self, text: str) -> str:
-        """Leave out of a text what tells."""
+        """Replace what identifies the gateway or a locker in a text."""
         if not self._hide:
             return text
         for place in self._places:
