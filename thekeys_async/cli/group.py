@@ -8,7 +8,8 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
-from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cli.settings import BEGUN, CommandSettings
+from thekeys_async.protocol.text import printable
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -64,10 +65,15 @@ class Actions(click.Group):
             failure = other_failure("Declined", sentence, ExitCode.UNEXPECTED, as_json=_as_json(ctx))
         except click.UsageError as error:
             if not _as_json(ctx):
-                with on_stderr():
-                    error.show()
+                with on_stderr():  # a file's name may be in the message
+                    click.UsageError(printable(error.format_message()), error.ctx).show()
                 raise click.exceptions.Exit(error.exit_code) from None
             failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
+        except KeyboardInterrupt:  # while no event loop runs: before the work, or while its end is printed
+            begun = BEGUN in ctx.meta
+            outcome = "a command may have been carried out: look before you repeat it" if begun else "nothing was done"
+            sentence, code = f"Stopped by SIGINT; {outcome}.", ExitCode.INTERRUPTED
+            failure = other_failure("Interrupted", sentence, code, may_have_executed=begun, as_json=_as_json(ctx))
         except Failure as error:
             failure = error
         failure.show()

@@ -18,7 +18,7 @@ import click
 from thekeys_async import Recorder
 from thekeys_async.cli.errors import BEFORE_REPEATING, Effect, ExitCode, Failure, failure, on_stderr, other_failure
 from thekeys_async.cli.output import print_warning
-from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cli.settings import BEGUN, CommandSettings
 from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.config.errors import ConfigurationError
@@ -127,6 +127,9 @@ def _run(
     settings: CommandSettings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None
 ) -> T | Stopped:
     received: list[signal.Signals] = []
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[BEGUN] = True
     try:
         with library_log(settings, received):
             return anyio.run(_supervise, partial(_within, coordinator, work), received, backend="asyncio")
