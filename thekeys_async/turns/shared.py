@@ -247,7 +247,7 @@ def join(key: str, settings: SharedSettings) -> SharedGateway:
 
 
 def check_if_in_use(key: str, settings: SharedSettings) -> None:
-    """Check a new object's settings against those of the gateway's users, if an event loop runs and there are any.
+    """Check a new object's settings against those of the gateway's users, if there are any in this event loop.
 
     Raises:
         ValueError: They are not the same.
