@@ -45,7 +45,7 @@ def checked(timeout: float | None) -> float | None:
     return timeout
 
 
-@attrs.define  # a frozen one costs three times as much, and each call has one
+@attrs.define  # not frozen, which costs three times as much: each call makes one
 class Budget:
     """The time that one call has.
 

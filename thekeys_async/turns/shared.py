@@ -42,7 +42,7 @@ class SharedSettings:
     coordinator: Coordinator | None = None
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Scan:
     """The outcome of the last scan that anybody in this event loop asked for.
 
