@@ -222,7 +222,8 @@ class SharedGateway:
         """
         if self.coordinated:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
-        rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
+        pacing = self.settings.pacing
+        rest = (pacing.bluetooth if endpoint.bluetooth else pacing.light) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent, refused=refused)
 
