@@ -42,7 +42,7 @@ class SharedSettings:
     coordinator: Coordinator | None = None
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Scan:
     """The outcome of the last scan that anybody in this event loop asked for.
 
@@ -247,7 +247,7 @@ def join(key: str, settings: SharedSettings) -> SharedGateway:
 
 
 def check_if_in_use(key: str, settings: SharedSettings) -> None:
-    """Check a new object's settings against those of the gateway's users, if an event loop runs and there are any.
+    """Check a new object's settings against those of the gateway's users, if there are any in this event loop.
 
     Raises:
         ValueError: They are not the same.
