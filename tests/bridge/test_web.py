@@ -114,7 +114,8 @@ async def test_the_page_loads_nothing_from_elsewhere_and_nobody_else_may_frame_o
             assert "http" not in text.replace("https://www.w3.org", "")
         assert "default-src 'none'" in response.headers["content-security-policy"]
         assert "server" not in response.headers
-        assert (await client.get("/", headers={"Host": "evil.example"})).status_code == 421
+        for host in ("evil.example", "[::1", ""):
+            assert (await client.get("/", headers={"Host": host})).status_code == 421
         assert (await client.post("/")).status_code == 405
         assert (await client.get("/secrets")).status_code == 404
 

@@ -49,7 +49,7 @@ ParseReply = Callable[[Endpoint, Reply], _T]
 """Makes a value of a reply, or raises what the reply means."""
 
 
-@attrs.define  # a frozen one costs three times as much, and each call makes one
+@attrs.define  # not frozen, which costs three times as much: each call makes one
 class Answer(Generic[_T]):
     """The result of a call.
 

@@ -117,11 +117,11 @@ def _replayed(
             recording, host=host, port=simulation.port, share_codes=settings.code or SAMPLE_CODE
         )
     except ValueError as error:
-        why = f"{recording} can't be replayed: {printable(str(error))}"
+        why = printable(f"{recording} can't be replayed: {error}")
         raise click.UsageError(f"{why}. It has to be what 'thekeys check --save' has written.") from None
     for identifier, own_code in codes.items():
         if identifier not in gateway.lockers:
-            raise click.UsageError(f"There is no locker {identifier} in {recording}.")
+            raise click.UsageError(f"There is no locker {identifier} in {printable(str(recording))}.")
         gateway.lockers[identifier].share_codes = frozenset({own_code.reveal()} if own_code else ())
     return gateway
 

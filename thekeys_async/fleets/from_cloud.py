@@ -1,4 +1,4 @@
-"""A fleet out of an account: the gateways that reported lately, with a share code for each of their lockers."""
+"""The gateways of an account that reported lately, with a share code for each of their lockers."""
 
 import logging
 from collections import Counter

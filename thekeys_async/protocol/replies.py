@@ -64,7 +64,7 @@ class Head:
     headers: list[tuple[bytes, bytes]]
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Reply:
     """A complete answer as it came over the wire.
 
@@ -89,7 +89,7 @@ class Reply:
         return fit_to_show(self.signed.mask(text) if self.signed else text)
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Scanned:
     """The lockers that a gateway's scan sees.
 

@@ -101,7 +101,7 @@ class ClientConnection:
 
 
 class Listener:
-    """One listening socket. Many tasks may want the next connection; one waits for it, the others for their turn.
+    """A listening socket. Of the tasks that want the next connection, one waits for it, the others for their turn.
 
     Args:
         sock: Listens; belongs to the listener.
