@@ -210,7 +210,7 @@ class Driver:
         return answer
 
     async def _invalidate_unanswered(self, shared: SharedGateway, left: float) -> None:
-        """Invalidate the hash of a signed read that got no answer, as somebody may have caught it: send a newer one.
+        """Send a newer signed read, which invalidates the hash of an unanswered one: somebody may have caught it.
 
         The gateway has just answered another read. This one goes before all other reads; a caller with too little time
         left leaves it to the next. One that fails is tried again less and less often.

@@ -248,7 +248,7 @@ def safe_words(words: str, secrets: Iterable[Secret]) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Find the words for what is wrong: on some event loops they stand only in the cause, such as a bad certificate."""
+    """Return an error's words; on some event loops only its cause has them, such as a bad certificate."""
     cause = error.__cause__ or error.__context__
     return str(error) or (_words(cause) if cause else type(error).__name__)
 
@@ -305,6 +305,6 @@ async def _body(response: httpx.Response) -> bytes | None:
 
 
 def _worse(status: int, fields: Fields | None) -> int:
-    """Return the status that counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
+    """Return the status that counts: errors have been seen with HTTP 200 and their number in the JSON."""
     inside = fields.number("status") if fields else None
     return inside if inside is not None and status < 400 <= inside < 600 else status  # noqa: PLR2004 - as in HTTP

@@ -114,7 +114,7 @@ class Turns:
         return Waiter(0 if first else self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
-        """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.
+        """Wait for the turn, or for another call's answer (`Waiter.shared_reply`); with such an answer no turn is held.
 
         Args:
             waiter: The waiter.
@@ -205,7 +205,7 @@ class Turns:
                     waiter.event.set()
 
     async def _reach(self, coordinated: CoordinatedTurn, waiter: Waiter, until: float) -> bool:
-        """Get the turn from the other processes; False if that was in vain, and the queue is to be looked at afresh."""
+        """Get the turn from the other processes; False if the queue is to be looked at afresh."""
         try:
             reached = await coordinated.acquire(
                 waiter,

@@ -222,7 +222,8 @@ class SharedGateway:
         """
         if self.coordinated:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
-        rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
+        pacing = self.settings.pacing
+        rest = (pacing.bluetooth if endpoint.bluetooth else pacing.light) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent, refused=refused)
 
@@ -247,7 +248,7 @@ def join(key: str, settings: SharedSettings) -> SharedGateway:
 
 
 def check_if_in_use(key: str, settings: SharedSettings) -> None:
-    """Check a new object's settings against those of the gateway's users, if an event loop runs and there are any.
+    """Check a new object's settings against those of the gateway's users, if there are any in this event loop.
 
     Raises:
         ValueError: They are not the same.
