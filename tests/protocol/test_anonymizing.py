@@ -121,6 +121,7 @@ def test_of_what_cannot_be_read_the_first_bytes_stay(headers: str, body: str) ->
         '{"status": "500", "message": "busy"}',
         '{"status": "Door closed", "code": 49, "version": 81, "position": 20, "rssi": -70, "battery": 7235}',
         '{"status": "ok", "devices": [{"rssi": "-71", "battery": "0x1B58", "last_log": 100000}], "uptime": 12345}',
+        '{"hardware": "1.5.1", "build": "v2.0", "powered": "ESP/3", "uptime": "12345", "count": 54321}',
         '{"version": "16", "current_status": "Scanning...", "odd": [1, null, true, "x", 1.5, {"on": "off"}]}',
         "<html><head><title>FRITZ!Box 7590</title></head><body>Internal Server Error</body></html>",
         "<p>The requested URL /locker_status was not found on this server (nginx/1.24.0)</p>",
@@ -131,7 +132,7 @@ def test_what_a_recording_is_for_stays(plain: str) -> None:
     headers = (
         "Content-Type: application/json; charset=utf-8\r\nServer: Microsoft-IIS/10.0\r\nConnection: Keep-Alive\r\n"
         "keep-alive: timeout=5, max=100\r\nDate: Wed, 25 Nov 2026 17:07:00 GMT\r\nTransfer-Encoding: identity\r\n"
-        "Location: /elsewhere\r\nX-Odd: a\r\n"
+        "Location: /elsewhere\r\nX-Odd: a\r\nX-Powered-By: PHP/7.4\r\nX-Count: 12345\r\nX-Version:v1.2.3\r\n"
     )
     assert _fit(plain, headers) == f"{_HEAD}{headers}\r\n{plain}"
 

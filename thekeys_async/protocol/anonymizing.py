@@ -39,6 +39,7 @@ _JSON_TOKEN = re.compile(
 )
 _DECIMAL = re.compile(r"\s*[+-]?(?P<digits>[0-9]+)\s*")
 _HEX = re.compile(r"\s*0[xX](?P<digits>[0-9A-Fa-f]+)\s*")
+_VERSION = re.compile(r"(?:[A-Za-z][A-Za-z-]{0,30}/|[vV])[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}|[0-9](?:\.[0-9]{1,2}){1,2}")
 _FRACTION = re.compile(r"-?[0-9]+\.0*")
 
 # Parts of a text, from those that hold others to those that are held.
@@ -202,8 +203,10 @@ class Anonymizer:
     def _text(self, text: str) -> str:
         """Replace a text that may say anything, between the spaces around it."""
         told = text.strip()
-        if len(told) <= _SHORT_TEXT or told.casefold() in _HARMLESS:
+        if len(told) <= _SHORT_TEXT or told.casefold() in _HARMLESS or _VERSION.fullmatch(told):
             return text
+        if _DECIMAL.fullmatch(told):
+            return self._decimal("", text)
         if len(told) <= _LONGEST and told not in self._texts and len(self._texts) < _MOST:
             self._texts[told] = _letters(len(self._texts))
         letters = self._texts.get(told, "")
