@@ -98,6 +98,30 @@ def test_headers_that_may_say_anything_say_nothing(telling: str, header: str) ->
     assert not [piece for piece in _pieces(telling) if piece in fit.replace(header, "")]
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["\r\n", "", "\ufeff".encode().decode("latin-1"), "<br />Notice: Undefined index in /srv/gw.php on line 3<br />\n"],
+)
+@pytest.mark.parametrize(
+    ("head", "end"),
+    [
+        ("HTTP/1.1 200 OK", "\n"),
+        ("HTTP/1.0 200", "\r\n"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK", "\r\n"),
+        ("HTTP/1.1 100 Continue\n\nHTTP/1.1 102 Wait\nX: Dupont\n\nHTTP/1.1 200 OK", "\n"),
+    ],
+)
+def test_heads_and_bodies_are_told_apart_however_they_are_written(head: str, end: str, before: str) -> None:
+    lines = [head, "Content-Length: 12", "Set-Cookie: who=Dupont", "", f'{before}{{"name": "Dupont", "code": 0}}']
+    reply = end.join(lines)
+    fit = Anonymizer().reply(reply)
+    assert len(fit) == len(reply)
+    assert "Dupont" not in fit
+    assert fit.startswith(head.replace("Dupont", "xxxxxx"))
+    assert fit.endswith(', "code": 0}')
+    assert f"Content-Length: 12{end}" in fit
+
+
 @pytest.mark.parametrize("query", [f"hash={CODE}", "user=camille", "t=1"])
 def test_the_query_of_a_redirect_is_not_told(query: str) -> None:
     assert f"Location: /login?{'x' * len(query)}\r\n" in _fit("", f"Location: /login?{query}\r\n")

@@ -25,6 +25,9 @@ _SHORT_TEXT = 2
 _MOST = 10_000
 _LONGEST = 100
 
+_BLANK_LINE = re.compile(r"\r?\n\r?\n")
+_STATUS = re.compile(r"HTTP/[0-9.]{1,3} ", re.IGNORECASE)
+_INTERIM = re.compile(r"HTTP/[0-9.]{1,3} +1[0-9]{2}\b", re.IGNORECASE)
 _LENGTH = re.compile(r"content-length\s*:[\s0-9]*", re.IGNORECASE)
 _IN_CHUNKS = re.compile(r"^transfer-encoding\s*:.*chunked", re.IGNORECASE | re.MULTILINE)
 _PACKED = re.compile(r"^content-encoding\s*:\s*(?!identity)\S", re.IGNORECASE | re.MULTILINE)
@@ -34,6 +37,7 @@ _PUNCTUATION = f"{_PADDING}{{}}[],:"
 _BINARY = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
 _MAGIC = 2  # bytes that say what is in the rest
 
+_JSON = re.compile(r'[{\[]\s{0,9}(?:["{\[]|\Z)')
 _JSON_TOKEN = re.compile(
     r'"(?P<text>(?:[^"\\]|\\.)*)(?:"(?P<key>[ \t\r\n]{0,99}:)?|\\?\Z)|(?P<number>-?[0-9][0-9.eE+-]*)', re.DOTALL
 )
@@ -109,19 +113,25 @@ class Anonymizer:
             text: The reply as it came.
             hide: Leaves secrets out.
         """
-        head, found, body = text.partition("\r\n\r\n")
-        first, *lines = head.split("\r\n")
-        head = "\r\n".join([self.words(hide(first)), *(self._header(hide(line)) for line in lines)])
-        chunks = _chunks(body) if _IN_CHUNKS.search(text, 0, len(head)) else []
+        begun, stop = _last_head(text)
+        head, body = text[:stop], text[stop:]
+        chunks = _chunks(body) if _IN_CHUNKS.search(text, begun, stop) else []
         joined = "".join(body[chunk] for chunk in chunks)
-        packed = _PACKED.search(text, 0, len(head)) is not None
+        packed = _PACKED.search(text, begun, stop) is not None
         fit, at, done = self._body(joined, hide, packed=packed), 0, 0
         parts: list[str] = []
         for chunk in chunks:
             length = chunk.stop - chunk.start
             parts += (body[at : chunk.start], fit[done : done + length])
             at, done = chunk.stop, done + length
-        return head + found + "".join(parts) + self._body(body[at:], hide, packed=packed)
+        lines = (self._line(hide(line)) for line in head.split("\n"))
+        return "\n".join(lines) + "".join(parts) + self._body(body[at:], hide, packed=packed)
+
+    def _line(self, line: str) -> str:
+        """Replace what is in a line of a head."""
+        told = line.rstrip("\r")
+        fit = self.words(told) if _STATUS.match(told) else self._header(told)
+        return fit + line[len(told) :]
 
     def _header(self, line: str) -> str:
         name, colon, value = line.partition(":")
@@ -142,10 +152,12 @@ class Anonymizer:
             start = len(body) - len(body.lstrip(_PADDING)) + _MAGIC
             return body[:start] + "*" * (len(body) - start)
         body = hide(body)
-        return self._json(body) if plain[:1] in {"{", "["} else self.words(body)
+        found = _JSON.search(body)
+        at = 0 if plain[:1] in {"{", "["} else found.start() if found else len(body)
+        return self.words(body[:at]) + self._json(body[at:])
 
     def _json(self, body: str) -> str:
-        """Replace what is in JSON, also in one that is cut off, and in what stands around it."""
+        """Replace what is in JSON, also in one that is cut off, and in what stands behind it."""
         parts: list[str] = []
         name, at = "", 0
         for token in _JSON_TOKEN.finditer(body):
@@ -253,6 +265,14 @@ def _without_random(found: "re.Match[str]") -> str:
     groups = len(_DIGITS.findall(run))
     mixed = run.lower() != run != run.upper()
     return _stars(found) if groups and (mixed or groups >= _RANDOM_GROUPS) else run
+
+
+def _last_head(text: str) -> tuple[int, int]:
+    """Find where the head of the reply begins and ends, behind those of interim answers."""
+    begun = 0
+    while (end := _BLANK_LINE.search(text, begun)) and _INTERIM.match(text, begun):
+        begun = end.end()
+    return begun, end.end() if end else len(text)
 
 
 def _chunks(body: str) -> list[slice]:
