@@ -8,6 +8,8 @@ within one recording always by the same, so that a reply is as long as it was an
 import re
 from collections.abc import Callable
 
+from thekeys_async.protocol.recording import find_head
+
 # Numbers that tell nobody whose gateway it is, and whose size is a habit of it.
 _READINGS = frozenset({"rssi", "battery", "last_log", "version", "position"})
 _SAYS_HOW_IT_WENT = frozenset({"status", "code", "message", "cause", "current_status", "error", "error_description"})
@@ -25,9 +27,7 @@ _SHORT_TEXT = 2
 _MOST = 10_000
 _LONGEST = 100
 
-_BLANK_LINE = re.compile(r"\r?\n\r?\n")
 _STATUS = re.compile(r"HTTP/[0-9.]{1,3} ", re.IGNORECASE)
-_INTERIM = re.compile(r"HTTP/[0-9.]{1,3} +1[0-9]{2}\b", re.IGNORECASE)
 _LENGTH = re.compile(r"content-length\s*:[\s0-9]*", re.IGNORECASE)
 _IN_CHUNKS = re.compile(r"^transfer-encoding\s*:.*chunked", re.IGNORECASE | re.MULTILINE)
 _PACKED = re.compile(r"^content-encoding\s*:\s*(?!identity)\S", re.IGNORECASE | re.MULTILINE)
@@ -113,7 +113,8 @@ class Anonymizer:
             text: The reply as it came.
             hide: Leaves secrets out.
         """
-        begun, stop = _last_head(text)
+        begun, end = find_head(text)
+        stop = len(text) if end is None else end
         head, body = text[:stop], text[stop:]
         chunks = _chunks(body) if _IN_CHUNKS.search(text, begun, stop) else []
         joined = "".join(body[chunk] for chunk in chunks)
@@ -265,14 +266,6 @@ def _without_random(found: "re.Match[str]") -> str:
     groups = len(_DIGITS.findall(run))
     mixed = run.lower() != run != run.upper()
     return _stars(found) if groups and (mixed or groups >= _RANDOM_GROUPS) else run
-
-
-def _last_head(text: str) -> tuple[int, int]:
-    """Find where the head of the reply begins and ends, behind those of interim answers."""
-    begun = 0
-    while (end := _BLANK_LINE.search(text, begun)) and _INTERIM.match(text, begun):
-        begun = end.end()
-    return begun, end.end() if end else len(text)
 
 
 def _chunks(body: str) -> list[slice]:
