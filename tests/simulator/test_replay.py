@@ -188,7 +188,7 @@ async def test_heads_odd_fields_and_words_are_as_recorded(make, serve):
         b"HTTP/1.0 200 OK\n\n",
         b"HTTP/1.1 200 OK\nConnection: close\n\n",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
-        b"HTTP/1.1 102 Processing\r\nX: y\r\n\r\nHTTP/1.1 102 Processing\n\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 102 Wait\r\nX: y\r\n\r\nHTTP/1.1 102 Wait\n\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
     ],
     ids=["line feeds", "line feeds and a header", "an interim answer", "two interim answers"],
 )
