@@ -6,6 +6,7 @@ still alive before it is used, and aborts a connection that is given up with a r
 
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import anyio
@@ -73,6 +74,10 @@ class Attempt:
     send_by: float = math.inf
     trace: ExchangeTrace | None = None
 
+    def departure(self) -> AbstractContextManager[None]:
+        """Enter around the sending of the first byte; what this raises is raised, and nothing is sent."""
+        return nullcontext()
+
 
 Prepare = Callable[[], SignedRequest]
 """Makes the request at the last moment. Nothing is awaited between it and the first byte."""
@@ -121,11 +126,13 @@ class SocketWire:
         connection = kept or await _connected(self.address)
         reader = ReplyReader()
         try:
+            # A task cancelled while it waited to run must not send anything.
+            await anyio.lowlevel.checkpoint_if_cancelled()
             if kept is None:
-                # A task cancelled while it waited to run must not send a command.
-                await anyio.lowlevel.checkpoint_if_cancelled()
                 _check_silent(connection)
-            rest = _send(connection, request_bytes(prepare(), self._headers), attempt)
+            request = request_bytes(prepare(), self._headers)
+            with attempt.departure():
+                rest = _send(connection, request, attempt)
             reply = await _receive(connection, reader, rest, trace)
         except BaseException:
             connection.close(abort=attempt.sent)
