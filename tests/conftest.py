@@ -26,6 +26,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_of_its_own() -> Iterator[None]:
+    """Collect what a module's tests have left, so that no warning of it fails a test of another module."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | tuple[str, dict]:
     """Run every `anyio` test on both event loops; what is marked so, in virtual time."""

@@ -1,4 +1,4 @@
-"""`AsyncGateway`: one gateway, driven so that its caller never meets busy, stale timestamps or half-known doors."""
+"""`AsyncGateway`: one gateway, whose caller never meets busy, stale timestamps or half-known doors."""
 
 import logging
 import os

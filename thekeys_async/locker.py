@@ -162,7 +162,7 @@ class AsyncLocker:
 
 
 def _pauses() -> Iterator[float]:
-    """Yield the seconds from one read of a bolt to the next: short while it may be moving, then longer and longer."""
+    """Yield the seconds from read to read of a bolt: few while it may be moving, then more and more."""
     yield from itertools.repeat(_SHORT_PAUSE, _BOLT_MOVES)
     pause = _SHORT_PAUSE
     while True:

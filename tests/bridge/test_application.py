@@ -5,11 +5,13 @@ import logging
 import time
 
 import anyio
+import attrs
 import pytest
 from anyio import to_thread
 
 from tests.sample import CODE, LOCKER
 from thekeys_async import CommandPolicy, Pacing
+from thekeys_async.bridge import clocks
 from thekeys_async.bridge.errors import SupersededError
 from thekeys_async.bridge.plan import make_plan
 from thekeys_async.bridge.purging import Purge
@@ -132,6 +134,7 @@ async def test_a_lost_reply_leaves_the_lock_unknown_until_the_bolt_is_read(broke
     monkeypatch.setattr("thekeys_async.bridge.commands._LOOKS_IN_DOUBT", (0.3, 0.2, 0.2))
     async with home(broker, listen) as (bridge, gateway):
         gateway.fail(Fault.RESET_AFTER, on="open")
+        gateway.settings.bluetooth = 0.3  # else the state changes twice before the broker is told
         await bridge.say(SET, stamped("UNLOCK"))
         await bridge.until_result("unknown")
         await bridge.until_said(STATE, "UNLOCKED")
@@ -303,6 +306,20 @@ async def test_while_no_commands_are_taken_offline_is_said_once(broker, listen):
     async with home(broker, listen, max_clock_skew=2.0) as (bridge, _):
         said = bridge.listener.said("thekeys/bridge/state")
         assert said == ["offline", "online"]
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+async def test_while_the_clock_that_was_set_counts_as_a_start_it_is_offline(broker, listen, monkeypatch, jump):
+    async with home(broker, listen, max_clock_skew=1.0) as (bridge, gateway):
+        real = clocks.now
+        monkeypatch.setattr(clocks, "now", lambda: attrs.evolve(real(), wall=real().wall + jump))
+        await bridge.until(lambda: bridge.listener.said("thekeys/bridge/state")[-2:] == ["online", "offline"])
+        await bridge.say(SET, stamped("UNLOCK", time.time() + jump))
+        assert (await bridge.until_result("refused"))["reason"] == "older than this bridge"
+        await bridge.until(lambda: bridge.listener.said("thekeys/bridge/state")[-2:] == ["offline", "online"])
+        await bridge.say(SET, stamped("UNLOCK", time.time() + jump))
+        await bridge.until_result("done")
+        assert gateway.lockers[LOCKER].opened_count == 1
 
 
 async def test_whatever_another_client_writes_over_a_state_is_put_right(broker, listen):

@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +115,15 @@ def test_who_may_say_what_with_the_acl_of_the_page(broker: Mosquitto, user, topi
     client.disconnect()
     client.loop(0.1)
     assert said == [allowed]
+
+
+def test_systemd_takes_the_unit_of_the_page(tmp_path):
+    command = shutil.which("systemd-analyze")
+    if command is None:
+        pytest.skip("systemd-analyze is not installed")
+    blocks = re.findall(r"```text\n(.*?)```", _page("home-assistant.md"), re.DOTALL)
+    (unit,) = [block for block in blocks if "[Unit]" in block]
+    file = tmp_path / "thekeys-bridge.service"
+    file.write_text(unit.replace("/opt/thekeys/.venv/bin/thekeys", sys.executable))
+    verified = subprocess.run([command, "verify", str(file)], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")

@@ -114,7 +114,8 @@ async def test_the_page_loads_nothing_from_elsewhere_and_nobody_else_may_frame_o
             assert "http" not in text.replace("https://www.w3.org", "")
         assert "default-src 'none'" in response.headers["content-security-policy"]
         assert "server" not in response.headers
-        assert (await client.get("/", headers={"Host": "evil.example"})).status_code == 421
+        for host in ("evil.example", "[::1", ""):
+            assert (await client.get("/", headers={"Host": host})).status_code == 421
         assert (await client.post("/")).status_code == 405
         assert (await client.get("/secrets")).status_code == 404
 
@@ -211,7 +212,7 @@ async def test_forty_doors_in_a_real_browser(broker, listen, tmp_path, pytestcon
                 for width, height in ((1280, 900), (390, 844)):
                     _look_at(browser, url, width, height)
                     if (folder := pytestconfig.getoption("--pictures")) is not None:
-                        browser.retained(folder / f"bridge-page-{width}.png")
+                        browser.picture(folder / f"bridge-page-{width}.png")
                 anyio.from_thread.run_sync(gateways["north"].turn_bolt, 5, "open")
                 browser.wait_for(
                     f"{_ROWS}.some(row => /Door 05/.test(row.innerText) && /unlocked/.test(row.innerText))"

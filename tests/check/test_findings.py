@@ -272,6 +272,20 @@ def test_anonymous_json_hides_where_another_device_redirects_to():
     assert "HTTP 302" in text
 
 
+@pytest.mark.parametrize(
+    "telling", [hex(LOCKER), f"{LOCKER:X}", "camille@example.org", "gw-dupont.lan", "45.961.123", "fe80::1ff:fe23:4567"]
+)
+def test_anonymous_json_hides_what_a_recording_hides(telling):
+    raw = reply(b"", f"HTTP/1.1 302 Found\r\nServer: {telling}\r\nLocation: /at/{telling}\r\n".encode())
+    other = attrs.evolve(WELL, exchanges=(attrs.evolve(STATUS, reply=raw),), status=None, lockers=None)
+    status = GatewayStatus(65, f"Synchronizing {telling}")
+    busy = attrs.evolve(WELL, status=status, synchronizing_for=20.0, still_synchronizing=True)
+    for seen in (other, busy):
+        text = str(as_json(report(seen), seen, Naming("hall", anonymous=True), "0.1.0"))
+        assert telling not in text
+    assert "all of this check (20 s)" in text
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["status", "code", "devices", "rssi", "x"]), inner),

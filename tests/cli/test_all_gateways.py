@@ -51,7 +51,7 @@ def test_all_are_asked_where_none_is_named(run, houses, flags):
 
 @pytest.mark.usefixtures("dead")
 def test_the_dead_ones_stand_at_the_end_with_the_reason(run):
-    result = run("search", "--timeout", "0.3")
+    result = run("search", "--timeout", "1.5")
     assert result.exit_code == ExitCode.UNREACHABLE
     rows = [line for line in result.stdout.splitlines() if line.startswith(("house-", "dead"))]
     assert [row.split()[0] for row in rows] == ["house-0", "house-0", "house-1", "house-2", "dead", "dead:"]
@@ -62,7 +62,7 @@ def test_the_dead_ones_stand_at_the_end_with_the_reason(run):
 
 @pytest.mark.usefixtures("dead")
 def test_search_as_one_array_in_which_all_have_the_same_keys(run):
-    result = run("list", "--json", "--timeout", "0.3")
+    result = run("list", "--json", "--timeout", "1.5")
     assert result.exit_code == ExitCode.UNREACHABLE
     values = json.loads(result.stdout)
     assert [(value["gateway"], value["name"], value["identifier"]) for value in values] == [
@@ -91,12 +91,12 @@ def test_search_as_one_array_in_which_all_have_the_same_keys(run):
 
 @pytest.mark.usefixtures("dead")
 def test_status_of_all(run):
-    result = run("status", "--timeout", "0.3")
+    result = run("status", "--timeout", "1.5")
     assert result.exit_code == ExitCode.UNREACHABLE
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith(("house-", "dead "))]
     assert rows[0] == ["house-0", "65", "Scanning...", "no"]
     assert rows[-1] == ["dead", "no", "answer"]
-    values = json.loads(run("status", "--json", "--timeout", "0.3").stdout)
+    values = json.loads(run("status", "--json", "--timeout", "1.5").stdout)
     assert values[0] == {
         "gateway": "house-0",
         "version": 65,
@@ -111,7 +111,7 @@ def test_status_of_all(run):
 @pytest.mark.usefixtures("file")
 def test_one_that_hangs_keeps_nobody_waiting_and_its_code_is_the_commands(run, houses):
     houses[1].fail(Fault.HANG, on="lockers", times=9)
-    result = run("search", "--timeout", "0.3")
+    result = run("search", "--timeout", "1.5")
     assert result.exit_code == ExitCode.TIMEOUT
     assert "house-1: no answer within" in result.stdout
     assert result.stdout.count("dBm") == 3

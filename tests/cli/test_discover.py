@@ -25,6 +25,12 @@ def _usual_name(monkeypatch):
 
 
 @pytest.fixture
+def patient(monkeypatch):
+    """A slow machine may need longer than is given to strangers."""
+    monkeypatch.setattr(discover, "_STRANGER", 2.0)
+
+
+@pytest.fixture
 def file(tmp_path):
     return tmp_path / "config" / "thekeys" / "config.toml"
 
@@ -72,6 +78,7 @@ def found(result):
     return {each["host"]: each for each in json.loads(result.stdout)}
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_network_is_asked_and_only_gateways_are_shown(run, simulated_gateway_factory, port):
     lockers = [SimulatedLocker(2), SimulatedLocker(1)]
     gateways = [simulated_gateway_factory(lockers, host=f"127.0.0.{i}", port=port, version=70 + i) for i in (2, 3)]
@@ -79,7 +86,7 @@ def test_the_network_is_asked_and_only_gateways_are_shown(run, simulated_gateway
     page = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>"
     thing = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
     with answering("127.0.0.5", port, page), answering("127.0.0.6", port, thing):
-        result = run("discover", "--network", "127.0.0.0/28", "--port", str(port), "--timeout", "0.3", "--json")
+        result = run("discover", "--network", "127.0.0.0/28", "--port", str(port), "--timeout", "2", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     answers = found(result)
     assert list(answers) == [f"127.0.0.{i}:{port}" for i in (2, 3, 4)]
@@ -96,14 +103,17 @@ def test_the_network_is_asked_and_only_gateways_are_shown(run, simulated_gateway
     }
     assert answers[f"127.0.0.4:{port}"]["lockers"] == []
     for gateway in (*gateways, old):
-        assert {(each.method, each.path) for each in gateway.requests} == {("GET", "/status"), ("GET", "/lockers")}
+        asked = {(each.method, each.path) for each in gateway.requests}
+        older_status = {("GET", "/")} if gateway is old else set()  # where there is time for it
+        assert asked - older_status == {("GET", "/status"), ("GET", "/lockers")}
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_was_found_goes_into_the_file_with_save(run, simulated_gateway_factory, file, configured):
     known, new = simulated_gateway_factory(), simulated_gateway_factory()
     configured(hall=known.address)
     host, port = new.address.split(":")
-    flags = ("discover", "--network", host, "--port", port, "--timeout", "1")
+    flags = ("discover", "--network", host, "--port", port, "--timeout", "2")
     before = file.read_text()
     shown = run(*flags)
     assert shown.exit_code == 0
@@ -130,7 +140,7 @@ def test_what_was_found_goes_into_the_file_with_save(run, simulated_gateway_fact
 
 
 def test_what_is_shown_without_save_is_a_file_that_works(run, simulated_gateway, file):
-    shown = run("discover", "--host", simulated_gateway.address, "--timeout", "0.3")
+    shown = run("discover", "--host", simulated_gateway.address, "--timeout", "2")
     snippet = shown.stdout.partition(f"{file}:")[2]
     assert tomllib.loads(snippet)["gateways"]["gateway-" + simulated_gateway.address.translate({46: 45, 58: 45})]
 
@@ -155,7 +165,7 @@ def test_a_usual_name_that_nobody_has_costs_no_time(run, monkeypatch):
     monkeypatch.setattr("anyio.getaddrinfo", nobody)
     before = time.monotonic()
     assert run("discover").exit_code == ExitCode.UNREACHABLE
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 5
 
 
 def test_two_names_of_one_gateway_are_asked_once(run, simulated_gateway, configured, monkeypatch):
@@ -169,7 +179,7 @@ def test_two_names_of_one_gateway_are_asked_once(run, simulated_gateway, configu
 
 def test_one_of_the_file_that_does_not_answer_stands_last(run, simulated_gateway, configured):
     configured(dead="127.0.0.1:1", hall=simulated_gateway.address)
-    result = run("discover", "--timeout", "0.3")
+    result = run("discover", "--timeout", "2")
     assert result.exit_code == 0
     rows = [line for line in result.stdout.splitlines() if line.startswith("│")]
     assert ["hall" in row for row in rows] == [True, False]
@@ -177,8 +187,8 @@ def test_one_of_the_file_that_does_not_answer_stands_last(run, simulated_gateway
 
 
 def test_a_busy_gateway_is_one(run, simulated_gateway):
-    simulated_gateway.fail(Fault.BUSY, times=None)
-    result = run("discover", "--host", simulated_gateway.address, "--timeout", "0.3", "--json")
+    simulated_gateway.fail(Fault.BUSY, times=99)
+    result = run("discover", "--host", simulated_gateway.address, "--timeout", "2", "--json")
     assert result.exit_code == 0
     assert found(result)[simulated_gateway.address]["lockers"] is None
 
@@ -199,7 +209,7 @@ def test_with_an_account_the_cloud_says_where_gateways_are(run, simulated_home, 
 
 def test_a_cloud_that_is_away_is_a_warning(run, simulated_gateway):
     account = {"THEKEYS_USERNAME": "+33612345678", "THEKEYS_PASSWORD": "secret", "THEKEYS_CLOUD_URL": f"http://{USUAL}"}
-    result = run("discover", "--host", simulated_gateway.address, "--timeout", "0.5", **account)
+    result = run("discover", "--host", simulated_gateway.address, "--timeout", "1", **account)
     assert result.exit_code == 0
     assert "Warning: The cloud was not asked" in result.stderr
 

@@ -210,3 +210,27 @@ def test_the_file_says_where_a_gateway_is(run, tmp_path):
     path.write_text('[gateways.hall]\nhost = "127.0.0.1:1"\n')
     path.chmod(0o600)
     check(run("search", "--timeout", "1", "--config", str(path)), ExitCode.UNREACHABLE, f"--config {path} setup' finds")
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_an_interrupt_before_the_work_has_begun_did_nothing(ask, simulated_gateway, monkeypatch, flags):
+    monkeypatch.setattr("thekeys_async.cli.actions.chosen_coordinator", _interrupted)
+    result = ask("open", *flags)
+    assert (result.exit_code, result.stdout) == (ExitCode.INTERRUPTED, "")
+    assert "Stopped by SIGINT; nothing was done." in result.stderr
+    assert not flags or json.loads(result.stderr)["may_have_executed"] is False
+    assert not simulated_gateway.requests
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_an_interrupt_while_the_end_is_printed_does_not_deny_what_was_done(ask, simulated_gateway, monkeypatch, flags):
+    monkeypatch.setattr("thekeys_async.cli.output.show", _interrupted)
+    result = ask("open", *flags)
+    assert (result.exit_code, result.stdout) == (ExitCode.INTERRUPTED, "")
+    assert "a command may have been carried out: look before you repeat it" in result.stderr
+    assert not flags or json.loads(result.stderr)["may_have_executed"] is True
+    assert len(simulated_gateway.requests) == 1
+
+
+def _interrupted(*_, **__):
+    raise KeyboardInterrupt

@@ -82,6 +82,35 @@ def test_a_wrong_flag_as_json(run):
     assert (error["error"], error["exit_code"], error["may_have_executed"]) == ("UsageError", 2, False)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--json", "--timeout", "soon", "search"),
+        ("--timeout", "soon", "search", "--json"),
+        ("--json", "--no-such-flag", "search"),
+        ("search", "--no-such-flag", "--json"),
+        ("search", "--timeout", "soon", "--json"),
+        ("--json",),
+        ("--json", "shares"),
+        ("--json", "shares", "lsit"),
+        ("--json", "shares", "create"),
+    ],
+)
+def test_a_flag_that_is_wrong_anywhere_is_said_as_json(run, arguments):
+    result = run(*arguments)
+    error = json.loads(result.stderr)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert (error["error"], error["exit_code"]) == ("UsageError", 2)
+    assert "\n" not in error["message"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("shares",)])
+def test_without_a_command_there_is_the_help(run, arguments):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == run(*arguments, "--help").stdout
+
+
 def test_settings_do_not_show_the_code(run):
     from thekeys_async.cli.settings import CommandSettings  # noqa: PLC0415
 

@@ -28,7 +28,7 @@ def test_a_file_that_is_there_is_not_written_over(run, simulated_gateway, tmp_pa
     file.write_text("mine")
     result = run("watch", "--host", simulated_gateway.address, *FLAGS, "--save-wire", str(file))
     assert result.exit_code == 2
-    assert json.loads(result.stderr)["message"].endswith("nothing was asked.")
+    assert json.loads(result.stderr)["message"].endswith("nothing was asked. Give another file.")
     assert file.read_text() == "mine"
     assert simulated_gateway.requests == ()
 

@@ -52,3 +52,28 @@ def test_a_letter_that_the_terminal_does_not_know_is_no_reason_to_fail(start, si
     assert (process.returncode, stderr) == (0, "")
     assert stdout.isascii()
     assert ("entr\\xe9e" in stdout) is (words[0] != "status")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plot", "{file}", "x.svg"),
+        ("plot", "{file}-", "x.svg"),
+        ("plot", "{file}", "{file}"),
+        ("simulate", "--port", "0", "--replay", "{file}"),
+        ("simulate", "--port", "0", "--replay", "{file}-"),
+        ("search", "--config", "{file}-"),
+        ("search", "--config", "{file}"),
+        ("search", "--state-dir", "{file}"),
+        ("check", "--host", "127.0.0.1:1", "--save", "{file}"),
+        ("search", "{file}"),
+    ],
+)
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_files_name_does_not_write_to_the_terminal(run, tmp_path, words, flags):
+    file = tmp_path / "x\x1b[2Jy\x07z"
+    file.write_text("nothing")
+    result = run(*(word.format(file=file) for word in words), *flags)
+    assert result.exit_code != 0
+    assert not set(result.output) & set("\x1b\x07")
+    assert "Traceback" not in result.output

@@ -71,8 +71,10 @@ def test_what_is_like_no_action_is_not_repeated(run):
 TYPED = [name for name in thekeys.commands if name in {"search", *(each.name for each in ENDPOINTS)}]
 
 
-@pytest.mark.parametrize("typed", [*TYPED, *OTHER_WORDS])
-@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("typed", "flags"),
+    [*((typed, ()) for typed in [*TYPED, *OTHER_WORDS]), ("open", ("--json",)), (next(iter(OTHER_WORDS)), ("--json",))],
+)
 def test_an_error_carries_the_word_that_was_typed(run, typed, flags):
     result = run(typed, "--host", "127.0.0.1:1", "-i", "1", "-c", CODE, "--timeout", "1", *flags)
     assert result.exit_code == ExitCode.UNREACHABLE

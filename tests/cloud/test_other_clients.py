@@ -138,6 +138,20 @@ def test_a_format_may_follow_any_path(web, bearer, simulated_home):
     assert web.post("/api/login_check?_format=json", data=form).json()["token"]
 
 
+def test_the_scheme_of_a_token_in_any_case_and_a_slash_at_the_end(web, bearer, simulated_home):
+    path = f"/fr/api/v2/utilisateur/get/{simulated_home.cloud.username}"
+    token = bearer["Authorization"].removeprefix("Bearer ")
+    for scheme in ("bearer ", "BEARER  "):
+        assert web.get(f"{path}/", headers={"authorization": f"{scheme}{token}"}).json()["status"] == 200
+    assert web.get(path, headers={"authorization": f"Basic {token}"}).status_code == 401
+
+
+def test_a_token_s_life_is_a_whole_number_of_seconds(web, simulated_home):
+    """Clients with types can't read 3600.0 as one."""
+    form = {"_username": simulated_home.cloud.username, "_password": simulated_home.cloud.password}
+    assert '"expires_in": 3600,' in web.post("/api/login_check", data=form).text
+
+
 def test_without_a_word_on_it_a_new_share_is_on_and_a_changed_one_off(web, bearer, simulated_home):
     (locker,) = the_account(web, bearer, simulated_home)["serrures"]
     accessory = locker["accessoires"][0]["accessoire"]

@@ -123,6 +123,15 @@ async def test_the_session_is_a_cookie_that_goes_back_and_nowhere_else():
     assert "authorization" not in reboot.headers
 
 
+async def test_a_page_may_be_compressed_for_only_its_head_is_read():
+    packed = ("content-encoding", "gzip")
+    pages = [sent_to(*IN), sent_to("/fr/compte/accessoire/7/view")]
+    pages = [httpx.Response(each.status_code, headers=[*each.headers.multi_items(), packed]) for each in pages]
+    async with answering(*pages) as client:
+        await Cloud("+33612345678", "x", client=client).reboot(7)
+    assert len(client.seen) == 2
+
+
 @pytest.mark.parametrize(
     ("login", "reboot", "kind", "may_have_executed"),
     [

@@ -1,5 +1,6 @@
 """Every way in which the cloud fails, on a read and on a change: the right error, and whether it may have happened."""
 
+import gzip
 import logging
 
 import anyio
@@ -115,6 +116,52 @@ async def test_too_many_requests_means_that_nothing_was_done(home, pair):
         await cloud.create_share(locker, gateway, name="hall")
     assert len(home.server.shares) == 1
     assert home.calls("create") == 3
+
+
+@pytest.mark.parametrize("on", ["login", "account"])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_cloud_that_asks_to_wait_is_left_alone_for_so_long(home, on, status):
+    home.server.reply_next({}, status=status, headers={"Retry-After": "7"}, on=on)
+    async with home.cloud() as cloud:
+        await cloud.account()
+    (slept,) = home.clock.slept
+    assert 7 < slept < 8
+    assert home.calls(on) == 2
+
+
+@pytest.mark.parametrize("seconds", [11, 3600, 999_999_999])
+async def test_who_would_have_to_wait_for_long_learns_it_at_once(home, seconds):
+    home.server.reply_next({}, status=429, headers={"Retry-After": str(seconds)}, on="account", times=4)
+    async with home.cloud() as cloud:
+        with pytest.raises(CloudUnreachableError, match="asks to wait for") as caught:
+            await cloud.account()
+    assert caught.value.code == 429
+    assert home.clock.slept == []
+    assert home.calls("account") == 1
+
+
+@pytest.mark.parametrize("said", ["", "soon", "-5", "1e9", "Wed, 25 Nov 2026 17:07:00 GMT", "9" * 5000])
+async def test_a_time_to_wait_that_is_none_is_passed_over(home, said):
+    home.server.reply_next({}, status=503, headers={"Retry-After": said}, on="account")
+    async with home.cloud() as cloud:
+        await cloud.account()
+    assert all(slept < 2 for slept in home.clock.slept)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "words"),
+    [
+        ({"Content-Encoding": "gzip"}, gzip.compress(b"{}"), "compressed, which was not asked for"),
+        ({}, b"<html>", "not a JSON object"),
+        ({}, b" " * 1_000_001, "too long"),
+    ],
+    ids=["compressed", "a page", "too long"],
+)
+async def test_an_answer_of_no_use_is_called_what_it_is(home, headers, body, words):
+    home.server.reply_next(body, headers=headers, on="account")
+    async with home.cloud() as cloud:
+        with pytest.raises(CloudProtocolError, match=f"^read the account: the answer is {words}$"):
+            await cloud.account()
 
 
 @pytest.mark.parametrize("body", [{}, {"status": None}, {"status": "fine"}, {"status": 204}])

@@ -86,7 +86,7 @@ async def run(step):
         for turn in range(2):
             if turn:
                 crash_at(step)
-            claim = Claim(True, 0.0, anyio.current_time() + 5, 0.0, Wish(lambda: 1_700_000_000.0, 0, 1e9))
+            claim = Claim(True, 0.0, anyio.current_time() + 30, 0.0, Wish(lambda: 1_700_000_000.0, 0, 1e9))
             lease = await coordinator.acquire("192.168.0.26:80", claim)
             real_write(pipe, b"%d\\n" % lease.take_timestamp())
             lease.release(Pause())

@@ -31,3 +31,15 @@ def test_no_docstring_begins_with_a_question() -> None:
         and (text := ast.get_docstring(node) or "").startswith(_QUESTIONS)
     ]
     assert found == []
+
+
+def test_the_modules_that_are_mutated_and_their_tests_are_there() -> None:
+    mutants = (_PACKAGE.parent / "tests" / "mutants" / "mutants.py").read_text(encoding="utf-8")
+    (table,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(mutants).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TESTS"
+    )
+    assert [module for module in table if not (_PACKAGE / module).is_file()] == []
+    places = {place for tests in table.values() for place in tests.split()}
+    assert [place for place in places if not (_PACKAGE.parent / place).exists()] == []

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = {
     "turns/timestamps.py": "tests/turns/test_timestamps.py",
     "turns/queue.py": "tests/turns",
+    "turns/pacing.py": "tests/turns",
     "turns/coordinated.py": "tests/turns/test_coordinated.py",
     "turns/shared.py": "tests/turns tests/calls/test_promises.py",
     "calls/retries.py": "tests/calls/test_retries.py",
@@ -32,7 +33,6 @@ TESTS = {
     "calls/attempt.py": "tests/calls",
     "calls/call.py": "tests/calls",
     "transport/connection.py": "tests/transport/test_transport.py",
-    "transport/connecting.py": "tests/transport/test_transport.py",
     "transport/wire.py": "tests/transport/test_transport.py",
     "transport/gateway_transport.py": "tests/transport",
     "transport/httpx_messages.py": "tests/transport",

@@ -63,7 +63,7 @@ def raw():
         received = b""
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             await stream.send(data)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 try:
                     while True:
                         received += await stream.receive()

@@ -45,7 +45,7 @@ def test_it_outlives_anything(data: bytes) -> None:
     async def run() -> None:
         locker = SimulatedLocker(LOCKER, share_code="x")
         async with SimulatedGateway([locker], light=0, bluetooth=0, restart=0) as sim:
-            with suppress(anyio.BrokenResourceError, anyio.EndOfStream), anyio.fail_after(5):
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream), anyio.fail_after(30):
                 async with await anyio.connect_tcp("127.0.0.1", sim.port) as stream:
                     await stream.send(data)
                     await stream.send_eof()
@@ -54,7 +54,7 @@ def test_it_outlives_anything(data: bytes) -> None:
             async with await anyio.connect_tcp("127.0.0.1", sim.port) as stream:
                 await stream.send(b"GET /lockers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 reply = b""
-                with suppress(anyio.EndOfStream), anyio.fail_after(5):
+                with suppress(anyio.EndOfStream), anyio.fail_after(30):
                     while True:
                         reply += await stream.receive()
             assert json.loads(reply.partition(b"\r\n\r\n")[2])["status"] == "ok"

@@ -239,7 +239,7 @@ async def ask(client: Client, sim, asked: Asked) -> tuple[bytes, dict[str, objec
     head, body = written(client, sim, asked)
     host, port = sim.address.split(":")
     received = b""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with await anyio.connect_tcp(host, int(port)) as stream:
             if client.split or client.waits:
                 await stream.send(head)

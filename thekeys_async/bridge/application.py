@@ -158,7 +158,7 @@ class Bridge:
             tasks.cancel_scope.cancel()
 
     async def _finish(self, commands: anyio.CancelScope) -> None:
-        """Take no more commands, wait a moment for those on the wire, and say good-bye unless another one is there."""
+        """Take no more commands, wait a moment for those on the wire, and say good-bye unless superseded."""
         self.session.is_stopping = True
         if (carried_out := self.session.commands) is not None:
             with anyio.move_on_after(_TO_FINISH):

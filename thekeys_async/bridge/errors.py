@@ -8,4 +8,4 @@ class SupersededError(TheKeysError):
 
 
 class BrokerUnreachableError(TheKeysError):
-    """The broker could not be reached, or does not hand out what is said; for what is done once, not for a bridge."""
+    """The broker could not be reached, or hands nothing out; for what is done once, not for a bridge."""

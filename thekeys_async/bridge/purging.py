@@ -1,4 +1,4 @@
-"""`thekeys bridge --purge`: every retained topic of a bridge is emptied, also of what it has long forgotten."""
+"""`thekeys bridge --purge`: every retained topic of a bridge is emptied, also of lockers that it no longer knows."""
 
 import secrets
 from typing import Final

@@ -1,4 +1,4 @@
-"""Tells of the messages that are refused: in the log, in the metrics, and as the result on their device's topic."""
+"""The reports of refused messages: in the log, in the metrics, and as the result on their device's topic."""
 
 import logging
 

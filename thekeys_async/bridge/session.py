@@ -182,8 +182,12 @@ class BrokerSession:
             self._retained.repeat(message.topic)
 
     def _say_if_ready(self) -> None:
-        if self._publishes and self.is_ready:
+        if not self._publishes or self.is_stopping:
+            return
+        if self.is_ready:
             self._retained.set(self._topics.state, ONLINE)
+        elif not self.judge.accepts_stamps_of(clocks.now()):  # the clock has been set
+            self._retained.set(self._topics.state, OFFLINE)
 
     def _may_take_commands(self, now: Moment) -> bool:
         return self._claim.may_take_commands(now) and self.commands is not None and not self.is_stopping

@@ -1,4 +1,4 @@
-"""Tells systemd that the bridge has started, that it is alive, and that it ends (``Type=notify``, ``WatchdogSec=``)."""
+"""The notices to systemd: started, alive, stopping (``Type=notify``, ``WatchdogSec=``)."""
 
 import os
 import socket

@@ -155,7 +155,7 @@ class Web:
     def _refusal(self, request: Request) -> Response | None:
         if self._address.token is None:
             # A page of somebody else's, whose name leads here, must not read ours.
-            host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+            host = _host(request.headers.get("host", ""))
             return None if host in _LOOPBACK | {self._address.host} else PlainTextResponse("another host\n", 421)
         if self._address.admits(_shown_token(request.headers.get("authorization"))):
             return None
@@ -176,7 +176,8 @@ class Web:
         self._readers += 1
         said = ""
         try:
-            while not self._over.is_set():
+            # Many may have been let in before the first of them was counted.
+            while not self._over.is_set() and self._readers <= _MOST_READERS:
                 text = page.fragment(self._shown.devices, self._shown.problems(), clocks.now().wall)
                 yield f"data: {json.dumps(text)}\n\n" if text != said else ": still there\n\n"
                 said = text
@@ -217,6 +218,13 @@ def _static(name: str, kind: str) -> _Endpoint:
         )
 
     return answer
+
+
+def _host(header: str) -> str | None:
+    try:
+        return urlsplit(f"//{header}").hostname
+    except ValueError:
+        return None
 
 
 def _shown_token(authorization: str | None) -> str | None:

@@ -45,7 +45,7 @@ def checked(timeout: float | None) -> float | None:
     return timeout
 
 
-@attrs.frozen
+@attrs.define  # not frozen, which costs three times as much: each call makes one
 class Budget:
     """The time that one call has.
 
@@ -112,7 +112,7 @@ class Budget:
         return self.send_by - anyio.current_time()
 
     def attempt_ends(self, endpoint: Endpoint, began: float) -> float:
-        """Return the end of an attempt that began then: a read that hangs must not keep all others out of the turn."""
+        """Return the end of an attempt that began then: a read that hangs must not hold the turn for long."""
         if endpoint.command:
             return self.deadline
         longest = _LONGEST_BLUETOOTH_READ if endpoint.bluetooth else _LONGEST_LIGHT_READ

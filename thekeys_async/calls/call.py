@@ -49,7 +49,7 @@ ParseReply = Callable[[Endpoint, Reply], _T]
 """Makes a value of a reply, or raises what the reply means."""
 
 
-@attrs.frozen
+@attrs.define  # not frozen, which costs three times as much: each call makes one
 class Answer(Generic[_T]):
     """The result of a call.
 
@@ -140,7 +140,7 @@ class Call(Generic[_T]):
             return answer
         finally:
             self._open_calls.remove(waiter)
-            if shared.unanswered is self._request and not shared.invalidating:
+            if shared.unanswered.request is self._request and not shared.unanswered.invalidating:
                 _log.warning(_CAUGHT, shared.key, endpoint.name)
             shared.leave()
 
@@ -246,9 +246,9 @@ class Call(Generic[_T]):
             return
         if tried.reply is not None:
             if tried.error is None or isinstance(tried.error, _REFUSALS_OF_A_LOCKER):
-                self._shared.invalidated()
+                self._shared.unanswered.invalidated()
         elif not self._endpoint.command:
-            self._shared.unanswered = self._request
+            self._shared.unanswered.request = self._request
 
     async def _decide(self, tried: CallAttempt, error: TheKeysError, budget: Budget) -> Step:
         lead = (math.inf if tried.stamp.beyond else tried.stamp.lead) if tried.stamp else 0.0

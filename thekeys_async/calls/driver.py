@@ -205,31 +205,32 @@ class Driver:
         """Make one call; beyond the arguments of `ask`, see `Call.run`."""
         call = self._call(shared, request, parse_reply)
         answer = await call.run(timeout, send_within=send_within, coalesce=coalesce, wait_if_busy=wait_if_busy)
-        if shared.unanswered and not request.endpoint.command:
+        if shared.unanswered.request and not request.endpoint.command:
             await self._invalidate_unanswered(shared, math.inf if timeout is None else timeout - answer.duration)
         return answer
 
     async def _invalidate_unanswered(self, shared: SharedGateway, left: float) -> None:
-        """Invalidate the hash of a signed read that got no answer, as somebody may have caught it: send a newer one.
+        """Send a newer signed read, which invalidates the hash of an unanswered one: somebody may have caught it.
 
         The gateway has just answered another read. This one goes before all other reads; a caller with too little time
         left leaves it to the next. One that fails is tried again less and less often.
         """
-        request = shared.unanswered
-        if request is None or self.closed or shared.invalidating or left < _TO_INVALIDATE:
+        unanswered = shared.unanswered
+        request = unanswered.request
+        if request is None or self.closed or unanswered.invalidating or left < _TO_INVALIDATE:
             return
-        if anyio.current_time() < shared.invalidate_at:
+        if anyio.current_time() < unanswered.next_try:
             return
-        shared.invalidating = True
+        unanswered.invalidating = True
         try:
             call = self._call(shared, request, replies.locker_status)
             await call.run(min(left, _TO_INVALIDATE), wait_if_busy=False, first=True)
         except TheKeysError as error:
             _log.debug("%s: a signed read that got no answer is still not invalidated: %s", self.name, error)
         finally:
-            shared.invalidating = False
-            if shared.unanswered:
-                shared.invalidate_later(anyio.current_time())
+            unanswered.invalidating = False
+            if unanswered.request:
+                unanswered.try_later(anyio.current_time())
 
     def _call(self, shared: SharedGateway, request: Request, parse_reply: ParseReply[_T]) -> Call[_T]:
         observer = None

@@ -12,8 +12,10 @@ picture. `signal_strength` draws a signal in a line.
 
 import io
 import os
+import signal
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 _STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 
@@ -23,10 +25,13 @@ def main() -> None:
     _prepare_streams()
     if any(find_spec(library) is None for library in ("click", "platformdirs", "rich", "tomlkit")):
         sys.exit("The command needs its extra libraries: pip install 'thekeys-async[cli]'")
-    # They import click, which may not be installed.
-    from thekeys_async.cli.commands import thekeys  # noqa: PLC0415
-    from thekeys_async.cli.errors import discard  # noqa: PLC0415
-
+    try:
+        # They import click, which may not be installed.
+        from thekeys_async.cli.commands import thekeys  # noqa: PLC0415
+        from thekeys_async.cli.errors import discard  # noqa: PLC0415
+    except KeyboardInterrupt:
+        print("Error: Stopped by SIGINT; nothing was done.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     try:
         thekeys(prog_name="thekeys")
     except OSError as error:  # of --help or --version, for example: an action says by itself what it has done
@@ -44,7 +49,8 @@ def _prepare_streams() -> None:
     for name, mode, flags in _STREAMS:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, flags), mode, encoding="utf-8"))  # noqa: SIM115, PTH123
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    stdout: Any = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")
     if os.environ.get("COLUMNS", "").strip("0") == "":
         os.environ.pop("COLUMNS", None)

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import click
@@ -14,7 +14,7 @@ from thekeys_async.cli.errors import Effect, ExitCode, Failure, other_failure
 from thekeys_async.cli.names import nearest_first
 from thekeys_async.cli.runner import run
 from thekeys_async.cli.settings import CommandSettings
-from thekeys_async.cloud import Cloud
+from thekeys_async.cloud import Accessory, Cloud, Gateway, Locker
 from thekeys_async.cloud.models import international
 from thekeys_async.protocol.secrets import Secret
 from thekeys_async.protocol.text import printable
@@ -22,21 +22,7 @@ from thekeys_async.protocol.text import printable
 _NUMBER = "--username (or THEKEYS_USERNAME)"
 _PASSWORD = "THEKEYS_PASSWORD"  # noqa: S105 - the name of a variable
 _T = TypeVar("_T")
-
-
-class _OfAnAccount(Protocol):
-    """A locker, a gateway or an accessory."""
-
-    @property
-    def identifier(self) -> object:
-        """The number or the text that identifies it."""
-
-    @property
-    def name(self) -> str:
-        """The name that its owner gave it."""
-
-
-_Thing = TypeVar("_Thing", bound=_OfAnAccount)
+_Thing = TypeVar("_Thing", Locker, Gateway, Accessory)
 
 
 @attrs.frozen

@@ -24,7 +24,7 @@ _LISTED = 5
 
 
 @attrs.frozen
-class Findings:
+class Overview:
     """The answers of all gateways, ready to be shown: a row and a value for each locker, or gateway.
 
     Attributes:
@@ -54,16 +54,16 @@ def ask_all(settings: CommandSettings, action: str, gateways: Sequence[Watched],
     made = {each.name or each.host: AsyncGateway(each.host, coordinator=coordinator) for each in gateways}
     budget = settings.timeout or _BUDGET
     ask: Callable[[AsyncGateway], Awaitable[Any]]
-    tell: Callable[[FleetResult[Any]], Findings]
+    tell: Callable[[FleetResult[Any]], Overview]
     if action == "search":
-        ask, tell = partial(AsyncGateway.lockers, timeout=budget), partial(searched, names=names)
+        ask, tell = partial(AsyncGateway.lockers, timeout=budget), partial(overview_of_lockers, names=names)
     else:
-        ask, tell = partial(AsyncGateway.status, timeout=budget), asked_for_status
+        ask, tell = partial(AsyncGateway.status, timeout=budget), overview_of_statuses
     with output.waiting(settings, f"{action} ..."):
         found = run(settings, Effect.NONE, partial(_ask, made, ask), coordinator)
-    findings = tell(found)
-    table = fitted(findings.fields, findings.rows, output.console(), **COMPACT)
-    output.show(settings, Effect.NONE, findings.values, table, *reasons(found))
+    overview = tell(found)
+    table = fitted(overview.fields, overview.rows, output.console(), **COMPACT)
+    output.show(settings, Effect.NONE, overview.values, table, *reasons(found))
     if found.errors:
         raise _unanswered(settings, action, found)
 
@@ -78,8 +78,8 @@ async def _ask(gateways: Mapping[str, AsyncGateway], ask: Callable[[AsyncGateway
     return found
 
 
-def searched(found: FleetResult[tuple[LockerReading, ...]], names: Mapping[int, str]) -> Findings:
-    """Show which lockers each gateway sees; one that sees none has a row all the same."""
+def overview_of_lockers(found: FleetResult[tuple[LockerReading, ...]], names: Mapping[int, str]) -> Overview:
+    """Make the overview of the lockers that each gateway sees; one that sees none has a row all the same."""
     fields = (
         Field("Gateway", whole=True),
         Field("Locker", whole=True),
@@ -96,7 +96,7 @@ def searched(found: FleetResult[tuple[LockerReading, ...]], names: Mapping[int, 
     rows += [(printable(gateway), Text("no answer", "bold red"), "", "", "", "") for gateway in found.errors]
     values = [_reading_value(gateway, reading, names) for gateway, reading in seen]
     values += [_reading_value(gateway, None, names, error) for gateway, error in found.errors.items()]
-    return Findings(fields, rows, values)
+    return Overview(fields, rows, values)
 
 
 def _reading_row(gateway: str, reading: LockerReading | None, names: Mapping[int, str]) -> tuple[Cell, ...]:
@@ -126,8 +126,8 @@ def _reading_value(
     }
 
 
-def asked_for_status(found: FleetResult[GatewayStatus]) -> Findings:
-    """Show what each gateway is doing."""
+def overview_of_statuses(found: FleetResult[GatewayStatus]) -> Overview:
+    """Make the overview of what each gateway is doing."""
     fields = (
         Field("Gateway", whole=True),
         Field("Firmware", right=True, whole=True, leaves=1),
@@ -141,7 +141,7 @@ def asked_for_status(found: FleetResult[GatewayStatus]) -> Findings:
     rows += [(printable(name), "", Text("no answer", "bold red"), "") for name in found.errors]
     values = [_status_value(name, each) for name, each in found.values.items()]
     values += [_status_value(name, None, error) for name, error in found.errors.items()]
-    return Findings(fields, rows, values)
+    return Overview(fields, rows, values)
 
 
 def _status_value(gateway: str, status: GatewayStatus | None, error: Exception | None = None) -> dict[str, object]:
@@ -155,7 +155,7 @@ def _status_value(gateway: str, status: GatewayStatus | None, error: Exception |
 
 
 def reasons(found: FleetResult[Any]) -> list[Text]:
-    """Say of each gateway that did not answer why not."""
+    """Write for each gateway that did not answer why not."""
     return [Text(f"{printable(name)}: {in_words(error, None)}", "yellow") for name, error in found.errors.items()]
 
 

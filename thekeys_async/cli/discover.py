@@ -1,4 +1,4 @@
-"""`thekeys discover`: which gateways there are, without an account."""
+"""`thekeys discover`: finds gateways without an account."""
 
 import ipaddress
 import shlex

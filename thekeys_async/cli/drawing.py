@@ -93,7 +93,7 @@ def _label(series: Series, samples: Sequence[Point]) -> str:
 
 
 def _plain(words: str) -> str:
-    """Keep matplotlib from reading mathematics."""
+    """Escape what matplotlib would read as mathematics."""
     return words.replace("$", r"\$")
 
 

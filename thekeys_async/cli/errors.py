@@ -242,7 +242,7 @@ def _about_the_address(error: errors.TheKeysError, settings: CommandSettings) ->
         return "Check --host, and that the gateway has power and is on this network."
     if configured:
         check = "Check that the gateway has power and is on this network"
-        return f"{check}; if it has a new address, '{settings.program} setup' finds it."
+        return f"{check}; if it has a new address, '{printable(settings.program)} setup' finds it."
     return "Check that a gateway is on this network; 'thekeys discover' looks for it, and --host says where it is."
 
 

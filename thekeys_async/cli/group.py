@@ -8,7 +8,8 @@ import click
 
 from thekeys_async.cli.errors import ExitCode, Failure, on_stderr, other_failure
 from thekeys_async.cli.names import nearest
-from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cli.settings import BEGUN, META, CommandSettings
+from thekeys_async.protocol.text import printable
 
 OTHER_WORDS: Mapping[str, str] = {
     "unlock": "open",
@@ -18,6 +19,8 @@ OTHER_WORDS: Mapping[str, str] = {
     "synchronise_locker": "synchronize_locker",
 }
 """Other words for actions."""
+
+_ASKED_FOR_JSON = f"{META}asked_for_json"
 
 
 class Actions(click.Group):
@@ -48,6 +51,22 @@ class Actions(click.Group):
         advice = f"Did you mean 'thekeys {meant}'?" if meant else "'thekeys --help' lists them."
         raise click.UsageError(f"There is no such action. {advice}", ctx)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the flags before the action.
+
+        Raises:
+            click.exceptions.Exit: They make no sense, which has been said.
+        """
+        asked_for_json = "--json" in args
+        try:
+            context = super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _end_of_wrong_flags(error, as_json=asked_for_json) from None
+        context.meta[_ASKED_FOR_JSON] = asked_for_json
+        return context
+
     def invoke(self, ctx: click.Context) -> Any:
         """Carry an action out, and say how it failed if it did.
 
@@ -63,11 +82,12 @@ class Actions(click.Group):
             sentence = f"Nothing was done.{'' if attended else ' With -y it is done without asking.'}"
             failure = other_failure("Declined", sentence, ExitCode.UNEXPECTED, as_json=_as_json(ctx))
         except click.UsageError as error:
-            if not _as_json(ctx):
-                with on_stderr():
-                    error.show()
-                raise click.exceptions.Exit(error.exit_code) from None
-            failure = other_failure("UsageError", error.format_message(), ExitCode.USAGE, as_json=True)
+            raise _end_of_wrong_flags(error, as_json=_as_json(ctx)) from None
+        except KeyboardInterrupt:  # while no event loop runs: before the work, or while its end is printed
+            begun = BEGUN in ctx.meta
+            outcome = "a command may have been carried out: look before you repeat it" if begun else "nothing was done"
+            sentence, code = f"Stopped by SIGINT; {outcome}.", ExitCode.INTERRUPTED
+            failure = other_failure("Interrupted", sentence, code, may_have_executed=begun, as_json=_as_json(ctx))
         except Failure as error:
             failure = error
         failure.show()
@@ -75,4 +95,18 @@ class Actions(click.Group):
 
 
 def _as_json(context: click.Context) -> bool:
-    return CommandSettings.of(context).json
+    """Whether an error is said as JSON: also where flags were not read to their end, because one makes no sense."""
+    return CommandSettings.of(context).json or context.meta[_ASKED_FOR_JSON]
+
+
+def _end_of_wrong_flags(error: click.UsageError, *, as_json: bool) -> click.exceptions.Exit:
+    """Say what is wrong with the flags, and make the end of the command."""
+    no_command = isinstance(error, click.exceptions.NoArgsIsHelpError)
+    if as_json:
+        sentence = "A command is missing; --help lists them." if no_command else error.format_message()
+        other_failure("UsageError", sentence, ExitCode.USAGE, as_json=True).show()
+    else:
+        with on_stderr():
+            # A file's name may be in the message.
+            (error if no_command else click.UsageError(printable(error.format_message()), error.ctx)).show()
+    return click.exceptions.Exit(error.exit_code)

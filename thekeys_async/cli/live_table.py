@@ -213,7 +213,7 @@ def draw(
     height: int | None = None,
     notes: Sequence[str] = (),
 ) -> RenderableType:
-    """Draw lines that sum up, the table with what is wrong first, and below it why.
+    """Draw the summary, the table with the worst doors first, and the reasons below it.
 
     Args:
         board: The board to draw.

@@ -1,4 +1,4 @@
-"""The flags and arguments of every command. Those of many count before the action and after it; the latter win."""
+"""The flags and arguments of every command. A flag of many may stand before the action; one after it wins."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -58,7 +58,7 @@ _STYLES: Mapping[DoorState, str] = {
 
 @contextmanager
 def said(effect: Effect, *, as_json: bool) -> Generator[None]:
-    """Print what came of an action; the exit code goes on telling of the door, whatever becomes of the output.
+    """Guard the output of an action: if it fails, the exit code still says what is true of the door.
 
     Args:
         effect: The effect of the action, which has succeeded.

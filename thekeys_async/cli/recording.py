@@ -76,7 +76,7 @@ class Series:
             self.points.append(attrs.evolve(self._held, at=at))
 
     def forget(self) -> None:
-        """Have nothing to resume: the locker itself was lost."""
+        """Drop the reading that `resume` would go on with: the locker itself was lost."""
         self._held = None
 
     def sampled(self, until: datetime, count: int = _SAMPLES) -> list[Point]:

@@ -18,7 +18,7 @@ import click
 from thekeys_async import Recorder
 from thekeys_async.cli.errors import BEFORE_REPEATING, Effect, ExitCode, Failure, failure, on_stderr, other_failure
 from thekeys_async.cli.output import print_warning
-from thekeys_async.cli.settings import CommandSettings
+from thekeys_async.cli.settings import BEGUN, CommandSettings
 from thekeys_async.cli.targets import configured_state_dir
 from thekeys_async.config.coordinator import choose_coordinator
 from thekeys_async.config.errors import ConfigurationError
@@ -127,6 +127,9 @@ def _run(
     settings: CommandSettings, effect: Effect, work: Callable[[], Awaitable[T]], coordinator: Coordinator | None
 ) -> T | Stopped:
     received: list[signal.Signals] = []
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[BEGUN] = True
     try:
         with library_log(settings, received):
             return anyio.run(_supervise, partial(_within, coordinator, work), received, backend="asyncio")
@@ -148,7 +151,7 @@ async def _within(coordinator: Coordinator | None, work: Callable[[], Awaitable[
 
 
 def _unforeseen(settings: CommandSettings, effect: Effect, error: Exception) -> Failure:
-    """Say what this computer refused, or that this program has a mistake: then the door is anybody's guess."""
+    """Report an error of this computer, or a mistake of this program, after which the door may be in any state."""
     mistake = not isinstance(error, OSError)
     may_have_executed = mistake and effect.changes
     what = f"A mistake in this program ({type(error).__name__}; -d shows where)" if mistake else printable(str(error))

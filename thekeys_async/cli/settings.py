@@ -19,6 +19,9 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 META = "thekeys_async.cli."
 """The beginning of the names under which a context holds the flags that many actions share."""
 
+BEGUN = f"{META}begun"
+"""The name under which a context holds that the work of an action has begun."""
+
 DEFAULT_HOST = "thekeys.local"
 """The name gateways have on a LAN (observed, and in the vendor's own clients)."""
 

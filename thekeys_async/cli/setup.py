@@ -79,7 +79,7 @@ def run_setup(settings: CommandSettings, *, share_name: str, synchronize: bool, 
         sentence = f"There is no locker to set up; {printable(reasons) or 'the account has none'}. Nothing was written."
         raise other_failure("NothingFound", sentence, ExitCode.UNREACHABLE, as_json=settings.json)
     entries = named(configuration, wired)
-    save_text(settings, path, written(text, entries), after="The shares are there, but ")
+    save_text(settings, path, with_lockers(text, entries), after="The shares are there, but ")
     if synchronize:
         with output.waiting(settings, "synchronising gateways and lockers; this may take minutes ..."):
             coordinator = chosen_coordinator(settings)
@@ -201,8 +201,8 @@ def named(configuration: Config, found: Iterable[Wired]) -> tuple[Named, ...]:
     return tuple(result)
 
 
-def written(text: Secret | None, entries: Iterable[Named]) -> Secret:
-    """Put entries into the file's text: what stands there besides, comments too, stays as it is.
+def with_lockers(text: Secret | None, entries: Iterable[Named]) -> Secret:
+    """Put lockers and their gateways into the file's text: what stands there besides, comments too, stays as it is.
 
     Args:
         text: The present text; None for a new file.

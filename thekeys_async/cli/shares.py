@@ -1,4 +1,4 @@
-"""`thekeys shares`: list, create and revoke."""
+"""`thekeys shares`: list, create, switch and revoke shares, and invite people."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time

@@ -117,11 +117,11 @@ def _replayed(
             recording, host=host, port=simulation.port, share_codes=settings.code or SAMPLE_CODE
         )
     except ValueError as error:
-        why = f"{recording} can't be replayed: {printable(str(error))}"
+        why = printable(f"{recording} can't be replayed: {error}")
         raise click.UsageError(f"{why}. It has to be what 'thekeys check --save' has written.") from None
     for identifier, own_code in codes.items():
         if identifier not in gateway.lockers:
-            raise click.UsageError(f"There is no locker {identifier} in {recording}.")
+            raise click.UsageError(f"There is no locker {identifier} in {printable(str(recording))}.")
         gateway.lockers[identifier].share_codes = frozenset({own_code.reveal()} if own_code else ())
     return gateway
 
@@ -130,11 +130,11 @@ async def _serve(settings: CommandSettings, simulation: Simulation, codes: Share
     host = _LOOPBACK if settings.given_host is None else settings.given_host
     gateway = _gateway(settings, simulation, codes, host)
     async with AsyncExitStack() as stack:
-        with _naming(settings, host, simulation.port, "--port"):
+        with _listening_at(settings, host, simulation.port, "--port"):
             await stack.enter_async_context(gateway)
         cloud = SimulatedCloud([gateway], host=host, port=simulation.cloud_port) if simulation.cloud else None
         if cloud is not None:
-            with _naming(settings, host, simulation.cloud_port, "--cloud-port"):
+            with _listening_at(settings, host, simulation.cloud_port, "--cloud-port"):
                 await stack.enter_async_context(cloud)
         sample_code = simulation.replay is not None and not settings.code
         with said(Effect.NONE, as_json=settings.json):
@@ -159,7 +159,7 @@ async def learn_shares(gateway: SimulatedGateway, seconds: float = _REPORT) -> N
 
 
 @contextmanager
-def _naming(settings: CommandSettings, host: str, port: int, flag: str) -> Generator[None]:
+def _listening_at(settings: CommandSettings, host: str, port: int, flag: str) -> Generator[None]:
     """Say where it can't be listened, and which flag chooses another place.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From names to what they stand for. The configuration file is opened only where flags and environment leave a gap."""
+"""The gateways and lockers that names stand for. The file is opened only where flags and environment leave a gap."""
 
 import shlex
 import time

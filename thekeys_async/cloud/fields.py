@@ -1,4 +1,4 @@
-"""Reading a JSON answer: values of the right kind, or `CloudProtocolError`, and never a value in its text.
+"""The fields of a JSON answer: values of the right kind, or `CloudProtocolError`, and never a value in its text.
 
 An answer may hold codes and tokens, so it stays wrapped: a rendered traceback shows no more than ``Fields(...)``, and
 who reads attributes finds a function.

@@ -29,6 +29,7 @@ MAX_BODY: Final = 1_000_000
 _LONGEST_WORDS = 300
 _ENCODED = 3  # characters for one, percent-encoded
 _COOKIE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100})=([!#-+./0-:<-\[\]-~-]{1,4000})\s*(?:;|$)")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _SILENCE = 10.0
 # A change on a kept connection that the server is just closing would end with nobody knowing whether it was made.
 _LIMITS = httpx.Limits(max_keepalive_connections=0)
@@ -67,15 +68,19 @@ class WebAnswer:
 
     Attributes:
         status: The HTTP status, or the worse one inside the body.
-        fields: The JSON object; None if the body is none, or is too long.
+        fields: The JSON object; None if the body is none.
         location: The path to which a browser is sent; empty if it is sent nowhere.
         cookies: The cookies that a browser would keep.
+        retry_after: Seconds for which the cloud asks to be left alone; 0 if it names none.
+        unread: Why the body has no fields; empty if it has.
     """
 
     status: int
     fields: Fields | None
     location: str = attrs.field(default="", repr=False)
     cookies: Mapping[str, Secret] = attrs.field(factory=dict[str, Secret], repr=False)
+    retry_after: float = 0.0
+    unread: str = ""
 
 
 @attrs.frozen
@@ -243,19 +248,31 @@ def safe_words(words: str, secrets: Iterable[Secret]) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """Find the words for what is wrong: on some event loops they stand only in the cause, such as a bad certificate."""
+    """Return an error's words; on some event loops only its cause has them, such as a bad certificate."""
     cause = error.__cause__ or error.__context__
     return str(error) or (_words(cause) if cause else type(error).__name__)
 
 
 async def _read(response: httpx.Response) -> WebAnswer:
-    if response.headers.get("content-encoding", "identity") != "identity":
-        return WebAnswer(response.status_code, None)
-    body = await _body(response)
-    fields = None if body is None else Fields.parse(body)
+    headers, fields, unread = response.headers, None, "compressed, which was not asked for"
+    if headers.get("content-encoding", "identity") == "identity":
+        body = await _body(response)
+        fields = None if body is None else Fields.parse(body)
+        unread = "" if fields else "too long" if body is None else "not a JSON object"
     return WebAnswer(
-        _worse(response.status_code, fields), fields, _location(response.headers), _cookies(response.headers)
+        status=_worse(response.status_code, fields),
+        fields=fields,
+        location=_location(headers),
+        cookies=_cookies(headers),
+        retry_after=_retry_after(headers),
+        unread=unread,
     )
+
+
+def _retry_after(headers: httpx.Headers) -> float:
+    """Read for how many seconds to wait; a date is not read, for clocks differ."""
+    written: str = headers.get("retry-after", "")
+    return float(written) if _SECONDS.fullmatch(written) else 0.0
 
 
 def _location(headers: httpx.Headers) -> str:
@@ -288,6 +305,6 @@ async def _body(response: httpx.Response) -> bytes | None:
 
 
 def _worse(status: int, fields: Fields | None) -> int:
-    """Return the status that counts: errors have been seen to come with HTTP 200 and their number in the JSON."""
+    """Return the status that counts: errors have been seen with HTTP 200 and their number in the JSON."""
     inside = fields.number("status") if fields else None
     return inside if inside is not None and status < 400 <= inside < 600 else status  # noqa: PLR2004 - as in HTTP

@@ -40,6 +40,11 @@ def passes(outcome: WebAnswer | NoAnswer) -> bool:
     return isinstance(outcome, NoAnswer) or outcome.status >= _OUT_OF_ORDER or outcome.status == _TOO_MANY
 
 
+def seconds_to_wait(outcome: WebAnswer | NoAnswer) -> float:
+    """Return for how long the cloud asks to be left alone; 0 if it names no time."""
+    return 0.0 if isinstance(outcome, NoAnswer) else outcome.retry_after
+
+
 def did_nothing(outcome: WebAnswer | NoAnswer) -> bool:
     """Tell whether the cloud surely changed nothing: it was never asked, or it refused."""
     if isinstance(outcome, NoAnswer):
@@ -59,9 +64,11 @@ def understood(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Se
         CloudError: The answer is no success.
     """
     error = failure(request, outcome, secrets)
-    if error is None and isinstance(outcome, WebAnswer) and outcome.fields is not None:
-        return outcome.fields
-    raise error or CloudProtocolError(f"{request.what}: the answer is not a JSON object, or is too long")
+    if error is None and isinstance(outcome, WebAnswer):
+        if outcome.fields is not None:
+            return outcome.fields
+        error = CloudProtocolError(f"{request.what}: the answer is {outcome.unread}")
+    raise error or AssertionError("unreachable: no answer is an error")
 
 
 def logged_in(request: WebCall, outcome: WebAnswer | NoAnswer) -> Fields:
@@ -92,7 +99,9 @@ def failure(request: WebCall, outcome: WebAnswer | NoAnswer, secrets: list[Secre
     if rejected := _rejected(request, outcome, secrets):
         return rejected
     if passes(outcome):
-        return CloudUnreachableError(f"{what}: the cloud is out of order, or asks to wait", code=status)
+        wait = seconds_to_wait(outcome)
+        words = f"the cloud asks to wait for {wait:g} s" if wait else "the cloud is out of order, or asks to wait"
+        return CloudUnreachableError(f"{what}: {words}", code=status)
     if _OK <= status < _REDIRECT:
         return None
     kind, words = _MEANINGS.get(status, (CloudProtocolError, "an answer that this program does not know"))

@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 4
 _FIRST_PAUSE = 0.5
+_LONGEST_WAIT = 10.0  # a caller learns of a longer one sooner
 _TOKEN_LIFE = 3600.0
 _MARGIN = 60.0
 
@@ -80,15 +81,22 @@ class CloudSession:
             undone = outcomes.did_nothing(outcome)
             call.may_have_executed = before or (request.changes and not undone)
             _log.debug("%s: %s", request.what, outcome.status if isinstance(outcome, WebAnswer) else outcome.reason)
-            if attempt == _ATTEMPTS or not outcomes.passes(outcome) or (request.changes and not undone):
+            wait = outcomes.seconds_to_wait(outcome)
+            lasts = attempt == _ATTEMPTS or not outcomes.passes(outcome) or wait > _LONGEST_WAIT
+            if lasts or (request.changes and not undone):
                 return outcome
-            await self.pause(attempt)
+            await self.pause(attempt, wait)
         raise AssertionError("unreachable: the last attempt returns")
 
-    async def pause(self, attempt: int) -> None:
-        """Wait before the next attempt: longer each time, and not all callers equally long."""
+    async def pause(self, attempt: int, wait: float = 0.0) -> None:
+        """Wait before the next attempt: longer each time, and not all callers equally long.
+
+        Args:
+            attempt: Which one has failed, counted from 1.
+            wait: Seconds for which the cloud asked to be left alone.
+        """
         longest = _FIRST_PAUSE * 2 ** (attempt - 1)
-        await self._clock.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - no secret hangs on it
+        await self._clock.sleep(wait + random.uniform(longest / 2, longest))  # noqa: S311 - no secret hangs on it
 
     async def _valid_token(self, refused: _Token | None) -> _Token:
         """Return a token other than the refused one; however many ask at once, there is one log-in."""

@@ -1,4 +1,4 @@
-"""The vendor's French names, which stand here and nowhere else: from answers to values, and from values to forms.
+"""The vendor's French names, which stand nowhere else: from answers to values, and from values to forms.
 
 What reads raises `CloudProtocolError` where an answer can't be understood.
 """

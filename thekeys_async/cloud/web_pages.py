@@ -18,7 +18,7 @@ _SET_COOKIE = re.compile(r"(?i)(b?['\"]set-cookie['\"], b?)('[^']*'|\"[^\"]*\")"
 
 
 class _HideCookies(logging.Filter):
-    """Takes cookies out of the records in which httpcore writes down the head of each answer, at level DEBUG."""
+    """A log filter that takes cookies out of httpcore's records, which hold the head of each answer."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.msg, str) and "set-cookie" in record.msg.lower():

@@ -100,7 +100,7 @@ def _read(path: Path) -> Secret | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file, and wait for nobody: a FIFO would keep the program, deaf to signals, until somebody writes."""
+    """Open a file without waiting: a FIFO would keep the program, deaf to signals, until somebody writes."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

@@ -1,4 +1,4 @@
-"""From the tables of the file to values. Pure; no error repeats what stands in the file, as it may be a share code."""
+"""From the tables of the file to values. Pure; no error repeats a text of the file, as it may be a share code."""
 
 import math
 from collections.abc import Callable, Mapping

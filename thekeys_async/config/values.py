@@ -142,7 +142,7 @@ class Config:
         return {locker.identifier: locker.code for locker in lockers if locker.code is not None}
 
     def coordinator(self) -> Coordinator | None:
-        """Make the coordinator through which the command `thekeys` shares turns, to be entered with ``async with``.
+        """Make the coordinator of the command `thekeys`, to be entered with ``async with``.
 
         That is the Redis of THEKEYS_REDIS_URL, else the folder of THEKEYS_STATE_DIR, else `state_dir`, else this user's
         own folder; None on Windows where no folder is named.

@@ -1,4 +1,4 @@
-"""A directory of shared state, held open: files in it are opened below it, and never through what somebody put there.
+"""A directory of shared state, held open: files are opened below it, and never through somebody else's links.
 
 Other users may write in the folder. So nothing is reached by a path twice, no symbolic link is followed, nothing that
 waits (a FIFO) is waited for, only a regular file with one name is used, and permissions are set on nothing but what

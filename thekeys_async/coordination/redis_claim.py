@@ -1,4 +1,4 @@
-"""One caller on the way to the turn that Redis hands out."""
+"""A caller that waits for a turn from Redis."""
 
 import secrets
 
@@ -44,7 +44,7 @@ class Grant:
 
 
 class RedisClaimant:
-    """One caller on the way to the turn. One token over all its attempts, so that a lost answer loses no turn."""
+    """A caller that waits for the turn. It has one token over all its attempts, so that a lost answer loses no turn."""
 
     def __init__(self, connection: RedisConnection, keys: list[str], claim: Claim, lease: float) -> None:
         self.token = secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""The client of Redis, as this library uses it. Imported only when there is a `RedisCoordinator`: it needs coredis."""
+"""The client of Redis. Imported only for a `RedisCoordinator`, as it needs coredis."""
 
 import contextlib
 import functools
@@ -76,7 +76,7 @@ def _digest(script: str) -> str:
 
 
 class _HiddenPassword(AbstractCredentialProvider):
-    """Hands out user and password when a connection is greeted; else they would be attributes of each connection."""
+    """The credentials, handed out when a connection is greeted; else each connection would have them as attributes."""
 
     def __init__(self, username: str | None, password: Secret) -> None:
         self._username = username

@@ -1,4 +1,4 @@
-"""The connection to Redis: scripts run in tasks of its own, so that a caller who is cancelled cuts none in two.
+"""The connection to Redis: scripts run in tasks of its own, so that a cancelled caller cuts none in two.
 
 What coredis raises stays here: its tracebacks pass by the password.
 """

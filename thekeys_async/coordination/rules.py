@@ -72,7 +72,7 @@ class Record:
         )
 
     def orphaned(self, now: float) -> "Record":
-        """Return the record to keep when the holder is found dead: the rest begins now, as nobody knows since when."""
+        """Return the record to keep when the holder is found dead: the rest begins now."""
         quiet = max(self.at + self.pause.quiet - now, self.orphan or 0.0)
         return attrs.evolve(self, at=now, pause=attrs.evolve(self.pause, quiet=quiet, retry=quiet), orphan=None)
 
@@ -106,7 +106,7 @@ def in_order(places: Sequence[Place], streak: int) -> list[Place]:
 
 
 def turns_until(place: Place, ahead: int, waiting: Sequence[Place], streak: int) -> int:
-    """Return after how many turns at most a waiter is the next: the oldest read need not wait for all commands."""
+    """Return the most turns before a waiter is the next: the oldest read need not wait for all commands."""
     if ahead and not place.command and place == min(other for other in waiting if not other.command):
         return min(ahead, max(1, COMMANDS_IN_A_ROW - streak))
     return ahead

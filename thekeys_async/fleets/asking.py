@@ -32,7 +32,7 @@ class FleetResult(Generic[_T]):
     errors: Mapping[str, Exception]
 
     def as_dict(self) -> dict[str, Any]:
-        """Make a dictionary that `json.dumps` takes: both attributes, as far as what was answered can be written."""
+        """Make a dictionary that `json.dumps` takes: both attributes, as far as the answers can be written."""
         return {"values": plain(self.values), "errors": plain(self.errors)}
 
 

@@ -38,7 +38,7 @@ _PASSING = (GatewayBusyError, GatewayUnreachableError, RequestTimeoutError)
 
 
 class Route:
-    """The way to a locker that several gateways may reach: makes the calls of an `AsyncLocker` in a gateway's place.
+    """The way to a locker that several gateways may reach; it makes the calls of an `AsyncLocker`.
 
     Args:
         gateways: All gateways, by name; looked at anew for each call.

@@ -1,4 +1,4 @@
-"""The streams of many gateways as one: each is polled at its own moment of the interval, all fill one buffer."""
+"""The streams of many gateways as one: their polls are spread over the interval, and all fill one buffer."""
 
 from collections.abc import Mapping
 

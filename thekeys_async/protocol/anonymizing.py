@@ -94,6 +94,13 @@ class Anonymizer:
         """Replace the name of a gateway."""
         return self._gateways.setdefault(name, f"gateway-{len(self._gateways) + 1}")
 
+    def words(self, text: str) -> str:
+        """Replace in a text for people what does not look like words."""
+        text = _HOST.sub(_without_host, text)
+        text = _ESCAPES.sub(_stars, text)
+        text = _TELLTALE.sub(self._replace, text)
+        return _RUN.sub(_without_random, text)
+
     def reply(self, text: str, hide: Hide = str) -> str:
         """Replace what is in a reply, also what goes on from one chunk of it to the next.
 
@@ -103,7 +110,7 @@ class Anonymizer:
         """
         head, found, body = text.partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
-        head = "\r\n".join([self._words(hide(first)), *(self._header(hide(line)) for line in lines)])
+        head = "\r\n".join([self.words(hide(first)), *(self._header(hide(line)) for line in lines)])
         chunks = _chunks(body) if _IN_CHUNKS.search(text, 0, len(head)) else []
         joined = "".join(body[chunk] for chunk in chunks)
         packed = _PACKED.search(text, 0, len(head)) is not None
@@ -124,8 +131,8 @@ class Anonymizer:
             return f"{name}:{_TELLTALE.sub(self._replace, value)}"
         if known in _WORDY_HEADERS:
             value, question, query = value.partition("?")
-            return f"{name}:{self._words(value)}{question}{'x' * len(query)}"
-        return f"{self._words(name)}:{self._text(value)}" if colon else self._text(line)
+            return f"{name}:{self.words(value)}{question}{'x' * len(query)}"
+        return f"{self.words(name)}:{self._text(value)}" if colon else self._text(line)
 
     def _body(self, body: str, hide: Hide, *, packed: bool) -> str:
         """Replace what is in a body; of one that can't be read only the first bytes stay, which say what it is."""
@@ -134,7 +141,7 @@ class Anonymizer:
             start = len(body) - len(body.lstrip(_PADDING)) + _MAGIC
             return body[:start] + "*" * (len(body) - start)
         body = hide(body)
-        return self._json(body) if plain[:1] in {"{", "["} else self._words(body)
+        return self._json(body) if plain[:1] in {"{", "["} else self.words(body)
 
     def _json(self, body: str) -> str:
         """Replace what is in JSON, also in one that is cut off, and in what stands around it."""
@@ -149,13 +156,13 @@ class Anonymizer:
             text = token["text"]
             if token["key"] is not None:
                 name = text.casefold()
-            fit = self._json_text(name, text) if token["key"] is None else self._words(text)
+            fit = self._json_text(name, text) if token["key"] is None else self.words(text)
             parts.append(f'"{fit}{token[0][1 + len(text) :]}')
         parts.append(self._between(body[at:]))
         return "".join(parts)
 
     def _between(self, text: str) -> str:
-        return self._words(text) if text.strip(_PUNCTUATION) else text
+        return self.words(text) if text.strip(_PUNCTUATION) else text
 
     def _json_number(self, name: str, number: str) -> str:
         if name in _READINGS:
@@ -170,7 +177,7 @@ class Anonymizer:
             return text if name in _READINGS else self._decimal(name, text)
         if (address := _TELLTALE.fullmatch(text)) and address.lastgroup in _ADDRESSES:
             return self._replace(address)
-        return self._words(text) if name in _SAYS_HOW_IT_WENT else self._text(text)
+        return self.words(text) if name in _SAYS_HOW_IT_WENT else self._text(text)
 
     def _decimal(self, name: str, written: str) -> str:
         """Replace a whole number, decimal or hexadecimal, if it may be an identifier."""
@@ -201,13 +208,6 @@ class Anonymizer:
             self._texts[told] = _letters(len(self._texts))
         letters = self._texts.get(told, "")
         return text.replace(told, letters[: len(told)].rjust(len(told), "x"))
-
-    def _words(self, text: str) -> str:
-        """Replace in a text for people what does not look like words."""
-        text = _HOST.sub(_without_host, text)
-        text = _ESCAPES.sub(_stars, text)
-        text = _TELLTALE.sub(self._replace, text)
-        return _RUN.sub(_without_random, text)
 
     def _replace(self, found: "re.Match[str]") -> str:
         whole = found[0]

@@ -15,7 +15,7 @@ _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 def _lines(close: bytes) -> bytes:
-    """Match header lines that have no say in where the reply ends; a group of this name tells of Connection: close."""
+    """Match header lines that don't tell where the reply ends; a group of this name tells of Connection: close."""
     return (
         rb"(?:(?!(?i:content-length|connection|transfer-encoding|upgrade):)" + _NAME + rb":[ -~]*\r\n"
         rb"|(?i:connection):[ ]*(?:(?P<" + close + rb">(?i:close))|(?i:keep-alive))[ ]*\r\n)*"

@@ -64,7 +64,7 @@ class Head:
     headers: list[tuple[bytes, bytes]]
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Reply:
     """A complete answer as it came over the wire.
 
@@ -89,7 +89,7 @@ class Reply:
         return fit_to_show(self.signed.mask(text) if self.signed else text)
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Scanned:
     """The lockers that a gateway's scan sees.
 
@@ -245,7 +245,7 @@ def lockers(endpoint: Endpoint, reply: Reply) -> Scanned:
     devices = fields.get("devices")
     if not isinstance(devices, list):
         raise unusable(endpoint, f"the answer has no list of devices (HTTP {reply.http_status})", cause=meaning.cause)
-    listed: list[object] = devices
+    listed = cast("list[object]", devices)
     readings = tuple(filter(None, map(_reading, listed)))
     if listed and not readings:
         raise unusable(endpoint, "no device in the answer has a usable identifier")

@@ -101,7 +101,7 @@ class ShareCode(Secret):
 
 
 def is_guessable(code: ShareCode) -> bool:
-    """Whether a share code is found by trying all that are as long, against the hash of one request that was caught.
+    """Tell whether a share code can be guessed from one caught request, by trying all codes that are as long.
 
     Six digits take seconds on an ordinary machine, eight letters or twelve digits more than a day.
     """

@@ -76,7 +76,7 @@ def _pieces(secret: str) -> tuple[set[str], int]:
 
 
 class Masker:
-    """Leaves many known secrets out of texts, at the cost of one; stars of the same length stand in their place.
+    """Masks many known secrets in texts at the cost of one, with stars of the same length.
 
     Its attributes are functions: who reads them (rich does) finds no secret.
     """

@@ -1,4 +1,4 @@
-"""Control lines: plain words that make things happen to a simulated gateway which runs as a process of its own."""
+"""Control lines: plain words that drive a simulated gateway which runs as a process of its own."""
 
 import math
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""Pytest fixtures for programs that use a gateway; pytest finds them by itself once thekeys-async is installed.
+"""Pytest fixtures for programs that use a gateway; pytest finds them once thekeys-async is installed.
 
 The gateway runs on a thread of its own, so the fixtures serve asyncio, trio and plain synchronous tests.
 """

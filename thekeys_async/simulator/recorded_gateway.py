@@ -249,7 +249,7 @@ def _readings_of(row: Mapping[str, Any], locker: SimulatedLocker) -> dict[str, o
 
 
 def _pairs(recorded: list[RecordedExchange]) -> list[tuple[RecordedExchange, RecordedReply]]:
-    """Read the exchanges; one whose connection was found closed when it was to be used again closes it for good."""
+    """Read the exchanges; one after which the connection was found closed is marked as closing it."""
     pairs: list[tuple[RecordedExchange, RecordedReply]] = []
     for exchange in recorded:
         if exchange.found_closed and pairs:
@@ -261,7 +261,7 @@ def _pairs(recorded: list[RecordedExchange]) -> list[tuple[RecordedExchange, Rec
 
 
 def _max_future(pairs: list[tuple[RecordedExchange, RecordedReply]]) -> float | None:
-    """Find out how far ahead a timestamp could be: refused ones that were further ahead than every accepted one."""
+    """Find the lead that a timestamp could have: between the accepted ones and the refused ones, if they are apart."""
     leads = [(exchange.lead, found.code) for exchange, found in pairs if exchange.lead is not None]
     accepted = [lead for lead, code in leads if code not in {None, INVALID_HASH, CLOCK_NOT_SET, BUSY}]
     refused = [lead for lead, code in leads if code == INVALID_HASH]

@@ -1,4 +1,4 @@
-"""Following the lockers of a gateway: one poller for all who watch it, and for each of them a stream that survives."""
+"""Following lockers: one poller for all watchers of a gateway, and for each of them a stream that survives."""
 
 from thekeys_async.streams.locker_changes import WatchOptions
 from thekeys_async.streams.subscription import Subscription

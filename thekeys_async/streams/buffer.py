@@ -1,4 +1,4 @@
-"""The buffer between the updates and one consumer, who may be slow: one place for each locker, so it stays small."""
+"""The buffer of updates for one consumer, who may be slow: one place for each locker, so it stays small."""
 
 from collections import OrderedDict
 
@@ -21,7 +21,7 @@ class UpdateBuffer:
         self._taken = 0
 
     def put(self, update: Update, *, passing: bool = False) -> None:
-        """Add an update. It takes the place of an older one about the same, which keeps slow consumers fair to all.
+        """Add an update. It takes the place of an older one about the same locker or gateway.
 
         Args:
             update: The update.

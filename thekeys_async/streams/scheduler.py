@@ -1,4 +1,4 @@
-"""The tasks of one watcher, who polls one gateway or ten thousand: each when it is due, none waiting for another.
+"""The tasks of one watcher of one gateway or ten thousand: each poll is made when it is due, none waits for another.
 
 One of them sleeps until the next poll is due. Before it polls, it sees to it that somebody else sleeps on. So there are
 as many tasks as there are polls under way, and a few: a sleeping task for each gateway would keep Python's garbage

@@ -1,4 +1,4 @@
-"""One watcher's place at one gateway: it takes part in the polls, and puts what is news into its consumer's buffer."""
+"""One watcher at one gateway: it takes part in the polls, and puts the news into its consumer's buffer."""
 
 import logging
 import math

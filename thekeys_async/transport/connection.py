@@ -23,7 +23,7 @@ _ABORT = struct.pack("ii", 1, 0)
 _NEXT_ADDRESS_AFTER = 0.25
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
-_Place = tuple[int, tuple[Any, ...]]
+_SocketAddress = tuple[int, tuple[Any, ...]]
 
 
 class Connection:
@@ -103,24 +103,24 @@ async def connect(address: Address) -> socket.socket:
         OSError: There is nothing to connect to, or none of the addresses of a name answers.
     """
     host = address.host.encode()  # as bytes, or Python has its own idea of which names are too long to be looked up
-    places = _literal(host, address.port) or await _look_up(host, address.port)
-    return await (_open(*places[0]) if len(places) == 1 else _race(places))
+    addresses = _literal(host, address.port) or await _look_up(host, address.port)
+    return await (_open(*addresses[0]) if len(addresses) == 1 else _race(addresses))
 
 
-async def _look_up(host: bytes, port: int) -> list[_Place]:
-    return _places(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+async def _look_up(host: bytes, port: int) -> list[_SocketAddress]:
+    return _addresses(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
-def _literal(host: bytes, port: int) -> list[_Place]:
+def _literal(host: bytes, port: int) -> list[_SocketAddress]:
     """Find the socket address of an IP address; none for a name. Not cached: the number of an IPv6 zone may change."""
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
-        return _places(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
+        return _addresses(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=numeric))
     except socket.gaierror:
         return []
 
 
-def _places(found: Iterable[tuple[int, int, int, str, tuple[Any, ...]]]) -> list[_Place]:
+def _addresses(found: Iterable[tuple[int, int, int, str, tuple[Any, ...]]]) -> list[_SocketAddress]:
     return [(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
@@ -129,7 +129,7 @@ async def _open(family: int, sockaddr: tuple[Any, ...]) -> socket.socket:
     try:
         sock.settimeout(0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _notice_death(sock)
+        _enable_keepalive(sock)
         await _finish(sock, sock.connect_ex(sockaddr))
     except BaseException:
         sock.close()
@@ -137,7 +137,7 @@ async def _open(family: int, sockaddr: tuple[Any, ...]) -> socket.socket:
     return sock
 
 
-def _notice_death(sock: socket.socket) -> None:
+def _enable_keepalive(sock: socket.socket) -> None:
     """Let the kernel probe a silent gateway: one that has restarted in the middle resets the connection."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
@@ -153,14 +153,14 @@ async def _finish(sock: socket.socket, error: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-async def _race(places: list[_Place]) -> socket.socket:
-    """Try the addresses of a name one after the other, each a little after the one before; the first wins."""
+async def _race(addresses: list[_SocketAddress]) -> socket.socket:
+    """Try the addresses of a name, each a little after the one before (RFC 8305, "happy eyeballs"); the first wins."""
     won: list[socket.socket] = []
     errors: list[OSError] = []
 
-    async def run(place: _Place, failed: anyio.Event) -> None:
+    async def run(address: _SocketAddress, failed: anyio.Event) -> None:
         try:
-            won.append(await _open(*place))
+            won.append(await _open(*address))
         except OSError as error:
             errors.append(error)
             failed.set()
@@ -169,9 +169,9 @@ async def _race(places: list[_Place]) -> socket.socket:
 
     try:
         async with anyio.create_task_group() as group:
-            for place in places:
+            for address in addresses:
                 failed = anyio.Event()
-                group.start_soon(run, place, failed)
+                group.start_soon(run, address, failed)
                 with anyio.move_on_after(_NEXT_ADDRESS_AFTER):
                     await failed.wait()
     except BaseException:

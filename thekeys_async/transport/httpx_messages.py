@@ -132,7 +132,7 @@ class WrittenRequest:
             raise httpx.WriteError(str(error), request=self._request) from None
 
     async def aclose(self) -> None:
-        """Let the generator of a body end that has not been sent to its end: httpx would leave it to the collector."""
+        """End the generator of a body that has not been sent to its end; httpx would leave it to the collector."""
         if aclose := getattr(self._chunks, "aclose", None):
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 1):
                 await aclose()

@@ -111,7 +111,7 @@ class _Parts(AsyncIterator[bytes]):
 
 
 class _Trace:
-    """Listens to httpcore: whether the connection could not be opened, and whether the request is about to leave.
+    """A listener to httpcore's trace: the connection could not be opened, or the request is about to leave.
 
     A transport that repeats requests by itself may have sent one before it could not connect for the next.
 

@@ -5,7 +5,7 @@ still alive before it is used, and aborts a connection that is given up with a r
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -57,6 +57,13 @@ class ExchangeTrace:
     sent_at: float | None = None
     pieces: list[tuple[float, bytes]] = attrs.field(factory=list[tuple[float, bytes]])
     ended: str = "given up"
+
+    def add(self, data: bytes) -> None:
+        """Add what came; nothing comes at the connection's end."""
+        if data:
+            self.pieces.append((anyio.current_time(), data))
+        else:
+            self.ended = "closed by the gateway"
 
 
 @attrs.define
@@ -125,17 +132,26 @@ class SocketWire:
             trace.kept, trace.found_closed = kept is not None, had_one and kept is None and not fresh
         connection = kept or await _connected(self.address)
         reader = ReplyReader()
+        reply = None
         try:
-            # A task cancelled while it waited to run must not send anything.
-            await anyio.lowlevel.checkpoint_if_cancelled()
-            if kept is None:
-                _check_silent(connection)
+            if kept:
+                await anyio.lowlevel.checkpoint_if_cancelled()
             request = request_bytes(prepare(), self._headers)
             with attempt.departure():
                 rest = _send(connection, request, attempt)
-            reply = await _receive(connection, reader, rest, trace)
-        except BaseException:
+            if trace:
+                trace.sent_at = anyio.current_time()
+            if rest:
+                await connection.send_rest(rest)
+            while reply is None:
+                data = await connection.receive()
+                if trace:
+                    trace.add(data)
+                reply = reader.feed(data)
+        except BaseException as error:
             connection.close(abort=attempt.sent)
+            if attempt.sent and isinstance(error, HttpError | IncompleteError | OSError):
+                raise _without_usable_answer(error, trace) from None
             raise
         if trace and trace.ended == "given up":
             trace.ended = "kept" if reader.reusable else "to be closed"
@@ -176,6 +192,19 @@ class SocketWire:
 
 
 async def _connected(address: Address) -> Connection:
+    """Open a connection for a request that is sent at once."""
+    connection = await _opened(address)
+    try:
+        # A task cancelled while it waited to run must not send a command.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        _check_silent(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _opened(address: Address) -> Connection:
     with anyio.move_on_after(CONNECT_SECONDS):
         try:
             return Connection(await connect(address))
@@ -200,39 +229,12 @@ def _send(connection: Connection, request: bytes, attempt: Attempt) -> memoryvie
         raise NotSentError(f"the connection was gone ({reason(error)})") from None
 
 
-async def _receive(
-    connection: Connection, reader: ReplyReader, rest: memoryview | None, trace: ExchangeTrace | None
-) -> Reply:
-    """Finish sending, and read the whole answer."""
-    receive = _traced(connection, trace) if trace else connection.receive
-    try:
-        if rest:
-            await connection.send_rest(rest)
-        while (reply := reader.feed(await receive())) is None:
-            pass
-    except HttpError as error:
-        raise UnusableAnswerError(str(error)) from None
-    except IncompleteError:
-        raise NoAnswerError("the connection was closed before the end of the answer") from None
-    except OSError as error:
-        raise NoAnswerError(f"the connection broke before the answer ({reason(error)})") from None
-    return reply
-
-
-def _traced(connection: Connection, trace: ExchangeTrace) -> Callable[[], Awaitable[bytes]]:
-    """Make a `receive` that traces the connection."""
-    trace.sent_at = anyio.current_time()
-
-    async def receive() -> bytes:
-        try:
-            data = await connection.receive()
-        except OSError as error:
-            trace.ended = f"broken: {reason(error)}"
-            raise
-        if data:
-            trace.pieces.append((anyio.current_time(), data))
-        else:
-            trace.ended = "closed by the gateway"
-        return data
-
-    return receive
+def _without_usable_answer(error: HttpError | IncompleteError | OSError, trace: ExchangeTrace | None) -> ExchangeError:
+    """Make the error of a request that was sent."""
+    if isinstance(error, HttpError):
+        return UnusableAnswerError(str(error))
+    if isinstance(error, IncompleteError):
+        return NoAnswerError("the connection was closed before the end of the answer")
+    if trace:
+        trace.ended = f"broken: {reason(error)}"
+    return NoAnswerError(f"the connection broke before the answer ({reason(error)})")

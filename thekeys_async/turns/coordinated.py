@@ -1,4 +1,4 @@
-"""The turn that a gateway's users share with other processes: the coordinator says which process has it when.
+"""The turn that a gateway's users share with other processes, through a coordinator.
 
 The first command and the first read of this process wait among those of the others, also while this process has the
 turn: so a command is seen by all before the next read is served anywhere, and a read is not forgotten. A call that is

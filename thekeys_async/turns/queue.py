@@ -114,7 +114,7 @@ class Turns:
         return Waiter(0 if first else self._arrivals, command, signed, since, coalesce)
 
     async def acquire(self, waiter: Waiter, now: float, until: float) -> float:
-        """Wait for the turn, or for somebody else's answer (`Waiter.shared_reply`): only without one is the turn held.
+        """Wait for the turn, or for another call's answer (`Waiter.shared_reply`); with such an answer no turn is held.
 
         Args:
             waiter: The waiter.
@@ -205,7 +205,7 @@ class Turns:
                     waiter.event.set()
 
     async def _reach(self, coordinated: CoordinatedTurn, waiter: Waiter, until: float) -> bool:
-        """Get the turn from the other processes; False if that was in vain, and the queue is to be looked at afresh."""
+        """Get the turn from the other processes; False if the queue is to be looked at afresh."""
         try:
             reached = await coordinated.acquire(
                 waiter,
@@ -232,7 +232,8 @@ class Turns:
         self._failures = 0
 
     def _next(self) -> Waiter | None:
-        command, read, late = _first(self._commands), _first(self._reads), _first(self._late)
+        command, read = _first(self._commands), _first(self._reads)
+        late = _first(self._late) if self._late else None
         if late and not (command or read):
             return late
         if late and self._allocator.wait(careful=True) <= 0:

@@ -43,7 +43,7 @@ class SharedSettings:
     coordinator: Coordinator | None = None
 
 
-@attrs.frozen
+@attrs.define  # not frozen: each poll makes one
 class Scan:
     """The outcome of the last scan that anybody in this event loop asked for.
 
@@ -74,6 +74,33 @@ class Phase:
 
 
 @attrs.define(eq=False)
+class UnansweredRead:
+    """The last signed read that was sent and got no answer, until the gateway has accepted a newer signed request.
+
+    That one invalidates it: until then, whoever caught it on its way can use its hash to open the door.
+
+    Attributes:
+        request: The read, or None.
+        invalidating: Whether a newer request is under way.
+        next_try: When the next one may be sent, in the event loop's time.
+    """
+
+    request: Request | None = None
+    invalidating: bool = False
+    next_try: float = -math.inf
+    _failures: int = 0
+
+    def try_later(self, now: float) -> None:
+        """Wait longer than the last time before the next try: a locker that hangs costs 15 s each time."""
+        self.next_try = now + min(_LONGEST_INVALIDATION_PAUSE, _FIRST_INVALIDATION_PAUSE * 2 ** min(self._failures, 16))
+        self._failures += 1
+
+    def invalidated(self) -> None:
+        """Forget the read: the gateway has accepted a newer signed request."""
+        self.request, self.next_try, self._failures = None, -math.inf, 0
+
+
+@attrs.define(eq=False)
 class SharedGateway:
     """One gateway in one event loop, as all objects for it share it.
 
@@ -92,11 +119,7 @@ class SharedGateway:
         warned_of_odd_devices: Whether it was said that devices without a usable identifier are left out.
         commands: How many commands to each locker have ended, well or not.
         accepted: How many signed requests of ours it has accepted.
-        unanswered: The last signed read that was sent and got no answer, until the gateway has accepted a newer
-            signed request, which invalidates it: until then, whoever caught it can use its hash to open the door.
-        invalidating: Whether such a newer request is under way.
-        invalidate_at: When the next one may be sent, in the event loop's time.
-        failed_invalidations: How many of them have failed in a row.
+        unanswered: The last signed read that was sent and got no answer.
         pollers: Its pollers by address, while there are watchers; only `streams` knows their type.
     """
 
@@ -115,10 +138,7 @@ class SharedGateway:
     warned_of_odd_devices: bool = False
     commands: dict[int, int] = attrs.field(factory=dict[int, int])
     accepted: int = 0
-    unanswered: Request | None = None
-    invalidating: bool = False
-    invalidate_at: float = -math.inf
-    failed_invalidations: int = 0
+    unanswered: UnansweredRead = attrs.field(factory=UnansweredRead)
     pollers: dict[str, object] = attrs.field(factory=dict[str, object])
     _wires: dict[Address, SocketWire] = attrs.field(factory=dict[Address, SocketWire])
     _used: Wire | None = None
@@ -200,17 +220,6 @@ class SharedGateway:
         if identifier is not None:
             self.commands[identifier] = self.commands.get(identifier, 0) + 1
 
-    def invalidate_later(self, now: float) -> None:
-        """Wait longer than the last time before it is tried again: a locker that hangs costs 15 s each time."""
-        self.invalidate_at = now + min(
-            _LONGEST_INVALIDATION_PAUSE, _FIRST_INVALIDATION_PAUSE * 2 ** min(self.failed_invalidations, 16)
-        )
-        self.failed_invalidations += 1
-
-    def invalidated(self) -> None:
-        """Forget the unanswered read: the gateway has accepted a newer signed request."""
-        self.unanswered, self.invalidate_at, self.failed_invalidations = None, -math.inf, 0
-
     def release(self, now: float, endpoint: Endpoint, *, sent: bool, failed: bool, refused: bool = False) -> None:
         """Give the turn back; the rest that follows is remembered beyond this event loop.
 
@@ -223,7 +232,8 @@ class SharedGateway:
         """
         if self.coordinated:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
-        rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
+        pacing = self.settings.pacing
+        rest = (pacing.bluetooth if endpoint.bluetooth else pacing.light) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent, refused=refused)
 
@@ -248,7 +258,7 @@ def join(key: str, settings: SharedSettings) -> SharedGateway:
 
 
 def check_if_in_use(key: str, settings: SharedSettings) -> None:
-    """Check a new object's settings against those of the gateway's users, if an event loop runs and there are any.
+    """Check a new object's settings against those of the gateway's users, if there are any in this event loop.
 
     Raises:
         ValueError: They are not the same.

@@ -1,1 +1,1 @@
-"""`thekeys check`: what a gateway does, asked in a minute, and what that means for whoever relies on it."""
+"""`thekeys check`: the state of a gateway, found in a minute, and what to do about it."""

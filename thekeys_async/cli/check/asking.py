@@ -1,4 +1,4 @@
-"""Asks a gateway what a check wants to know: by reads alone, in its turn, at most so many and for so long."""
+"""The questions of a check: reads alone, each in its turn, a limited number in a limited time."""
 
 import os
 import socket
@@ -150,7 +150,7 @@ class _Check:
 
     @contextmanager
     def _driver(self, timestamps: Timestamps) -> Generator[Driver, None, None]:
-        """Make what asks, with the settings that all commands have but for the timestamps."""
+        """Make a driver with the settings of all commands, except for the timestamps."""
         plan = self._plan
         driver = Driver(
             name=str(plan.address),

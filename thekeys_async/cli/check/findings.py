@@ -51,7 +51,7 @@ class Finding:
 
 
 def of_the_gateway(seen: Observations) -> Iterator[Finding]:
-    """Find what there is to find without a share code, but for the lockers."""
+    """Judge the gateway itself: all that needs no share code, except for its lockers."""
     yield _name(seen)
     if seen.resolved.error:
         return

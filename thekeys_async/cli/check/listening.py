@@ -19,7 +19,7 @@ _TOO_SLOW = 1.5
 
 
 class OutOfRequests(Exception):  # noqa: N818 - the end of a check, not an error
-    """A check has asked as often as it may."""
+    """The end of a check that has asked as often as it may."""
 
 
 class LookingWire:

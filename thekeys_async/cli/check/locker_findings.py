@@ -44,7 +44,7 @@ _PASSING = (
 
 
 def of_the_lockers(seen: Observations) -> Iterator[Finding]:
-    """Find what there is to find about lockers, shares and timestamps, and who else drives the gateway."""
+    """Judge lockers, shares and timestamps, and whether another program drives the gateway."""
     yield from _lockers(seen)
     yield from _shares(seen)
     yield _clock(seen)

@@ -32,12 +32,12 @@ class Recommended:
 
     @property
     def pacing(self) -> str | None:
-        """As it is written in a program."""
+        """The call of `Pacing`, as a program has it; None where the default fits."""
         return None if self.light is None else f"Pacing(light={self.light:g}, bluetooth={self.bluetooth:g})"
 
     @property
     def timestamps(self) -> str | None:
-        """As it is written in a program."""
+        """The call of `Timestamps`, as a program has it; None where the default fits."""
         given = [("offset", self.offset), ("max_lead", self.max_lead)]
         words = [f"{name}={value:g}" for name, value in given if value is not None]
         return f"Timestamps({', '.join(words)})" if words else None

@@ -41,7 +41,7 @@ _PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 
 def run_demo_of_bridge(settings: CommandSettings) -> None:
-    """Go the way, and show each step when it is done.
+    """Show a door in MQTT, step by step.
 
     Raises:
         Failure: No mosquitto is installed.

@@ -26,17 +26,17 @@ Tell = Callable[[str, str], None]
 
 
 def run_demo_from_cloud(settings: CommandSettings) -> None:
-    """Go the way, and show each step when it is done."""
+    """Show the way from an account to an open door, step by step."""
     show_steps(settings, "A simulated cloud with one account, and a simulated gateway that sees one locker.", _simulate)
 
 
 def show_steps(settings: CommandSettings, introduction: str, go: Callable[[Tell], Awaitable[None]]) -> None:
-    """Show each step of a way when it is done; as JSON, all of them at the end.
+    """Show each step of a demonstration when it is done; as JSON, all of them at the end.
 
     Args:
         settings: The flags.
         introduction: The sentence before the first step.
-        go: Goes the way, and tells each step.
+        go: Carries the steps out, and tells each.
     """
     steps: list[tuple[str, str]] = []
 

@@ -27,7 +27,7 @@ _NAMES = {45961126: "front door", 45961127: "cellar", 45961128: "garden gate"}
 
 
 def run_live(settings: CommandSettings) -> list[dict[str, object]]:
-    """Watch for some seconds; at a terminal the table is seen to live.
+    """Watch for some seconds; at a terminal the table is drawn again and again.
 
     Returns:
         The last state of each locker, for JSON.

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from random import Random
@@ -218,13 +218,21 @@ class SimulatedCloud:
         self._plan_fault(lambda response: spoil(response, fault, _DRIP), acts=fault.acts, on=on, times=times)
 
     def reply_next(
-        self, body: object, *, status: int = 200, on: str | None = None, times: int = 1, acted: bool = False
+        self,
+        body: object,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        on: str | None = None,
+        times: int = 1,
+        acted: bool = False,
     ) -> None:
         """Give a reply of your own.
 
         Args:
             body: Bytes as they stand, anything else as JSON.
             status: The HTTP status.
+            headers: Further headers: `{"Retry-After": "5"}` for example.
             on: To which web call, as for `fail`.
             times: How many times.
             acted: Whether the web call is carried out.
@@ -232,7 +240,8 @@ class SimulatedCloud:
         Raises:
             ValueError: No web call is called so.
         """
-        response = HttpResponse(body if isinstance(body, bytes) else json.dumps(body).encode(), status)
+        written = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response = HttpResponse(written, status, headers=tuple((headers or {}).items()))
         self._plan_fault(lambda _: response, acts=acted, on=on, times=times)
 
     async def wait_for_requests(self, count: int, *, on: str | None = None) -> None:

@@ -75,7 +75,7 @@ class CloudSettings:
 def route(request: HttpRequest) -> tuple[str, tuple[str, ...]]:
     """Return what a web call is called, and what its path names; an empty name is none that is known."""
     for name, pattern in (_ROUTES | _PAGES).items():
-        if match := pattern.fullmatch(f"{request.method} {request.path}"):
+        if match := pattern.fullmatch(f"{request.method} {request.path.rstrip('/')}"):
             return name, tuple(unquote(part) for part in match.groups())
     return "", ()
 
@@ -110,7 +110,7 @@ class CloudService:
         if name in _PAGES:
             return self._pages.answer(name, named, request)
         scheme, _, token = (request.header("authorization") or "").partition(" ")
-        if scheme != "Bearer" or not self._tables.knows_token(token, self._settings.clock()):
+        if scheme.lower() != "bearer" or not self._tables.knows_token(token.strip(), self._settings.clock()):
             return replies.expired(as_grant=self._settings.expires_as_grant)
         answer = self._calls[name](request.form(), *named)
         return HttpResponse.json(replies.dressed(answer, self._random), answer["status"])
