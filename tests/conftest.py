@@ -12,12 +12,18 @@ from pathlib import Path
 
 import anyio
 import attrs
-import hypothesis  # noqa: F401 - it has to be imported before its random numbers are frozen, see below
+import hypothesis
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
 from tests.virtual_time import VirtualTime
 from thekeys_async.turns import shared
+
+# How long an example takes tells how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:

@@ -6,6 +6,7 @@ the test's own event loop, over real sockets, too; not where threads or other pr
 
 import asyncio
 import selectors
+import socket
 import time
 from collections.abc import Callable
 
@@ -40,6 +41,10 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
+
+    async def getaddrinfo(self, *arguments: object, **options: object) -> list:
+        """Look names up here: asyncio would in a thread, numbers too, and trio does not."""
+        return socket.getaddrinfo(*arguments, **options)
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from thekeys_async.bridge import clocks
 from thekeys_async.bridge.errors import SupersededError
 from thekeys_async.bridge.plan import make_plan
 from thekeys_async.bridge.purging import Purge
-from thekeys_async.coordination import FileCoordinator
+from thekeys_async.coordination import FileCoordinator, LeaderLease
 from thekeys_async.simulator import Fault
 
 from .conftest import Listener
@@ -409,6 +409,23 @@ async def test_a_standby_takes_over_and_only_the_leader_connects(broker, listen,
             await standby.until_result("done", 2)
             locker = gateway.lockers[LOCKER]
             assert (locker.opened_count, locker.closed_count) == (1, 1)
+
+
+async def test_a_leader_that_reads_another_s_claim_after_its_lease_stands_by_again(
+    broker, listen, tmp_path, monkeypatch
+):
+    broker.start()
+    listener = await to_thread.run_sync(listen)
+    lost: list[LeaderLease] = []
+    monkeypatch.setattr(LeaderLease, "lost", property(lambda lease: lease in lost))
+    async with simulated() as gateway, FileCoordinator(tmp_path / "state") as coordinator:
+        settings = config(broker, gateway, standby=True)
+        async with running(make_plan(settings, {}), settings, listener, coordinator) as leader:
+            lost.append(leader.process._bridge._leadership)
+            await leader.say("bridge/info", json.dumps({"instance": "the next leader"}), retain=True)
+            await leader.until(lambda: len({*listener.said("thekeys/bridge/info")}) == 3)
+            await leader.until_said("bridge/state", "online")
+            assert not leader.ended.is_set()
 
 
 async def test_nothing_secret_is_said_or_logged(broker, listen, caplog):

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from tests.sample import LOCKER
 from thekeys_async import (
@@ -31,7 +31,6 @@ _NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 @given(_NAMES, _NAMES)
 @example("a\uffff", "\U0010ffffb\ufdd0")
-@settings(deadline=None)
 def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
     for write in (escaped, slug):
         assert (write(one) == write(other)) == (one == other)
@@ -40,7 +39,6 @@ def test_names_of_gateways_stay_apart_and_on_one_level(one, other):
 
 
 @given(_NAMES)
-@settings(deadline=None)
 def test_a_command_comes_back_to_the_gateway_that_it_is_for(name):
     topics = Topics()
     target = topics.target(topics.gateway(name, "press"))
@@ -123,7 +121,6 @@ def test_what_is_no_claim_changes_nothing(payload):
 
 
 @given(st.permutations(range(6)), st.booleans())
-@settings(deadline=None)
 def test_of_two_bridges_one_is_left_whatever_the_order(order, second_is_new):
     """Each event is a step of one of them; the broker hands the same claims, in the same order, to both."""
     one, two = PrefixClaim("a"), PrefixClaim("b")
@@ -211,7 +208,6 @@ def test_who_has_retired_publishes_results_alone():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=30), st.data())
-@settings(deadline=None)
 def test_whoever_takes_all_news_knows_the_picture(news, data):
     retained, known = RetainedTopics(), {}
     for topic, value in news:
@@ -360,7 +356,6 @@ _STEPS = st.sampled_from(["sent", "replied", "not done", "unknown", "read", "pas
 
 
 @given(st.lists(st.tuples(_STEPS, st.sampled_from(list(DoorState)), st.floats(0, 40)), max_size=25))
-@settings(deadline=None)
 def test_a_settled_state_is_never_said_without_a_read_that_shows_it(steps):
     """LOCKED and UNLOCKED stand for the last read, and for none from before a command that may have moved the bolt."""
     lock, now, shown, action = LockState(), 0.0, None, Action.UNLOCK

@@ -312,7 +312,6 @@ def test_a_clock_that_is_set_back_makes_nothing_fresh_again():
 
 
 @given(st.binary(max_size=600))
-@settings(deadline=None)
 def test_no_bytes_break_it(payload):
     verdict = Bridge().hears(payload)
     assert verdict.decision is not Decision.RUN or payload == b"LOCK" or b'"at"' in payload
@@ -473,7 +472,7 @@ class AnyHistory(RuleBasedStateMachine):
             assert all(len(stamps) <= 64 for stamps in history._stamps.values())
 
 
-AnyHistory.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+AnyHistory.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 TestAnyHistory = AnyHistory.TestCase
 
 
@@ -482,7 +481,7 @@ TestAnyHistory = AnyHistory.TestCase
         st.tuples(st.sampled_from(["message", "beat", "process", "stop"]), st.floats(0.0, 6.0)), min_size=5, max_size=60
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_through_a_broker_that_keeps_the_order_no_plain_word_is_old(steps):
     """Whatever delays the one connection to the broker, a plain UNLOCK that is taken is younger than the heartbeat."""
     bridge = Bridge(Rules(commands="any"), beats=False)

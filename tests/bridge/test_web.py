@@ -212,7 +212,7 @@ async def test_forty_doors_in_a_real_browser(broker, listen, tmp_path, pytestcon
                 for width, height in ((1280, 900), (390, 844)):
                     _look_at(browser, url, width, height)
                     if (folder := pytestconfig.getoption("--pictures")) is not None:
-                        browser.retained(folder / f"bridge-page-{width}.png")
+                        browser.picture(folder / f"bridge-page-{width}.png")
                 anyio.from_thread.run_sync(gateways["north"].turn_bolt, 5, "open")
                 browser.wait_for(
                     f"{_ROWS}.some(row => /Door 05/.test(row.innerText) && /unlocked/.test(row.innerText))"

@@ -113,6 +113,7 @@ def test_requests_that_are_never_answered():
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not in HTTP"),
         (reply(b"<title>Hi</title>", b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n"), '404, "Hi", from nginx'),
         (reply(b"", b"HTTP/1.1 302 Found\r\nLocation: /login\r\n"), "to /login"),
+        (reply(b"\x1f\x8b", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"), "HTTP 200, compressed (gzip)"),
         (
             reply(b'{"hello": 1}', b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=x\r\n"),
             "application/json",
@@ -270,6 +271,20 @@ def test_anonymous_json_hides_where_another_device_redirects_to():
     assert "192.168.7.1" not in text
     assert "a4:b1" not in text
     assert "HTTP 302" in text
+
+
+@pytest.mark.parametrize(
+    "telling", [hex(LOCKER), f"{LOCKER:X}", "camille@example.org", "gw-dupont.lan", "45.961.123", "fe80::1ff:fe23:4567"]
+)
+def test_anonymous_json_hides_what_a_recording_hides(telling):
+    raw = reply(b"", f"HTTP/1.1 302 Found\r\nServer: {telling}\r\nLocation: /at/{telling}\r\n".encode())
+    other = attrs.evolve(WELL, exchanges=(attrs.evolve(STATUS, reply=raw),), status=None, lockers=None)
+    status = GatewayStatus(65, f"Synchronizing {telling}")
+    busy = attrs.evolve(WELL, status=status, synchronizing_for=20.0, still_synchronizing=True)
+    for seen in (other, busy):
+        text = str(as_json(report(seen), seen, Naming("hall", anonymous=True), "0.1.0"))
+        assert telling not in text
+    assert "all of this check (20 s)" in text
 
 
 _JSON = st.recursive(

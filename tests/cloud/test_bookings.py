@@ -128,7 +128,7 @@ async def test_a_calendar_that_broke_off_changes_nothing(home, keep, recipe):
     assert codes(home) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, 400))
 def test_no_cut_loses_a_booking(recipe, cut):
     whole = calendar(booking("a"), booking("b"))

@@ -7,7 +7,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.sample import LOCKER
 from thekeys_async.cloud import Accessory, Clock, Cloud, CloudError, Locker, PersonShare, Share, discover
@@ -141,21 +141,21 @@ async def everything(answer, *, sound_login=True):
                 repr(await call())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(body=anything | nearly_right(), status=st.sampled_from([200, 200, 200, 201, 301, 400, 401, 404, 500]))
 def test_any_json_ends_in_a_value_or_a_cloud_error(body, status):
     text = json.dumps(body).encode()
     anyio.run(lambda: everything(lambda: httpx.Response(status, content=text)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(body=anything | nearly_right())
 def test_any_json_as_the_answer_to_a_login(body):
     text = json.dumps(body).encode()
     anyio.run(lambda: everything(lambda: httpx.Response(200, content=text), sound_login=False))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary() | st.just(b"[" * 100_000) | st.just(b'{"a":' * 100_000) | st.just(b"9" * 10_000))
 def test_any_bytes(content):
     anyio.run(lambda: everything(lambda: httpx.Response(200, content=content)))

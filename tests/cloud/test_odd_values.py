@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import anyio
 import httpx
 import pytest
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tests.sample import LOCKER
 from thekeys_async.cloud import Accessory, Cloud, CloudProtocolError, Locker
@@ -101,7 +101,7 @@ async def read_shares(rows):
         return await cloud.shares(FRONT)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(path=st.sampled_from(list(places(locker(1)))), value=odd)
 def test_an_odd_value_in_one_locker_hides_no_other(path, value):
     found = anyio.run(read_lockers, [with_odd(locker(1), path, value), locker(2)])
@@ -114,7 +114,7 @@ def test_an_odd_value_in_one_locker_hides_no_other(path, value):
         assert "G12" in [accessory.identifier for accessory in found[0].accessories]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(path=st.sampled_from(list(places(share(5)))), value=odd)
 def test_an_odd_value_in_one_share_hides_no_other(path, value):
     found = anyio.run(read_shares, [with_odd(share(5), path, value), share(6)])
@@ -134,7 +134,7 @@ def test_a_date_that_is_none_ends_no_share(never, fields):
     assert found.usable(NOW)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     field=st.sampled_from(["description", "heure_debut", "heure_fin", "horaires", "date_debut", "nom"]),
     value=odd,

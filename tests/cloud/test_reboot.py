@@ -160,7 +160,7 @@ async def no_pause(_seconds):
     await anyio.lowlevel.checkpoint()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     cookies=st.lists(st.binary(max_size=60) | st.text('ab=;, \t"\\', max_size=20).map(str.encode), max_size=4),
     location=st.binary(max_size=60) | st.sampled_from([b"/fr/compte", b"http://[", b"//\xed:99999", b""]),

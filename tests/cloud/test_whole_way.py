@@ -1,6 +1,7 @@
 """The whole way over real sockets: log in, share, synchronise, open, watch, revoke, refused."""
 
 import logging
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -17,7 +18,7 @@ from thekeys_async import (
     Timestamps,
 )
 from thekeys_async.cloud import AuthenticationError, CloudError, discover, ensure_shares
-from thekeys_async.simulator import Bolt, SimulatedGateway, SimulatedLocker
+from thekeys_async.simulator import Bolt, SimulatedCloud, SimulatedGateway, SimulatedLocker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -158,3 +159,25 @@ async def test_what_goes_wrong_comes_out_as_itself(home):
                 pytest.fail("there is no code")
         with pytest.raises(ValueError, match="name"):
             await Fleet.from_cloud(cloud, share_name="", **EVER)
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        (["hall", "annex", ""], ["hall", "annex", "TK-3"]),
+        (["hall", "hall", "annex"], ["hall TK-1", "hall TK-2", "annex"]),
+        (["hall", "hall", "hall TK-1"], ["hall TK-1 TK-1", "hall TK-2", "hall TK-1"]),
+        (["", "TK-1", "TK-1 TK-1"], ["TK-1 TK-1 TK-1", "TK-1", "TK-1 TK-1"]),
+    ],
+)
+async def test_no_gateway_takes_the_name_of_another(home, called, expected):
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(SimulatedCloud(password=home.password, clock=home.clock.read))
+        for number, name in enumerate(called, 1):
+            gateway = SimulatedGateway([SimulatedLocker(7000 + number)], light=0, bluetooth=0)
+            server.add_gateway(await stack.enter_async_context(gateway), identifier=f"TK-{number}").name = name
+        cloud = await stack.enter_async_context(home.cloud(base_url=server.url))
+        async with Fleet.from_cloud(cloud, share_name="home", **EVER) as fleet:
+            assert set(fleet) == set(expected)
+            lockers = (await fleet.lockers()).values
+    assert [lockers[name][0].identifier for name in expected] == [7001, 7002, 7003]

@@ -78,7 +78,7 @@ _bodies = st.sampled_from([BODY, BODY + b"HTTP/1.1 200 OK\r\n\r\n", b"1b\r\n%b\r
 
 
 @given(st.lists(_lines, max_size=5), _bodies)
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_what_h11_reads_we_read_alike_and_what_it_refuses_never_ends_early(lines: list[bytes], body: bytes) -> None:
     data = b"".join(line + b"\r\n" for line in [b"HTTP/1.1 200 OK", *lines, b""]) + body
     ours, theirs = _ends(data), _h11(data)
@@ -105,7 +105,7 @@ def test_what_h11_reads_we_read_alike_and_what_it_refuses_never_ends_early(lines
     st.integers(1, 60),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_anything_at_all_is_a_reply_or_one_of_two_errors(data: bytes, size: int, head_only: bool) -> None:
     reader = ReplyReader(head_only=head_only)
     with suppress(HttpError, IncompleteError):

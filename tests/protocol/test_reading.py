@@ -119,7 +119,7 @@ _cuts = st.lists(st.integers(0, 120), max_size=3)
 )
 @example("HTTP/1.1 200 OK", ["Content-Length: 2\r\n"], b"{}x", [39])
 @example("HTTP/1.1 200 OK", ["Content-Length: 2\r\n"], b"{", [39])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_both_find_the_same(first: str, lines: list[str], body: bytes, cuts: list[int]) -> None:
     data = f"{first}\r\n{''.join(lines)}\r\n".encode("latin-1") + body
     pieces = _pieces(data, cuts)
@@ -128,7 +128,6 @@ def test_both_find_the_same(first: str, lines: list[str], body: bytes, cuts: lis
 
 
 @given(st.integers(0, len(_OK)), st.binary(min_size=1, max_size=4), _cuts)
-@settings(deadline=None)
 def test_both_find_the_same_in_damaged_bytes(at: int, damage: bytes, cuts: list[int]) -> None:
     pieces = _pieces(_OK[:at] + damage + _OK[at + len(damage) :], cuts)
     assert _read(ReplyReader(), pieces) == _read(_Slow(), pieces)
@@ -138,7 +137,6 @@ _HEAD = Head(200, b"1.1", b"OK", [(b"Content-Type", b"application/json"), (b"Con
 
 
 @given(_cuts)
-@settings(deadline=None)
 def test_a_reply_in_pieces_is_the_same_reply(cuts: list[int]) -> None:
     assert _read(ReplyReader(), _pieces(_OK, cuts)) == ("reply", Reply(200, b"{}"), _HEAD, True)
 

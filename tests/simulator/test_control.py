@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from tests.sample import LOCKER
 from thekeys_async.protocol.endpoints import ENDPOINTS
@@ -183,7 +183,6 @@ _words = st.sampled_from([*_LINES.split(), "open", str(LOCKER), "1", "-80", "0.5
 
 
 @given(st.one_of(st.text(max_size=50), st.lists(_words, max_size=5).map(" ".join)))
-@settings(deadline=None)
 def test_no_line_breaks_anything(line):
     import anyio  # noqa: PLC0415 - hypothesis runs no coroutines
 

@@ -40,7 +40,7 @@ def _written(first: bytes, lines: list[bytes], body: bytes) -> bytes:
 
 @given(st.one_of(st.binary(max_size=100), st.builds(_written, _firsts, st.lists(_lines, max_size=5), _bodies)))
 @example(b"\r\n" * 1000)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_it_outlives_anything(data: bytes) -> None:
     async def run() -> None:
         locker = SimulatedLocker(LOCKER, share_code="x")

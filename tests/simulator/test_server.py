@@ -194,6 +194,27 @@ async def test_who_has_only_ended_its_sending_gets_its_reply(data, reads_on):
     assert over == [Ending.SENT if reads_on else Ending.GONE]
 
 
+@pytest.mark.parametrize("more", [b"\r\n", b"x" * 10_000])
+async def test_what_comes_behind_a_request_does_not_reset_its_reply(more):
+    working, sent = anyio.Event(), anyio.Event()
+
+    async def answer(request):
+        working.set()
+        await sent.wait()
+        return await echo(request)
+
+    received = b""
+    async with serve(answer) as (host, port), await anyio.connect_tcp(host, port) as stream:
+        with anyio.fail_after(5):
+            await stream.send(b"POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\na=b")
+            await working.wait()
+            await stream.send(more)
+            sent.set()
+            async for data in stream:
+                received += data
+    assert received.endswith(b'{"a": "b"}}')
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS])
 async def test_too_many_connections_wait_until_others_close(client, monkeypatch, number):
     accept, refused = socket.socket.accept, []

@@ -378,7 +378,7 @@ async def test_who_has_no_lead_to_wait_for_goes_at_once() -> None:
 
 def test_the_rest_of_a_gateway_if_nothing_else_is_said() -> None:
     assert Pacing() == Pacing(light=0.5, bluetooth=1.0)
-    assert (Pacing().rest(bluetooth=False), Pacing().rest(bluetooth=True)) == (0.5, 1.0)
+    assert (Pacing().light, Pacing().bluetooth) == (0.5, 1.0)
 
 
 async def test_who_is_no_longer_the_first_of_its_process_stops_waiting_outside() -> None:

@@ -8,6 +8,7 @@ import anyio
 
 from thekeys_async.bridge.application import Bridge
 from thekeys_async.bridge.devices import Devices
+from thekeys_async.bridge.errors import SupersededError
 from thekeys_async.bridge.metrics import Metrics
 from thekeys_async.bridge.plan import BridgePlan
 from thekeys_async.bridge.session import VERSION
@@ -106,7 +107,16 @@ class Process:
         while True:
             async with self._coordinator.lead(name, lease=LEASE) as lease, anyio.create_task_group() as tasks:
                 tasks.start_soon(_end_when_lost, lease, tasks.cancel_scope)
-                await self._work(lease)
+                await self._work_as_leader(lease)
+                tasks.cancel_scope.cancel()
+
+    async def _work_as_leader(self, lease: LeaderLease) -> None:
+        try:
+            await self._work(lease)
+        except SupersededError:
+            # A leader that was stopped may read the next one's claim before it hears that its lease is lost.
+            if not lease.lost:
+                raise
 
     async def _work(self, lease: LeaderLease | None) -> None:
         bridge = Bridge(self._plan, self._metrics, self._tell, lease)

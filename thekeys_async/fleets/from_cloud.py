@@ -100,9 +100,13 @@ def _names(gateways: Iterable[Gateway]) -> dict[int, str]:
     """Name each as its owner does, with its identifier where that says too little to tell it from others."""
     known = list(gateways)
     times = Counter(gateway.name for gateway in known)
-    return {
-        gateway.id: gateway.name
-        if gateway.name and times[gateway.name] == 1
-        else f"{gateway.name} {gateway.identifier}".strip()
-        for gateway in known
-    }
+    names = {gateway.id: gateway.name for gateway in known if gateway.name and times[gateway.name] == 1}
+    taken = set(names.values())
+    for gateway in known:
+        if gateway.id not in names:
+            name = f"{gateway.name} {gateway.identifier}".strip()
+            while name in taken:  # an owner may have called another one so
+                name += f" {gateway.identifier}"
+            taken.add(name)
+            names[gateway.id] = name
+    return names

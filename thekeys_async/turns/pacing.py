@@ -25,10 +25,6 @@ class Pacing:
     light: float = attrs.field(default=0.5, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
     bluetooth: float = attrs.field(default=1.0, validator=[instance_of((int, float)), ge(0), lt(math.inf)])
 
-    def rest(self, *, bluetooth: bool) -> float:
-        """Return the seconds of rest after a request of one kind."""
-        return self.bluetooth if bluetooth else self.light
-
 
 def backoff(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row, without jitter: each twice the one before."""

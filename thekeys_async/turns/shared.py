@@ -7,6 +7,7 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -179,6 +180,15 @@ class SharedGateway:
             return self.coordinated.stamp(signed=signed)
         return self.allocator.take() if signed else None
 
+    def departure(self, stamp: Stamp) -> AbstractContextManager[None]:
+        """Enter around the sending of a signed request, so that timestamps leave in their order.
+
+        Raises:
+            OvertakenError: Another event loop of this process has taken a newer timestamp since.
+        """
+        # A turn that is shared with other processes is no other event loop's either.
+        return nullcontext() if self.coordinated else self.allocator.in_order(stamp)
+
     def note_status(self, status: GatewayStatus) -> None:
         """Remember what the gateway says of itself."""
         before, goes_on = self.phase, False
@@ -222,7 +232,8 @@ class SharedGateway:
         """
         if self.coordinated:
             self.use(None)  # a gateway that serves one connection at a time must be free for other processes
-        rest = self.settings.pacing.rest(bluetooth=endpoint.bluetooth) if sent else 0.0
+        pacing = self.settings.pacing
+        rest = (pacing.bluetooth if endpoint.bluetooth else pacing.light) if sent else 0.0
         self.ledger.quiet_until = max(self.ledger.quiet_until, time.monotonic() + rest)
         self.turns.release(now, rest=rest, failed=failed, command=endpoint.command, sent=sent, refused=refused)
 

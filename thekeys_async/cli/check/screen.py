@@ -11,6 +11,7 @@ from thekeys_async.cli.check.findings import Finding, Grade
 from thekeys_async.cli.check.observations import Observations
 from thekeys_async.cli.check.verdict import Report
 from thekeys_async.cli.tables import Field, fitted
+from thekeys_async.protocol.anonymizing import Anonymizer
 from thekeys_async.protocol.text import printable
 
 _STYLES: Mapping[Grade, str] = {
@@ -19,10 +20,9 @@ _STYLES: Mapping[Grade, str] = {
     Grade.FAILED: "bold red",
     Grade.NOT_ASKED: "dim",
 }
-# Lockers where they are named as such, and any number as long as theirs; IP and MAC addresses.
-_TELLTALE = re.compile(
+# Lockers where they are named as such, and any number as long as theirs.
+_LOCKER = re.compile(
     r"\b(?:locker|share|door|[Ss]ynchronizing) (?P<named>\d{1,18})\b|(?<![\d.])(?P<long>\d{6,18})(?![\d.])"
-    r"|\b(?P<address>(?:\d{1,3}\.){3}\d{1,3}|(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2})\b"
 )
 
 
@@ -142,10 +142,8 @@ class _Hidden:
             return text
         for place in self._places:
             text = text.replace(place, "gateway")
-        return _TELLTALE.sub(self._replace, text)
+        return Anonymizer().words(_LOCKER.sub(self._replace, text))
 
     def _replace(self, found: "re.Match[str]") -> str:
-        if found["address"]:
-            return "***"
         number = found["named"] or found["long"]
         return found[0][: -len(number)] + str(self._lockers.get(int(number), "?"))

@@ -53,7 +53,7 @@ def token(text: str, life: float) -> dict[str, Any]:
     return {
         "access_token": text,
         "token": text,
-        "expires_in": int(life) if life == int(life) else life,  # clients with types read a whole number
+        "expires_in": int(life) if float(life).is_integer() else life,  # clients with types read a whole number
         "token_type": "bearer",
         "scope": None,
         "refresh_token": text[::-1],

@@ -13,6 +13,7 @@ _CHUNK = 64 * 1024
 _ABORT = struct.pack("ii", 1, 0)
 _TOO_MANY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _UNTIL_SOME_CLOSE = 0.1
+_MOST_UNREAD = 16  # chunks
 
 
 class ClientConnection:
@@ -96,7 +97,15 @@ class ClientConnection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
 
     def close(self) -> None:
-        """Close the socket; nobody may be waiting for it."""
+        """Close the socket; nobody may be waiting for it.
+
+        What has come unread is taken first: the system would reset the connection for it, and clients that read to the
+        end would lose their reply to a line end too many after their form.
+        """
+        with suppress(OSError):
+            for _ in range(_MOST_UNREAD):
+                if not self._socket.recv(_CHUNK):
+                    break
         self._socket.close()
 
 
