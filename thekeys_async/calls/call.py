@@ -43,7 +43,7 @@ _CAUGHT = (
 )
 # The gateway has accepted the request, and asked the locker; all other refusals come before that.
 _REFUSALS_OF_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
-_PASSING = {Step.BACK_OFF, Step.REPEAT}
+_PASSING = (Step.BACK_OFF, Step.REPEAT)
 
 ParseReply = Callable[[Endpoint, Reply], _T]
 """Makes a value of a reply, or raises what the reply means."""
