@@ -152,3 +152,16 @@ async def test_a_wait_for_the_bolt_is_cancelled_at_every_wait(walker: Walker) ->
         for point in range(3):
             assert await walker.cancel_at(point, lambda: gateway.locker(1).wait_for(DoorState.OPEN, timeout=20))
             await gateway.lockers()
+
+
+async def test_a_read_cancelled_before_it_began_does_not_leave_on_a_kept_connection() -> None:
+    async with (
+        SimulatedGateway([SimulatedLocker(1, share_code=CODE)], light=0, bluetooth=0) as sim,
+        AsyncGateway(sim.address, share_codes={1: CODE}, pacing=Pacing(0, 0)) as gateway,
+    ):
+        await gateway.lockers()
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await gateway.locker(1).status()
+        await gateway.lockers()
+        assert [request.path for request in sim.requests] == ["/lockers", "/lockers"]

@@ -43,8 +43,9 @@ def _step(
     sent: bool = True,
     answered: bool = True,
     lead: float = 0.0,
+    overtaken: bool = False,
 ) -> Step:
-    return next_step(endpoint, error, sent=sent, answered=answered, lead=lead, taken=taken)
+    return next_step(endpoint, error, sent=sent, answered=answered, lead=lead, taken=taken, overtaken=overtaken)
 
 
 @pytest.mark.parametrize("endpoint", ALL, ids=lambda endpoint: endpoint.name)
@@ -98,3 +99,12 @@ def test_an_unset_clock_is_set_once_and_an_unseen_locker_looked_for_once(endpoin
         assert _step(endpoint, error, *[each for each in Step if each is not step]) is step
         assert _step(endpoint, error, step) is Step.FAIL
         assert _step(endpoint, error, step, Step.BACK_OFF, step) is Step.FAIL
+
+
+@pytest.mark.parametrize("endpoint", SIGNED, ids=lambda endpoint: endpoint.name)
+def test_a_timestamp_that_another_event_loop_has_overtaken_says_nothing_of_the_lead(endpoint: Endpoint) -> None:
+    for lead in (-100.0, 0.0, 5.0):
+        taken = [Step.NEWER_TIMESTAMP] * 3
+        assert _step(endpoint, OLD, *taken[1:], lead=lead, overtaken=True) is Step.NEWER_TIMESTAMP
+        assert _step(endpoint, OLD, *taken, lead=lead, overtaken=True) is _step(endpoint, OLD, lead=lead)
+    assert _step(endpoint, BUSY, overtaken=True) is Step.BACK_OFF

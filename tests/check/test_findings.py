@@ -113,6 +113,7 @@ def test_requests_that_are_never_answered():
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not in HTTP"),
         (reply(b"<title>Hi</title>", b"HTTP/1.1 404 Not Found\r\nServer: nginx\r\n"), '404, "Hi", from nginx'),
         (reply(b"", b"HTTP/1.1 302 Found\r\nLocation: /login\r\n"), "to /login"),
+        (reply(b"\x1f\x8b", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"), "HTTP 200, compressed (gzip)"),
         (
             reply(b'{"hello": 1}', b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=x\r\n"),
             "application/json",

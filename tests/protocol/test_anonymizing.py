@@ -90,12 +90,45 @@ def test_fields_that_may_say_anything_say_nothing(telling: str, place: str) -> N
     assert not [piece for piece in _pieces(telling) if piece in fit]
 
 
+@pytest.mark.parametrize("field", _WORDS)
+def test_only_the_reply_itself_says_how_it_went(field: str) -> None:
+    fit = json.loads(_fit(f'{{"{field}": "not found", "devices": [{{"{field}": "abcdefghijklmnop", "x": {{}}}}]}}'))
+    assert fit[field] == "not found"
+    assert fit["devices"][0][field] == "x" * 16
+    fit = json.loads(_fit(f'{{"devices": [{{"x": [1]}}, []], "{field}": "not found"}}'))
+    assert fit[field] == "not found"
+
+
 @pytest.mark.parametrize("telling", [*_TOLD_BY_ANYBODY, *_TOLD_IN_A_FIELD])
 @pytest.mark.parametrize("header", ["Set-Cookie", "X-Host", "ETag", "WWW-Authenticate", "X-Serial", "Via"])
 def test_headers_that_may_say_anything_say_nothing(telling: str, header: str) -> None:
     fit = _fit("", f"{header}: {telling}\r\n")
     assert header in fit
     assert not [piece for piece in _pieces(telling) if piece in fit.replace(header, "")]
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["\r\n", "", "\ufeff".encode().decode("latin-1"), "<br />Notice: Undefined index in /srv/gw.php on line 3<br />\n"],
+)
+@pytest.mark.parametrize(
+    ("head", "end"),
+    [
+        ("HTTP/1.1 200 OK", "\n"),
+        ("HTTP/1.0 200", "\r\n"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK", "\r\n"),
+        ("HTTP/1.1 100 Continue\n\nHTTP/1.1 102 Wait\nX: Dupont\n\nHTTP/1.1 200 OK", "\n"),
+    ],
+)
+def test_heads_and_bodies_are_told_apart_however_they_are_written(head: str, end: str, before: str) -> None:
+    lines = [head, "Content-Length: 12", "Set-Cookie: who=Dupont", "", f'{before}{{"name": "Dupont", "code": 0}}']
+    reply = end.join(lines)
+    fit = Anonymizer().reply(reply)
+    assert len(fit) == len(reply)
+    assert "Dupont" not in fit
+    assert fit.startswith(head.replace("Dupont", "xxxxxx"))
+    assert fit.endswith(', "code": 0}')
+    assert f"Content-Length: 12{end}" in fit
 
 
 @pytest.mark.parametrize("query", [f"hash={CODE}", "user=camille", "t=1"])
@@ -121,6 +154,7 @@ def test_of_what_cannot_be_read_the_first_bytes_stay(headers: str, body: str) ->
         '{"status": "500", "message": "busy"}',
         '{"status": "Door closed", "code": 49, "version": 81, "position": 20, "rssi": -70, "battery": 7235}',
         '{"status": "ok", "devices": [{"rssi": "-71", "battery": "0x1B58", "last_log": 100000}], "uptime": 12345}',
+        '{"hardware": "1.5.1", "build": "v2.0", "powered": "ESP/3", "uptime": "12345", "count": 54321}',
         '{"version": "16", "current_status": "Scanning...", "odd": [1, null, true, "x", 1.5, {"on": "off"}]}',
         "<html><head><title>FRITZ!Box 7590</title></head><body>Internal Server Error</body></html>",
         "<p>The requested URL /locker_status was not found on this server (nginx/1.24.0)</p>",
@@ -131,7 +165,7 @@ def test_what_a_recording_is_for_stays(plain: str) -> None:
     headers = (
         "Content-Type: application/json; charset=utf-8\r\nServer: Microsoft-IIS/10.0\r\nConnection: Keep-Alive\r\n"
         "keep-alive: timeout=5, max=100\r\nDate: Wed, 25 Nov 2026 17:07:00 GMT\r\nTransfer-Encoding: identity\r\n"
-        "Location: /elsewhere\r\nX-Odd: a\r\n"
+        "Location: /elsewhere\r\nX-Odd: a\r\nX-Powered-By: PHP/7.4\r\nX-Count: 12345\r\nX-Version:v1.2.3\r\n"
     )
     assert _fit(plain, headers) == f"{_HEAD}{headers}\r\n{plain}"
 

@@ -182,6 +182,33 @@ async def test_heads_odd_fields_and_words_are_as_recorded(make, serve):
             locker.battery_mv = 6000
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.0 200 OK\n\n",
+        b"HTTP/1.1 200 OK\nConnection: close\n\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 102 Wait\r\nX: y\r\n\r\nHTTP/1.1 102 Wait\n\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+    ],
+    ids=["line feeds", "line feeds and a header", "an interim answer", "two interim answers"],
+)
+async def test_however_heads_are_written_the_body_is_todays(serve, head):
+    async def script(stream, number):
+        await stream.send(head + b'{"status": "Door closed", "code": 49, "version": 81}')
+        await stream.aclose()
+
+    async with serve(script) as server:
+        _, lines = await recorded(server, lambda gateway: gateway.locker(LOCKER).status())
+    (exchange,) = read_recording(lines)
+    assert exchange.head.encode() == head[head.index(b" 200 ") - 8 :].rstrip()
+    assert json.loads(exchange.body)["code"] == 49
+    identifier = only_identifier(lines)
+    async with SimulatedGateway.from_recording(lines) as replayed, asking(replayed.address) as gateway:
+        replayed.turn_bolt(identifier, "open")
+        assert (await gateway.locker(identifier, share_code=CODE).status()).state is DoorState.OPEN
+    assert replayed.requests[-1].code == 0
+
+
 @pytest.mark.parametrize("write", [int, float, str, hex], ids=["numbers", "with a point", "text", "hexadecimal text"])
 async def test_numbers_are_written_as_recorded_and_are_todays(serve, write):
     async def script(stream, number):

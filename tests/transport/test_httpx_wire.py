@@ -269,3 +269,29 @@ async def test_the_word_of_the_first_transport_is_not_believed_when_a_second_one
         assert [record.endpoint for record in sim.requests] == ["open"]
         await transport.first.aclose()
         await transport.second.aclose()
+
+
+async def test_a_transport_that_answers_at_once_lets_others_run_and_hears_of_a_cancellation() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"status": "ok", "devices": []} if request.method == "GET" else _DONE)
+
+    async with AsyncGateway("gateway.test", transport=httpx.MockTransport(answer), **_OPTIONS) as gateway:
+        for call, path in ((gateway.lockers, "/lockers"), (gateway.locker(1).open, "/open")):
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await call()
+            assert scope.cancelled_caught
+            assert path not in asked
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as scope:
+                group.start_soon(_cancel, scope)
+                while len(asked) < 1000:
+                    await gateway.lockers()
+        assert len(asked) < 10
+
+
+async def _cancel(scope: anyio.CancelScope) -> None:
+    scope.cancel()

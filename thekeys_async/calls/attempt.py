@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 
@@ -45,6 +46,7 @@ class CallAttempt(Attempt):
     error: TheKeysError | None = None
     hung: bool = False
     refused: bool = False
+    overtaken: bool = False
     announced: bool = False
     step: Step = Step.FAIL
 
@@ -73,6 +75,10 @@ class CallAttempt(Attempt):
             if self.budget.is_too_late:  # it took its time
                 raise OutOfTime
         return signed
+
+    def departure(self) -> AbstractContextManager[None]:
+        """See `Attempt.departure`: timestamps leave in the order in which they were taken."""
+        return self.shared.departure(self.stamp) if self.stamp else nullcontext()
 
     def tell_end(self, *, retried: bool) -> None:
         """Tell the observer the outcome; nothing is told of an attempt that ended before it began."""

@@ -32,7 +32,7 @@ from thekeys_async.protocol.secrets import Signed
 from thekeys_async.transport.wire import ExchangeError, ExchangeTrace, Wire
 from thekeys_async.turns.queue import Dismissed, OutOfTime, Waiter
 from thekeys_async.turns.shared import SharedGateway
-from thekeys_async.turns.timestamps import Stamp, TooFarAheadError
+from thekeys_async.turns.timestamps import OvertakenError, Stamp, TooFarAheadError
 
 _log = logging.getLogger("thekeys_async")
 _T = TypeVar("_T")
@@ -43,7 +43,7 @@ _CAUGHT = (
 )
 # The gateway has accepted the request, and asked the locker; all other refusals come before that.
 _REFUSALS_OF_A_LOCKER = (InvalidKeyError, LockerFaultError, LockerIncompatibleError, LockerNotDetectedError)
-_PASSING = {Step.BACK_OFF, Step.REPEAT}
+_PASSING = (Step.BACK_OFF, Step.REPEAT)
 
 ParseReply = Callable[[Endpoint, Reply], _T]
 """Makes a value of a reply, or raises what the reply means."""
@@ -157,7 +157,7 @@ class Call(Generic[_T]):
                 if self._observer:
                     self._observer.waited(self._attempts + 1, now - since)
                 tried = await self._take_turn(waiter, budget, now)
-            except TooFarAheadError:
+            except (TooFarAheadError, OvertakenError):
                 now = anyio.current_time()
                 continue
             except OutOfTime:
@@ -232,6 +232,8 @@ class Call(Generic[_T]):
             self._shared.accepted += 1
         if not tried.refused:
             allocator.may_be_accepted(tried.stamp)
+        elif not self._shared.coordinated and allocator.was_overtaken(tried.stamp):
+            tried.overtaken = True
         elif Step.CATCH_UP in self._taken:
             allocator.refused(tried.stamp)
             allocator.lead_was_not_refused()
@@ -257,6 +259,7 @@ class Call(Generic[_T]):
             answered=tried.reply is not None,
             lead=lead,
             taken=self._taken,
+            overtaken=tried.overtaken,
         )
         self._taken += (step,)
         if step is Step.SET_CLOCK:

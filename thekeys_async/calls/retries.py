@@ -20,6 +20,7 @@ class Step(enum.Enum):
     FAIL = "tell the caller"
     BACK_OFF = "ask again when the gateway's backoff is over"
     REPEAT = "a read that got no answer: ask again, twice at most"
+    NEWER_TIMESTAMP = "ask again: another event loop's newer timestamp may have come to the gateway first"
     ONCE_MORE = "ask again after the rest"
     JUMP_AHEAD = "ask again with a timestamp that leads the clock"
     CATCH_UP = "ask again with a timestamp that leads the clock no farther than the gateway takes"
@@ -27,11 +28,19 @@ class Step(enum.Enum):
 
 
 _LIMITS = {Step.REPEAT: 2, Step.ONCE_MORE: 1, Step.SET_CLOCK: 1}
+_MOST_OVERTAKEN = 3
 _OLD_TIMESTAMP = frozenset({Step.JUMP_AHEAD, Step.CATCH_UP})  # one of the two, once
 
 
 def next_step(
-    endpoint: Endpoint, error: TheKeysError, *, sent: bool, answered: bool, lead: float, taken: Sequence[Step]
+    endpoint: Endpoint,
+    error: TheKeysError,
+    *,
+    sent: bool,
+    answered: bool,
+    lead: float,
+    taken: Sequence[Step],
+    overtaken: bool = False,
 ) -> Step:
     """Decide the step after a failed attempt.
 
@@ -44,8 +53,11 @@ def next_step(
         answered: Whether a complete answer came.
         lead: Seconds that the attempt's timestamp was ahead of the clock.
         taken: The steps that this call has already taken.
+        overtaken: Whether another event loop has taken a newer timestamp since, which may have come there first.
     """
     step = _unlimited_step(endpoint, error, sent=sent, answered=answered, lead=lead)
+    if step in _OLD_TIMESTAMP and overtaken and taken.count(Step.NEWER_TIMESTAMP) < _MOST_OVERTAKEN:
+        return Step.NEWER_TIMESTAMP
     if step in _OLD_TIMESTAMP and not _OLD_TIMESTAMP.isdisjoint(taken):
         return Step.FAIL
     return Step.FAIL if step in _LIMITS and taken.count(step) >= _LIMITS[step] else step

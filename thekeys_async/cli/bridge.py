@@ -66,7 +66,7 @@ def run_bridge(settings: CommandSettings, wanted: BridgeSettings) -> None:
     else:
         coordinator = chosen_coordinator(settings)
         codes = {name: config.share_codes(name) for name in config.gateways}
-        run_until_stopped(settings, partial(_run, plan, codes, coordinator), coordinator)
+        run_until_stopped(settings, partial(_run, plan, codes, coordinator), coordinator, Effect.BRIDGE)
 
 
 async def _run(plan: BridgePlan, codes: dict[str, dict[int, str]], coordinator: Coordinator | None) -> None:

@@ -105,6 +105,7 @@ class Effect(enum.Enum):
     GATEWAY = ("no door moved and the gateway was left as it was", "no door moved, but the gateway may have begun")
     SHARES_READ = ("no share was changed", "no share was changed")
     REBOOT = ("no gateway was rebooted", "the gateway may be rebooting")
+    BRIDGE = ("the result of each command stands on its topic", "the result of each command stands on its topic")
     SHARE = ("no share was changed", "a share may have been created, changed or deleted")
 
     @property
@@ -141,6 +142,7 @@ class Failure(Exception):  # noqa: N818 - the end of an action, not of this prog
 
 BEFORE_REPEATING: Mapping[Effect, str] = {
     Effect.NONE: "Try again.",
+    Effect.BRIDGE: "Look at the doors before you start it again.",
     Effect.DOOR: "Look at the door, or ask 'thekeys locker_status', before you repeat it.",
     Effect.LOCKER: "Ask 'thekeys locker_status' before you repeat it.",
     Effect.GATEWAY: "Ask 'thekeys status' before you repeat it.",

@@ -60,8 +60,9 @@ class Actions(click.Group):
             click.exceptions.Exit: They make no sense, which has been said.
         """
         asked_for_json = "--json" in args
+        handed, args = [args], []  # a frame that is shown with its local variables must not show a share code
         try:
-            context = super().make_context(info_name, args, parent, **extra)
+            context = super().make_context(info_name, handed.pop(), parent, **extra)
         except click.UsageError as error:
             raise _end_of_wrong_flags(error, as_json=asked_for_json) from None
         context.meta[_ASKED_FOR_JSON] = asked_for_json

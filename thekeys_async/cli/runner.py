@@ -113,14 +113,17 @@ def run(
 
 
 def run_until_stopped(
-    settings: CommandSettings, work: Callable[[], Awaitable[None]], coordinator: Coordinator | None = None
+    settings: CommandSettings,
+    work: Callable[[], Awaitable[None]],
+    coordinator: Coordinator | None = None,
+    effect: Effect = Effect.NONE,
 ) -> None:
     """Do work whose usual end is SIGINT or SIGTERM, in an event loop of its own.
 
     Raises:
         Failure: The work failed.
     """
-    _run(settings, Effect.NONE, work, coordinator)
+    _run(settings, effect, work, coordinator)
 
 
 def _run(

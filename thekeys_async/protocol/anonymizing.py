@@ -8,6 +8,8 @@ within one recording always by the same, so that a reply is as long as it was an
 import re
 from collections.abc import Callable
 
+from thekeys_async.protocol.recording import find_head
+
 # Numbers that tell nobody whose gateway it is, and whose size is a habit of it.
 _READINGS = frozenset({"rssi", "battery", "last_log", "version", "position"})
 _SAYS_HOW_IT_WENT = frozenset({"status", "code", "message", "cause", "current_status", "error", "error_description"})
@@ -25,6 +27,7 @@ _SHORT_TEXT = 2
 _MOST = 10_000
 _LONGEST = 100
 
+_STATUS = re.compile(r"HTTP/[0-9.]{1,3} ", re.IGNORECASE)
 _LENGTH = re.compile(r"content-length\s*:[\s0-9]*", re.IGNORECASE)
 _IN_CHUNKS = re.compile(r"^transfer-encoding\s*:.*chunked", re.IGNORECASE | re.MULTILINE)
 _PACKED = re.compile(r"^content-encoding\s*:\s*(?!identity)\S", re.IGNORECASE | re.MULTILINE)
@@ -34,11 +37,13 @@ _PUNCTUATION = f"{_PADDING}{{}}[],:"
 _BINARY = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
 _MAGIC = 2  # bytes that say what is in the rest
 
+_JSON = re.compile(r'[{\[]\s{0,9}(?:["{\[]|\Z)')
 _JSON_TOKEN = re.compile(
     r'"(?P<text>(?:[^"\\]|\\.)*)(?:"(?P<key>[ \t\r\n]{0,99}:)?|\\?\Z)|(?P<number>-?[0-9][0-9.eE+-]*)', re.DOTALL
 )
 _DECIMAL = re.compile(r"\s*[+-]?(?P<digits>[0-9]+)\s*")
 _HEX = re.compile(r"\s*0[xX](?P<digits>[0-9A-Fa-f]+)\s*")
+_VERSION = re.compile(r"(?:[A-Za-z][A-Za-z-]{0,30}/|[vV])[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}|[0-9](?:\.[0-9]{1,2}){1,2}")
 _FRACTION = re.compile(r"-?[0-9]+\.0*")
 
 # Parts of a text, from those that hold others to those that are held.
@@ -108,19 +113,26 @@ class Anonymizer:
             text: The reply as it came.
             hide: Leaves secrets out.
         """
-        head, found, body = text.partition("\r\n\r\n")
-        first, *lines = head.split("\r\n")
-        head = "\r\n".join([self.words(hide(first)), *(self._header(hide(line)) for line in lines)])
-        chunks = _chunks(body) if _IN_CHUNKS.search(text, 0, len(head)) else []
+        begun, end = find_head(text)
+        stop = len(text) if end is None else end
+        head, body = text[:stop], text[stop:]
+        chunks = _chunks(body) if _IN_CHUNKS.search(text, begun, stop) else []
         joined = "".join(body[chunk] for chunk in chunks)
-        packed = _PACKED.search(text, 0, len(head)) is not None
+        packed = _PACKED.search(text, begun, stop) is not None
         fit, at, done = self._body(joined, hide, packed=packed), 0, 0
         parts: list[str] = []
         for chunk in chunks:
             length = chunk.stop - chunk.start
             parts += (body[at : chunk.start], fit[done : done + length])
             at, done = chunk.stop, done + length
-        return head + found + "".join(parts) + self._body(body[at:], hide, packed=packed)
+        lines = (self._line(hide(line)) for line in head.split("\n"))
+        return "\n".join(lines) + "".join(parts) + self._body(body[at:], hide, packed=packed)
+
+    def _line(self, line: str) -> str:
+        """Replace what is in a line of a head."""
+        told = line.rstrip("\r")
+        fit = self.words(told) if _STATUS.match(told) else self._header(told)
+        return fit + line[len(told) :]
 
     def _header(self, line: str) -> str:
         name, colon, value = line.partition(":")
@@ -141,22 +153,27 @@ class Anonymizer:
             start = len(body) - len(body.lstrip(_PADDING)) + _MAGIC
             return body[:start] + "*" * (len(body) - start)
         body = hide(body)
-        return self._json(body) if plain[:1] in {"{", "["} else self.words(body)
+        found = _JSON.search(body)
+        at = 0 if plain[:1] in {"{", "["} else found.start() if found else len(body)
+        return self.words(body[:at]) + self._json(body[at:])
 
     def _json(self, body: str) -> str:
-        """Replace what is in JSON, also in one that is cut off, and in what stands around it."""
+        """Replace what is in JSON, also in one that is cut off, and in what stands behind it."""
         parts: list[str] = []
-        name, at = "", 0
+        name, at, depth = "", 0, 0
         for token in _JSON_TOKEN.finditer(body):
-            parts.append(self._between(body[at : token.start()]))
-            at = token.end()
+            between, at = body[at : token.start()], token.end()
+            depth += sum(map("{[".count, between)) - sum(map("}]".count, between))
+            parts.append(self._between(between))
             if token["number"] is not None:
                 parts.append(self._json_number(name, token["number"]))
                 continue
             text = token["text"]
             if token["key"] is not None:
                 name = text.casefold()
-            fit = self._json_text(name, text) if token["key"] is None else self.words(text)
+                fit = self.words(text)
+            else:
+                fit = self._json_text(name, text, says_how_it_went=depth <= 1 and name in _SAYS_HOW_IT_WENT)
             parts.append(f'"{fit}{token[0][1 + len(text) :]}')
         parts.append(self._between(body[at:]))
         return "".join(parts)
@@ -172,12 +189,12 @@ class Anonymizer:
             return self._decimal(name, whole) + dot + fraction
         return number if len(number) <= _SHORT_NUMBER + 1 else re.sub("[1-9]", "1", number)
 
-    def _json_text(self, name: str, text: str) -> str:
+    def _json_text(self, name: str, text: str, *, says_how_it_went: bool) -> str:
         if _DECIMAL.fullmatch(text) or _HEX.fullmatch(text):
             return text if name in _READINGS else self._decimal(name, text)
         if (address := _TELLTALE.fullmatch(text)) and address.lastgroup in _ADDRESSES:
             return self._replace(address)
-        return self.words(text) if name in _SAYS_HOW_IT_WENT else self._text(text)
+        return self.words(text) if says_how_it_went else self._text(text)
 
     def _decimal(self, name: str, written: str) -> str:
         """Replace a whole number, decimal or hexadecimal, if it may be an identifier."""
@@ -202,8 +219,10 @@ class Anonymizer:
     def _text(self, text: str) -> str:
         """Replace a text that may say anything, between the spaces around it."""
         told = text.strip()
-        if len(told) <= _SHORT_TEXT or told.casefold() in _HARMLESS:
+        if len(told) <= _SHORT_TEXT or told.casefold() in _HARMLESS or _VERSION.fullmatch(told):
             return text
+        if _DECIMAL.fullmatch(told):
+            return self._decimal("", text)
         if len(told) <= _LONGEST and told not in self._texts and len(self._texts) < _MOST:
             self._texts[told] = _letters(len(self._texts))
         letters = self._texts.get(told, "")

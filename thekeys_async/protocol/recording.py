@@ -6,6 +6,7 @@ made to be sent to strangers: what `Anonymizer` lets through tells nobody whose 
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, cast
@@ -15,6 +16,9 @@ import attrs
 from thekeys_async.protocol.serialization import Serializable, moment
 
 VERSION: Final = 1
+
+_BLANK_LINE = re.compile(r"\r?\n\r?\n")
+_INTERIM = re.compile(r"HTTP/[0-9.]{1,3} +1[0-9]{2}\b", re.IGNORECASE)
 
 
 def _pieces(pieces: Any) -> tuple[tuple[float, int], ...]:
@@ -77,13 +81,26 @@ class RecordedExchange(Serializable):
     @property
     def head(self) -> str:
         """The head of the reply, without the empty line; empty if none came whole."""
-        head, found, _ = self.reply.partition("\r\n\r\n")
-        return head if found else ""
+        begin, end = find_head(self.reply)
+        return "" if end is None else self.reply[begin:end].rstrip("\r\n")
 
     @property
     def body(self) -> str:
         """The body of the reply."""
-        return self.reply.partition("\r\n\r\n")[2]
+        _, end = find_head(self.reply)
+        return "" if end is None else self.reply[end:]
+
+
+def find_head(reply: str) -> tuple[int, int | None]:
+    """Find where the head of a reply begins, behind those of interim answers, and where its body does.
+
+    Returns:
+        Both; None for the second if the head did not come whole.
+    """
+    begin = 0
+    while (end := _BLANK_LINE.search(reply, begin)) and _INTERIM.match(reply, begin):
+        begin = end.end()
+    return begin, end.end() if end else None
 
 
 def header() -> str:

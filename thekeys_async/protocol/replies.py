@@ -138,12 +138,14 @@ _json = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
 def _fields(endpoint: Endpoint, reply: Reply) -> Mapping[str, Any]:
     text = reply.body.decode("utf-8", "replace").strip("\ufeff \t\r\n\0")
     try:
-        value = _json.decode(text)
+        value, end = _json.raw_decode(text)
     except (ValueError, RecursionError):
+        value, end = None, -1
+    if end < len(text):
         what = "an empty body" if not text else "something that is not JSON"
         if reply.body.startswith(_GZIP):
             what = "compressed (gzip), which was not asked for"
-        raise unusable(endpoint, f"the answer was {what} (HTTP {reply.http_status})") from None
+        raise unusable(endpoint, f"the answer was {what} (HTTP {reply.http_status})")
     if not isinstance(value, dict):
         raise unusable(endpoint, f"the answer was not a JSON object (HTTP {reply.http_status})")
     return cast("dict[str, Any]", value)

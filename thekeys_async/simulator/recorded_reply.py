@@ -8,13 +8,12 @@ from typing import Any, cast
 import attrs
 
 from thekeys_async.protocol.endpoints import ENDPOINTS, Endpoint
-from thekeys_async.protocol.recording import RecordedExchange
+from thekeys_async.protocol.recording import RecordedExchange, find_head
 from thekeys_async.simulator.http.messages import Delivery, HttpResponse
 from thekeys_async.simulator.locker import Bolt
 from thekeys_async.simulator.replies import BOLT_WORDS
 from thekeys_async.simulator.state import BUSY, DONE
 
-_HEAD_END = re.compile(r"\r?\n\r?\n")
 _LENGTH = re.compile(r"^(content-length:\s*)[0-9]+", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(r"^transfer-encoding:\s*chunked", re.IGNORECASE | re.MULTILINE)
 _NUMBER = re.compile(r"-?[0-9]{1,18}|0[xX][0-9a-fA-F]{1,16}")
@@ -112,9 +111,8 @@ def read_reply(exchange: RecordedExchange) -> RecordedReply | None:
     endpoint = _BY_NAME.get(exchange.action)
     if endpoint is None or exchange.ended == _NOT_SENT:
         return None
-    end = _HEAD_END.search(exchange.reply)
-    head = exchange.reply[: end.end()] if end else ""
-    body = exchange.reply[end.end() :] if end else ""
+    _, end = find_head(exchange.reply)
+    head, body = exchange.reply[: end or 0], exchange.body
     if _CHUNKED.search(head):
         body = _unchunked(body)
     fields = _object(body)

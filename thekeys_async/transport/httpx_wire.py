@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from thekeys_async.protocol.address import Address
@@ -45,6 +46,8 @@ class HttpxWire:
 
     async def exchange(self, prepare: Prepare, attempt: Attempt, *, fresh: bool) -> Reply:  # noqa: ARG002
         """See `thekeys_async.transport.wire.Wire.exchange`; `fresh` is not ours to decide here."""
+        # A transport that answers at once may never let others run, nor hear that its task is cancelled.
+        await anyio.lowlevel.checkpoint()
         trace = _Trace(attempt.send_by)
         request = self._request(prepare, trace)
         attempt.sent = True

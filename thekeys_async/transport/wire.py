@@ -6,6 +6,7 @@ still alive before it is used, and aborts a connection that is given up with a r
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import anyio
@@ -80,6 +81,10 @@ class Attempt:
     send_by: float = math.inf
     trace: ExchangeTrace | None = None
 
+    def departure(self) -> AbstractContextManager[None]:
+        """Enter around the sending of the first byte; what this raises is raised, and nothing is sent."""
+        return nullcontext()
+
 
 Prepare = Callable[[], SignedRequest]
 """Makes the request at the last moment. Nothing is awaited between it and the first byte."""
@@ -129,7 +134,11 @@ class SocketWire:
         reader = ReplyReader()
         reply = None
         try:
-            rest = _send(connection, request_bytes(prepare(), self._headers), attempt)
+            if kept:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+            request = request_bytes(prepare(), self._headers)
+            with attempt.departure():
+                rest = _send(connection, request, attempt)
             if trace:
                 trace.sent_at = anyio.current_time()
             if rest:

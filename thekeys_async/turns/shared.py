@@ -7,6 +7,7 @@ process, or two event loops one after the other would hand out the same timestam
 import math
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -178,6 +179,15 @@ class SharedGateway:
         if self.coordinated:
             return self.coordinated.stamp(signed=signed)
         return self.allocator.take() if signed else None
+
+    def departure(self, stamp: Stamp) -> AbstractContextManager[None]:
+        """Enter around the sending of a signed request, so that timestamps leave in their order.
+
+        Raises:
+            OvertakenError: Another event loop of this process has taken a newer timestamp since.
+        """
+        # A turn that is shared with other processes is no other event loop's either.
+        return nullcontext() if self.coordinated else self.allocator.in_order(stamp)
 
     def note_status(self, status: GatewayStatus) -> None:
         """Remember what the gateway says of itself."""

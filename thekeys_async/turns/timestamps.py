@@ -8,7 +8,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import anyio
 import attrs
@@ -42,6 +43,10 @@ class Timestamps:
 
 class TooFarAheadError(Exception):
     """The next timestamp would lead the clock too far; never seen by callers of the library."""
+
+
+class OvertakenError(Exception):
+    """Another event loop has taken a newer timestamp; never seen by callers of the library."""
 
 
 @attrs.define
@@ -142,6 +147,22 @@ class Allocator:
                 raise TooFarAheadError
             self._ledger.last = max(int(self.now()), self._ledger.last + 1)
             return self._stamp(self._ledger.last)
+
+    @contextmanager
+    def in_order(self, stamp: Stamp) -> Generator[None, None, None]:
+        """Let no other event loop take a timestamp while a request with this one leaves.
+
+        Raises:
+            OvertakenError: One has taken a newer one since.
+        """
+        with self._ledger.lock:
+            if self._ledger.last != stamp.value:
+                raise OvertakenError
+            yield
+
+    def was_overtaken(self, stamp: Stamp) -> bool:
+        """Tell whether another event loop has taken a newer timestamp, which may have come to the gateway first."""
+        return self._ledger.last > stamp.value
 
     def accept(self, value: int) -> Stamp:
         """Take a timestamp that a coordinator has handed out."""

@@ -175,7 +175,8 @@ def _another(seen: Observations) -> Finding:
     if not page.status:
         found = "answers, and not in HTTP"
     else:
-        words = [f"HTTP {page.status}", page.kind, f'"{page.title}"' if page.title else ""]
+        words = [f"HTTP {page.status}", f"compressed ({page.coding})" if page.coding else "", page.kind]
+        words.append(f'"{page.title}"' if page.title else "")
         words += [f"from {page.server}" if page.server else "", f"to {page.location}" if page.location else ""]
         found = f"answers with {', '.join(word for word in words if word)}"
     return Finding(

@@ -49,6 +49,7 @@ class Page:
         server: The name in its Server header.
         title: The title of an HTML page.
         location: The address that it redirects to.
+        coding: How its body is compressed; empty if it is not.
     """
 
     status: int = 0
@@ -56,6 +57,7 @@ class Page:
     server: str = ""
     title: str = ""
     location: str = ""
+    coding: str = ""
 
 
 def head_of(exchange: ObservedExchange) -> Head | None:
@@ -102,6 +104,7 @@ def page(exchange: ObservedExchange) -> Page:
         server=header(head, b"server"),
         title=fit_to_show(title[1].decode("utf-8", "replace")) if title else "",
         location=header(head, b"location"),
+        coding=header(head, b"content-encoding"),
     )
 
 
