@@ -90,6 +90,15 @@ def test_fields_that_may_say_anything_say_nothing(telling: str, place: str) -> N
     assert not [piece for piece in _pieces(telling) if piece in fit]
 
 
+@pytest.mark.parametrize("field", _WORDS)
+def test_only_the_reply_itself_says_how_it_went(field: str) -> None:
+    fit = json.loads(_fit(f'{{"{field}": "not found", "devices": [{{"{field}": "abcdefghijklmnop", "x": {{}}}}]}}'))
+    assert fit[field] == "not found"
+    assert fit["devices"][0][field] == "x" * 16
+    fit = json.loads(_fit(f'{{"devices": [{{"x": [1]}}, []], "{field}": "not found"}}'))
+    assert fit[field] == "not found"
+
+
 @pytest.mark.parametrize("telling", [*_TOLD_BY_ANYBODY, *_TOLD_IN_A_FIELD])
 @pytest.mark.parametrize("header", ["Set-Cookie", "X-Host", "ETag", "WWW-Authenticate", "X-Serial", "Via"])
 def test_headers_that_may_say_anything_say_nothing(telling: str, header: str) -> None:

@@ -160,17 +160,20 @@ class Anonymizer:
     def _json(self, body: str) -> str:
         """Replace what is in JSON, also in one that is cut off, and in what stands behind it."""
         parts: list[str] = []
-        name, at = "", 0
+        name, at, depth = "", 0, 0
         for token in _JSON_TOKEN.finditer(body):
-            parts.append(self._between(body[at : token.start()]))
-            at = token.end()
+            between, at = body[at : token.start()], token.end()
+            depth += sum(map("{[".count, between)) - sum(map("}]".count, between))
+            parts.append(self._between(between))
             if token["number"] is not None:
                 parts.append(self._json_number(name, token["number"]))
                 continue
             text = token["text"]
             if token["key"] is not None:
                 name = text.casefold()
-            fit = self._json_text(name, text) if token["key"] is None else self.words(text)
+                fit = self.words(text)
+            else:
+                fit = self._json_text(name, text, says_how_it_went=depth <= 1 and name in _SAYS_HOW_IT_WENT)
             parts.append(f'"{fit}{token[0][1 + len(text) :]}')
         parts.append(self._between(body[at:]))
         return "".join(parts)
@@ -186,12 +189,12 @@ class Anonymizer:
             return self._decimal(name, whole) + dot + fraction
         return number if len(number) <= _SHORT_NUMBER + 1 else re.sub("[1-9]", "1", number)
 
-    def _json_text(self, name: str, text: str) -> str:
+    def _json_text(self, name: str, text: str, *, says_how_it_went: bool) -> str:
         if _DECIMAL.fullmatch(text) or _HEX.fullmatch(text):
             return text if name in _READINGS else self._decimal(name, text)
         if (address := _TELLTALE.fullmatch(text)) and address.lastgroup in _ADDRESSES:
             return self._replace(address)
-        return self.words(text) if name in _SAYS_HOW_IT_WENT else self._text(text)
+        return self.words(text) if says_how_it_went else self._text(text)
 
     def _decimal(self, name: str, written: str) -> str:
         """Replace a whole number, decimal or hexadecimal, if it may be an identifier."""
