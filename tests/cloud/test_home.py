@@ -154,6 +154,14 @@ async def test_unknown_fields_come_and_go_and_do_no_harm(home):
     assert all({"id", "serrures"} <= names for names in keys)
 
 
+async def test_only_so_many_web_calls_are_kept(home, monkeypatch):
+    monkeypatch.setattr("thekeys_async.simulator.cloud.cloud._MOST_REQUESTS", 3)
+    async with home.cloud() as cloud:
+        for _ in range(5):
+            await cloud.account()
+    assert [request.call for request in home.server.requests] == ["account"] * 3
+
+
 async def test_the_simulated_cloud_is_for_whom_it_knows(home):
     async with httpx.AsyncClient(trust_env=False, base_url=home.server.url) as client:
         assert (await client.get("/fr/api/v2/partage/all/serrure/3702")).status_code == 401

@@ -27,6 +27,7 @@ from thekeys_async.simulator.http.messages import HttpRequest, HttpResponse
 from thekeys_async.simulator.http.server import serve
 
 _DRIP = 0.001
+_MOST_REQUESTS = 100_000
 
 
 @attrs.frozen
@@ -76,7 +77,7 @@ class SimulatedCloud:
 
     Attributes:
         settings: The ways given above; may be changed at any time.
-        requests: Every web call so far.
+        requests: Every web call so far, the newest 100 000 of them.
     """
 
     def __init__(
@@ -264,6 +265,7 @@ class SimulatedCloud:
     async def _handle(self, request: HttpRequest) -> HttpResponse:
         call, _ = route(request)
         self.requests.append(CloudRequest(call, request.method, request.path))
+        del self.requests[:-_MOST_REQUESTS]
         self._arrival.set()
         self._arrival = anyio.Event()
         if self.settings.delay > 0:
