@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from tests.ports import free_port
 from tests.virtual_time import VirtualTime
 from thekeys_async.turns import shared
 
@@ -53,12 +54,6 @@ def anyio_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 def no_memory_of_earlier_gateways() -> None:
     """Forget what the process knows of gateways: another test's may have listened on the same port."""
     shared._ledgers.clear()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @attrs.define

@@ -18,6 +18,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tests.ports import free_port
+
 PASSWORD = "Zmo1sps2 broker"
 
 
@@ -28,11 +30,6 @@ def _mosquitto() -> str:
             pytest.fail("mosquitto is not installed, and THEKEYS_REQUIRE_MOSQUITTO=1 demands it")
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")
     return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 @attrs.define

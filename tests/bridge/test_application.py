@@ -411,6 +411,24 @@ async def test_a_standby_takes_over_and_only_the_leader_connects(broker, listen,
             assert (locker.opened_count, locker.closed_count) == (1, 1)
 
 
+async def test_a_leader_that_has_lost_its_lease_says_that_it_is_offline(broker, listen, tmp_path, monkeypatch):
+    broker.start()
+    listener = await to_thread.run_sync(listen)
+    lost = anyio.Event()
+
+    async def wait_lost(_lease: LeaderLease) -> None:
+        await lost.wait()
+
+    monkeypatch.setattr(LeaderLease, "wait_lost", wait_lost)
+    async with simulated() as gateway, FileCoordinator(tmp_path / "state") as coordinator:
+        settings = config(broker, gateway, standby=True)
+        async with running(make_plan(settings, {}), settings, listener, coordinator):
+            monkeypatch.setattr(LeaderLease, "lost", property(lambda _: lost.is_set()))
+            monkeypatch.setattr(LeaderLease, "__aenter__", lambda _: anyio.sleep_forever())
+            lost.set()
+            await to_thread.run_sync(listener.wait_for_value, "thekeys/bridge/state", "offline", 15)
+
+
 async def test_a_leader_that_reads_another_s_claim_after_its_lease_stands_by_again(
     broker, listen, tmp_path, monkeypatch
 ):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.sample import CODE, LOCKER
 
-from .conftest import Listener, Mosquitto, free_port
+from .conftest import Listener, Mosquitto
 from .hass import HomeAssistant
 from .processes import Process, Simulation, write_config
 

@@ -16,6 +16,7 @@ import pytest
 from anyio import to_thread
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.ports import free_port
 from tests.sample import CODE, LOCKER
 from thekeys_async import BridgeConfig, Config, ConfigurationError, GatewayConfig, LockerConfig, Pacing
 from thekeys_async.bridge.devices import Devices
@@ -25,7 +26,6 @@ from thekeys_async.bridge.web_address import WebAddress
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
 from .browser import Browser
-from .conftest import free_port
 from .running import GARAGE, config, running, simulated, stamped
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,6 @@ docs/development.md has the rules: what is run, what is put in the place of what
 """
 
 import re
-import socket
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +14,7 @@ import attrs
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from tests.ports import free_port
 from tests.sample import LOCKER
 from thekeys_async.simulator import SimulatedCloud, SimulatedGateway, SimulatedLocker
 
@@ -100,8 +100,7 @@ class Stage:
 
 @contextmanager
 def _stage(redis: str | None) -> Iterator[Stage]:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
     locker, other = SimulatedLocker(IDENTIFIER, share_code=SHARE_CODE), SimulatedLocker(45961124, "other code")
     gateway = SimulatedGateway([locker], light=0, bluetooth=0, synchronization=0, restart=0.1)
     annex = SimulatedGateway([locker, other], light=0, bluetooth=0, synchronization=0, restart=0.1)

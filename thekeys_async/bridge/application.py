@@ -158,7 +158,10 @@ class Bridge:
             tasks.cancel_scope.cancel()
 
     async def _finish(self, commands: anyio.CancelScope) -> None:
-        """Take no more commands, wait a moment for those on the wire, and say good-bye unless superseded."""
+        """Take no more commands, wait a moment for those on the wire, and say good-bye.
+
+        Also where the lease to lead is lost: perhaps nobody leads then, and one that does says that it is there again.
+        """
         self.session.is_stopping = True
         if (carried_out := self.session.commands) is not None:
             with anyio.move_on_after(_TO_FINISH):
@@ -167,8 +170,7 @@ class Bridge:
             await carried_out.idle()
         commands.cancel()
         with anyio.move_on_after(_TO_SAY_GOODBYE):
-            if self._leadership is None or not self._leadership.lost:
-                await self.session.say_goodbye()
+            await self.session.say_goodbye()
 
     async def _follow(self, fleet: Fleet) -> None:
         watching = fleet.watch(
