@@ -260,9 +260,7 @@ async def test_names_that_nobody_answers_for_keep_no_other_gateway_waiting(
         name_server(monkeypatch, {**names, "gateway.test": lambda: [("127.0.0.1", port)]})
         try:
             for name in names:
-                group.start_soon(
-                    _fails, functools.partial(_fails, sent=False), SocketWire(Address(name, port)), NotSentError
-                )
+                group.start_soon(fails, SocketWire(Address(name, port)), NotSentError)
             await anyio.wait_all_tasks_blocked()
             wire = SocketWire(Address("gateway.test", port))
             assert await _read(wire) == b"{}"
