@@ -13,6 +13,8 @@ import pytest
 from tests.sample import CODE, IDENTIFIER, LOCKER
 from thekeys_async.simulator import SimulatedLocker
 
+pytestmark = pytest.mark.usefixtures("no_rest")
+
 SECONDS = 30
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals, pipes and terminals")
 SIGNALS = pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
@@ -75,7 +77,7 @@ def test_what_stands_in_a_line_of_a_locker(start, hall):
 
 
 def test_a_gateway_that_is_not_there_is_told_once(run):
-    result = run("watch", "--json", "--host", "127.0.0.1:1", "--interval", "0.2", "--timeout", "2.5")
+    result = run("watch", "--json", "--host", "127.0.0.1:1", "--interval", "0.2", "--timeout", "2")
     assert (result.exit_code, result.stderr) == (0, "")
     (line,) = lines(result.stdout)
     assert line.pop("at")
@@ -93,12 +95,12 @@ def test_a_gateway_that_is_not_there_is_told_once(run):
 def test_several_hosts(run, hall, annex, before):
     hosts = ("--host", hall.address, "--host", annex.address)
     arguments = [*hosts, "watch"] if before else ["watch", *hosts]
-    told = lines(run(*arguments, "--json", "--interval", "0.5", "--timeout", "3").stdout)
+    told = lines(run(*arguments, "--json", "--interval", "0.5", "--timeout", "2").stdout)
     assert {(line["gateway"], line["identifier"]) for line in told} == {(hall.address, LOCKER), (annex.address, 2)}
 
 
 def test_without_every_poll_only_changes_are_told(run, hall):
-    arguments = ("watch", "--json", "--host", hall.address, "--interval", "0.1", "--timeout", "3")
+    arguments = ("watch", "--json", "--host", hall.address, "--interval", "0.1", "--timeout", "2")
     assert len(lines(run(*arguments).stdout)) == 1
     kinds = [line["kind"] for line in lines(run(*arguments, "--every-poll").stdout)]
     assert kinds[0] == "appeared"
@@ -121,7 +123,7 @@ def test_a_door_is_followed_with_its_share_code(start, hall):
 
 def test_a_door_that_cannot_be_read_says_why_and_never_with_which_code(run, simulated_gateway_factory):
     gateway = simulated_gateway_factory([SimulatedLocker(1)])
-    arguments = ("--host", gateway.address, "-i", "1", "-c", "geheim", "--interval", "0.1", "--timeout", "3")
+    arguments = ("--host", gateway.address, "-i", "1", "-c", "geheim", "--interval", "0.1", "--timeout", "2")
     result = run("watch", "--json", "-d", *arguments)
     last = lines(result.stdout)[-1]
     assert (last["state"], last["status_error"]) == (None, "NotSharedError")
@@ -181,7 +183,7 @@ def test_names_and_codes_come_from_the_file(run, hall, tmp_path, name):
         f'[lockers.front-door]\nidentifier = {IDENTIFIER}\ngateway = "hall"\ncode = "{CODE}"\n'
     )
     file.chmod(0o600)
-    arguments = ("--json", "--interval", "0.1", "--timeout", "3", "--config", str(file))
+    arguments = ("--json", "--interval", "0.1", "--timeout", "2", "--config", str(file))
     told = lines(run("watch", *([name] if name else []), *arguments).stdout)
     assert {(line["gateway"], line["name"]) for line in told} == {("hall", "front-door")}
     assert told[-1]["state"] == "closed"
@@ -207,7 +209,7 @@ def test_wrong_flags(run, arguments, says):
 
 
 def test_where_there_is_no_terminal_the_table_is_printed_once(run, hall):
-    shown = run("watch", "--host", hall.address, "--interval", "0.2", "--timeout", "3").stdout
+    shown = run("watch", "--host", hall.address, "--interval", "0.2", "--timeout", "2").stdout
     assert shown.count("Battery") == 1
     assert shown.count(IDENTIFIER) == 1
     assert "-71 dBm" in shown

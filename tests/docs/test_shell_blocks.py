@@ -10,6 +10,15 @@ import sys
 from thekeys_async.config.file import load
 
 _SECONDS = 60
+# The command without the rests that only hardware needs.
+_COMMAND = """
+from thekeys_async import AsyncGateway, Fleet, Pacing
+from thekeys_async.cli import main
+
+for function in (AsyncGateway.__init__, Fleet.__init__, Fleet.from_cloud, Fleet.from_config):
+    function.__kwdefaults__["pacing"] = Pacing(0, 0)
+main()
+"""
 _ENDS = re.compile(r"^(.+?) +# ends with (\d+).*$", re.MULTILINE)
 
 
@@ -71,16 +80,15 @@ def _world(house, folder):
 
 def _installed(folder):
     """Make a folder and an environment in which virtual environments exist and everything is installed."""
-    clone, stubs = folder / "clone", folder / "stubs"
+    clone, stubs, command = folder / "clone", folder / "stubs", folder / "thekeys.py"
+    command.write_text(_COMMAND, encoding="utf-8")
     for commands in (clone / ".venv" / "bin", stubs):
         commands.mkdir(parents=True)
         _script(commands / "pip", "exit 0")
         _script(commands / "python3", f'[ "$1 $2" = "-m venv" ] || exec "{sys.executable}" "$@"')
-        _script(commands / "thekeys", f'exec "{sys.executable}" -m thekeys_async "$@"')
+        _script(commands / "thekeys", f'exec "{sys.executable}" "{command}" "$@"')
     _script(stubs / "pipx", '[ "$1" = install ]')
-    _script(
-        stubs / "uvx", f'[ "$1 $3" = "--from thekeys" ] && shift 3 && exec "{sys.executable}" -m thekeys_async "$@"'
-    )
+    _script(stubs / "uvx", f'[ "$1 $3" = "--from thekeys" ] && shift 3 && exec "{sys.executable}" "{command}" "$@"')
     environment = {name: value for name, value in os.environ.items() if not name.startswith("THEKEYS_")}
     return clone, environment | {"PATH": f"{stubs}{os.pathsep}{environment['PATH']}"}
 

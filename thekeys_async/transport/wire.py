@@ -137,8 +137,11 @@ class SocketWire:
             if kept:
                 await anyio.lowlevel.checkpoint_if_cancelled()
             request = request_bytes(prepare(), self._headers)
-            with attempt.departure():
-                rest = _send(connection, request, attempt)
+            try:
+                with attempt.departure():
+                    rest = _send(connection, request, attempt)
+            finally:
+                del request  # it holds the hash, and this frame is shown while it waits and when it fails
             if trace:
                 trace.sent_at = anyio.current_time()
             if rest:
