@@ -1,5 +1,7 @@
 """Servers of a script, and requests through `GatewayTransport`, for the tests of the transport."""
 
+import functools
+import socket
 from collections.abc import Callable
 
 import httpx
@@ -24,6 +26,20 @@ def then_close(answer: bytes) -> Callable:
         await stream.aclose()
 
     return script
+
+
+def name_server(monkeypatch: pytest.MonkeyPatch, names: dict[str, Callable[[], list]]) -> None:
+    """Look these names up by calling something, in the thread where the system would look them up."""
+    of_the_system = socket.getaddrinfo
+
+    @functools.wraps(of_the_system)
+    def look_up(host: bytes | str, *arguments: object, **options: object) -> list:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in names or options.get("flags"):
+            return of_the_system(host, *arguments, **options)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place) for place in names[name]()]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 def request_for(address: str, method: str = "GET", **options: object) -> httpx.Request:

@@ -1,7 +1,6 @@
 """`GatewayTransport` on real sockets: what httpx gets of it, and when it takes which connection."""
 
 import gzip
-import socket
 from collections.abc import AsyncGenerator, Callable
 
 import anyio
@@ -13,7 +12,7 @@ from tests.sample import CODE
 from thekeys_async import AsyncGateway, GatewayTransport, Pacing, TheKeysError
 from thekeys_async.simulator import SimulatedGateway, SimulatedLocker
 
-from .scripts import OK, always, ask, fails, request_for, then_close
+from .scripts import OK, always, ask, fails, name_server, request_for, then_close
 
 pytestmark = pytest.mark.anyio
 
@@ -173,10 +172,8 @@ async def test_a_name_with_several_addresses(serve: Callable, monkeypatch: pytes
     async with serve(always(OK)) as server, GatewayTransport() as transport:
         port = int(server.address.rpartition(":")[2])
 
-        async def look_up(*_: object, **__: object) -> list:
-            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (f"127.0.0.{n}", port)) for n in (3, 2, 1)]
-
-        monkeypatch.setattr(anyio, "getaddrinfo", look_up)
+        places = [(f"127.0.0.{n}", port) for n in (3, 2, 1)]
+        name_server(monkeypatch, {"gateway.test": lambda: places})
         assert await ask(transport, f"gateway.test:{port}") == b"{}"
 
 

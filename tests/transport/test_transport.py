@@ -1,6 +1,8 @@
 """The wire on real sockets: what it reuses, what it refuses, and what it knows about a request that failed."""
 
+import functools
 import socket
+import threading
 from collections.abc import Callable
 
 import anyio
@@ -17,7 +19,7 @@ from thekeys_async.transport.wire import (
     UnusableAnswerError,
 )
 
-from .scripts import OK, always, then_close
+from .scripts import OK, always, name_server, then_close
 
 pytestmark = pytest.mark.anyio
 
@@ -231,18 +233,41 @@ async def test_a_name_with_several_addresses(
         port = int(server.address.rpartition(":")[2])
         places = [("127.0.0.1", port), ("127.0.0.2", port)]
 
-        async def look_up(*_: object, **__: object) -> list:
-            return [
-                (socket.AF_INET, socket.SOCK_STREAM, 0, "", place)
-                for place in (reversed(places) if dead_first else places)
-            ]
+        def look_up() -> list:
+            return list(reversed(places) if dead_first else places)
 
-        monkeypatch.setattr(anyio, "getaddrinfo", look_up)
+        name_server(monkeypatch, {"gateway.test": look_up})
         wire = SocketWire(Address("gateway.test", port))
         assert await _read(wire) == b"{}"
         wire.close()
         places[:] = [("127.0.0.2", port), ("127.0.0.3", port)]
         await _fails(SocketWire(Address("gateway.test", port)), NotSentError, sent=False)
+
+
+async def test_names_that_nobody_answers_for_keep_no_other_gateway_waiting(
+    serve: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def dead() -> list:
+        over.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async with serve(always(OK)) as server, anyio.create_task_group() as group:
+        port = int(server.address.rpartition(":")[2])
+        fails = functools.partial(_fails, sent=False)
+        names = {f"dead{n}.test": dead for n in range(60)}
+        name_server(monkeypatch, {**names, "gateway.test": lambda: [("127.0.0.1", port)]})
+        try:
+            for name in names:
+                group.start_soon(fails, SocketWire(Address(name, port)), NotSentError)
+            await anyio.wait_all_tasks_blocked()
+            wire = SocketWire(Address("gateway.test", port))
+            assert await _read(wire) == b"{}"
+            wire.close()
+        finally:
+            over.set()
+            group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("fresh", [True, False])

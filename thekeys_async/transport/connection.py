@@ -7,6 +7,7 @@ told that it failed.
 
 import contextlib
 import errno
+import functools
 import os
 import socket
 import struct
@@ -15,6 +16,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from thekeys_async.protocol.address import Address
 
@@ -23,7 +25,10 @@ _ABORT = struct.pack("ii", 1, 0)
 _NEXT_ADDRESS_AFTER = 0.25
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
+_MOST_LOOKUPS = 100
+
 _SocketAddress = tuple[int, tuple[Any, ...]]
+_limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("thekeys_async name lookups")
 
 
 class Connection:
@@ -108,7 +113,19 @@ async def connect(address: Address) -> socket.socket:
 
 
 async def _look_up(host: bytes, port: int) -> list[_SocketAddress]:
-    return _addresses(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    # A name that nobody answers for takes a thread for many seconds, whoever still waits for it. The event loop's own
+    # threads are too few for that: other gateways could not be looked up, and the application would miss them, too.
+    look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    return _addresses(await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=_lookups()))
+
+
+def _lookups() -> anyio.CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(_MOST_LOOKUPS)
+        _limiter.set(limiter)
+        return limiter
 
 
 def _literal(host: bytes, port: int) -> list[_SocketAddress]:
@@ -121,7 +138,7 @@ def _literal(host: bytes, port: int) -> list[_SocketAddress]:
 
 
 def _addresses(found: Iterable[tuple[int, int, int, str, tuple[Any, ...]]]) -> list[_SocketAddress]:
-    return [(family, sockaddr) for family, _, _, _, sockaddr in found]
+    return [(family, sockaddr) for family, _, _, _, sockaddr in found if isinstance(sockaddr[0], str)]
 
 
 async def _open(family: int, sockaddr: tuple[Any, ...]) -> socket.socket:
