@@ -354,7 +354,7 @@ def test_the_command(action: tuple[str, ...], tmp_path: Path, monkeypatch: pytes
         error = result.exc_info[1]
         seen |= shown(frames_of_error(error), error)
     seen["output"] = result.output
-    assert looked
+    assert looked, (result.output, result.exception)
     assert any("cli/" in where for where in seen)
     leaking = leaks(seen, CODE, PASSWORD, *server._tables._tokens)
     assert not leaking
