@@ -8,11 +8,13 @@ import time
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.sample import CODE, LOCKER
 from thekeys_async.cli.commands import thekeys
+from thekeys_async.coordination import RedisCoordinator
 
 from .conftest import PASSWORD, Listener, Mosquitto
 from .processes import Process, Simulation, write_config
@@ -136,6 +138,24 @@ def test_a_standby_takes_over_from_a_leader_that_is_killed_and_nothing_is_done_t
             listener.wait_for(lambda: '"refused"' in listener.values[RESULT])
             assert _turns(listener) == 1
             assert standby.end() == 0
+
+
+def test_a_leader_that_is_ended_gives_its_lease_back_to_redis(broker, listen, config, redis_url):
+    if redis_url is None:
+        pytest.skip("redis-server is not installed")
+    broker.start()
+    listener = listen()
+    flags = ("bridge", "--config", str(config()), "--standby")
+    with Process(*flags, environment={"THEKEYS_REDIS_URL": redis_url}) as leader:
+        listener.wait_for_value("thekeys/bridge/state", "online")
+        assert leader.end() == 0
+
+    async def lead() -> None:
+        with anyio.fail_after(5):  # it would be 6.6 s at least, had it to run out
+            async with RedisCoordinator(redis_url) as coordinator, coordinator.lead("bridge thekeys"):
+                pass
+
+    anyio.run(lead)
 
 
 def test_systemd_is_told_and_everything_is_there_on_http(broker, listen, config, tmp_path):

@@ -135,7 +135,7 @@ def _run(
         context.meta[BEGUN] = True
     try:
         with library_log(settings, received):
-            return anyio.run(_supervise, partial(_within, coordinator, work), received, backend="asyncio")
+            return anyio.run(_supervise, work, coordinator, received, backend="asyncio")
     except KeyboardInterrupt:
         return Stopped(signal.SIGINT)
     except TheKeysError as error:
@@ -146,11 +146,6 @@ def _run(
     except Exception as error:  # noqa: BLE001 - no traceback without -d, and nothing is swallowed
         _trace(settings)
         raise _unforeseen(settings, effect, error) from None
-
-
-async def _within(coordinator: Coordinator | None, work: Callable[[], Awaitable[T]]) -> T:
-    async with contextlib.nullcontext() if coordinator is None else coordinator:
-        return await work()
 
 
 def _unforeseen(settings: CommandSettings, effect: Effect, error: Exception) -> Failure:
@@ -165,15 +160,29 @@ def _unforeseen(settings: CommandSettings, effect: Effect, error: Exception) -> 
     )
 
 
-async def _supervise(work: Callable[[], Awaitable[T]], received: list[signal.Signals]) -> T | Stopped:
+async def _supervise(
+    work: Callable[[], Awaitable[T]], coordinator: Coordinator | None, received: list[signal.Signals]
+) -> T | Stopped:
     try:
         async with anyio.create_task_group() as group:
-            await group.start(_cancel_on_signal, group.cancel_scope, received)
-            result = await work()
+            scopes = [group.cancel_scope]
+            await group.start(_cancel_on_signal, scopes, received)
+            async with contextlib.nullcontext() if coordinator is None else coordinator:
+                outcome = await _until_signal(work, scopes, received)
             group.cancel_scope.cancel()
-            return result
+            return outcome
     except BaseExceptionGroup as errors:
         raise _only_error(errors) from None
+    return Stopped(received[0])
+
+
+async def _until_signal(
+    work: Callable[[], Awaitable[T]], scopes: list[anyio.CancelScope], received: list[signal.Signals]
+) -> T | Stopped:
+    """Let a signal cancel the work alone: the coordinator still has turns and a lease to give back."""
+    with anyio.CancelScope() as scope:
+        scopes.append(scope)
+        return await work()
     return Stopped(received[0])
 
 
@@ -190,7 +199,7 @@ def _only_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _cancel_on_signal(
-    scope: anyio.CancelScope,
+    scopes: list[anyio.CancelScope],
     received: list[signal.Signals],
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
@@ -202,7 +211,7 @@ async def _cancel_on_signal(
         task_status.started()
         async for received_signal in signals:
             received.append(received_signal)
-            scope.cancel()
+            scopes[-1].cancel()
             return
 
 
