@@ -40,7 +40,7 @@ NOW = 3.0
 @asynccontextmanager
 async def asking(address, file=None, **settings):
     """A client that records if it is given a file."""
-    given = {"pacing": Pacing(0, 0), "timestamps": Timestamps(max_lead=1e6), "timeout": 2.0} | settings
+    given = {"pacing": Pacing(0, 0), "timestamps": Timestamps(max_lead=1e6), "timeout": 20.0} | settings
     record = Recorder(file) if file is not None else None
     async with AsyncGateway(address, share_codes={LOCKER: CODE}, record=record, **given) as gateway:
         yield gateway
