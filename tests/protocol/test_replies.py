@@ -169,10 +169,28 @@ def test_a_compressed_answer_is_called_so(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("endpoint", [endpoints.OPEN, endpoints.UPDATE])
 def test_an_empty_body_means_done_only_where_that_was_seen(endpoint: Endpoint) -> None:
     assert _read(endpoints.UPDATE_LOCKER, Reply(200, b"")) is None
-    with pytest.raises(OutcomeUnknownError):
-        _read(endpoints.UPDATE_LOCKER, Reply(500, b""))
-    with pytest.raises(OutcomeUnknownError):
+    for status in (300, 302, 500):
+        with pytest.raises(OutcomeUnknownError):
+            _read(endpoints.UPDATE_LOCKER, Reply(status, b""))
+    with pytest.raises(OutcomeUnknownError, match="an empty body"):
         _read(endpoint, Reply(200, b""))
+    with pytest.raises(OutcomeUnknownError, match="not JSON"):
+        _read(endpoint, Reply(200, b"<html>"))
+
+
+def test_a_line_break_within_a_text_makes_no_outcome_unknown() -> None:
+    assert _read(endpoints.OPEN, Reply(200, b'{"status": "ok", "code": 0, "message": "door\nopened"}')) is None
+
+
+def test_a_reply_does_not_show_its_body() -> None:
+    assert "secret" not in repr(Reply(200, b"secret"))
+
+
+@pytest.mark.parametrize("number", [400, 403, 404, 405, 406, 500, 501, 503])
+def test_old_firmware_says_in_one_of_four_numbers_that_it_does_not_know_a_request(number: int) -> None:
+    unknown = number in {400, 404, 405, 501}
+    assert replies.has_no_such_request(Reply(number, b"")) is unknown
+    assert replies.has_no_such_request(_reply({"status": "ko", "code": number})) is unknown
 
 
 @pytest.mark.parametrize(

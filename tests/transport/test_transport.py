@@ -10,6 +10,7 @@ import pytest
 
 from thekeys_async.protocol.address import Address
 from thekeys_async.protocol.requests import SignedRequest
+from thekeys_async.transport.connection import Connection
 from thekeys_async.transport.wire import (
     Attempt,
     ExchangeError,
@@ -187,6 +188,33 @@ async def test_what_prepare_refuses_is_not_sent(serve: Callable) -> None:
         await server.ended.wait()
         assert server.requests == []
         assert server.ends == ["closed"]
+
+
+async def test_a_connection_that_takes_no_byte_has_sent_nothing(
+    serve: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_connection: Connection, _data: bytes) -> None:
+        raise ConnectionResetError
+
+    async with serve(always(OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "send", gone)
+            await _fails(wire, NotSentError, sent=False)
+            await _fails(wire, NotSentError, sent=False, fresh=True)
+        assert await _read(wire) == b"{}"
+        wire.close()
+    assert len(server.requests) == 1
+
+
+async def test_a_request_that_the_kernel_does_not_take_at_once_is_sent_to_its_end(serve: Callable) -> None:
+    body = b"x" * 10_000_000
+    async with serve(always(OK)) as server:
+        wire = SocketWire(Address.parse(server.address))
+        with anyio.fail_after(30):
+            await wire.exchange(lambda: SignedRequest("POST", "/open", body), Attempt(), fresh=True)
+        wire.close()
+    assert server.requests[0].endswith(b"\r\n\r\n" + body)
 
 
 async def test_a_connection_given_up_with_a_request_outstanding_is_aborted(serve: Callable) -> None:
