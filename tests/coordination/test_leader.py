@@ -343,3 +343,25 @@ async def test_a_redis_that_refuses_is_an_error(start_redis: Callable[..., Any])
 async def _lead(coordinator: RedisCoordinator) -> None:
     async with coordinator.lead("a", lease=LEASE) as lease:
         assert isinstance(lease, LeaderLease)
+
+
+async def test_a_leader_that_is_cancelled_together_with_its_coordinator_is_followed_at_once(
+    make: Make, name: str
+) -> None:
+    leads = anyio.Event()
+
+    async def lead() -> None:
+        async with make() as coordinator:
+            async with coordinator.lead(name, lease=LEASE):  # who is the first with a new Redis waits for a lease
+                pass
+            async with coordinator.lead(name, lease=60.0):
+                leads.set()
+                await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lead)
+        await leads.wait()
+        group.cancel_scope.cancel()
+    with anyio.fail_after(30):
+        async with make() as coordinator, coordinator.lead(name, lease=60.0) as lease:
+            assert not lease.lost

@@ -69,8 +69,7 @@ class RedisCoordinator:
     async def __aenter__(self) -> Self:
         """Begin. Redis need not be there yet."""
         async with AsyncExitStack() as stack:
-            tasks = await stack.enter_async_context(self._connection.open())
-            tasks.start_soon(self._keep_leases)
+            await stack.enter_async_context(self._connection.open(self._keep_leases))
             self._stack = stack.pop_all()
         return self
 

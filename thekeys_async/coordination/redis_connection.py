@@ -63,18 +63,41 @@ class RedisConnection:
         return f"<RedisConnection to {self.place}>"
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[TaskGroup, None]:
-        """Own the connections and the tasks as long as the block lasts; its exceptions come out ungrouped."""
+    async def open(self, alongside: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
+        """Own the connections and the tasks as long as the block lasts; its exceptions come out ungrouped.
+
+        Whoever is cancelled together with the block may still have a turn to give back, and a lease: the tasks live
+        until the end of the block, and `finish` says how long that waits for them.
+
+        Args:
+            alongside: Runs as long as the block.
+        """
+        scope, ready = anyio.CancelScope(shield=True), anyio.Event()
+        async with _owned_tasks() as owner:
+            owner.start_soon(self._serve, alongside, scope, ready)
+            try:
+                with anyio.CancelScope(shield=True):  # for no time: nothing is connected before it is needed
+                    await ready.wait()
+                yield
+            finally:
+                self._tasks = None
+                scope.cancel()
+
+    async def _serve(
+        self, alongside: Callable[[], Awaitable[None]], scope: anyio.CancelScope, ready: anyio.Event
+    ) -> None:
+        """Keep the connections and the tasks until the scope is cancelled."""
         pool = self._client.connection_pool
-        await pool.__aenter__()
-        try:
-            async with _owned_tasks() as tasks:
-                self._tasks = tasks
-                yield tasks
-        finally:
-            self._tasks = None
-            pool.task_group.cancel_scope.shield = True
-            await pool.__aexit__(None, None, None)
+        with scope:
+            await pool.__aenter__()
+            try:
+                async with anyio.create_task_group() as self._tasks:
+                    ready.set()
+                    await alongside()
+            finally:
+                ready.set()
+                pool.task_group.cancel_scope.shield = True
+                await pool.__aexit__(None, None, None)
 
     def start(self, function: Callable[[*_Ts], Awaitable[None]], *arguments: *_Ts) -> None:
         """Start a task in the background that `finish` waits for; nothing is started when the block is over."""
