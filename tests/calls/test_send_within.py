@@ -73,6 +73,18 @@ async def test_a_connection_that_takes_too_long_makes_a_command_too_old(scripted
         await gateway.locker(1).open(send_within=5)
 
 
+async def test_it_does_not_make_up_for_a_budget_that_leaves_no_time_to_hear_the_answer(scripted_wire: Any) -> None:
+    async def done(_sent: Any) -> bytes:
+        return _DONE
+
+    wire = scripted_wire(done, connecting=6)
+    async with _gateway(wire, "both") as gateway:
+        with pytest.raises(TheKeysError) as caught:
+            await gateway.locker(1).open(timeout=10, send_within=9)
+        assert caught.value.may_have_executed is False
+    assert wire.sent == []
+
+
 async def test_its_answer_may_come_after_its_age(scripted_wire: Any) -> None:
     async def slowly(_sent: Any) -> bytes:
         await anyio.sleep(20)
