@@ -90,8 +90,7 @@ class SimulatedGateway(FaultInjection):
             phase=recorded.phase if recorded else SCANNING,
         )
         self.on_synchronize: list[Callable[[int | None], None]] = []
-        self.host = host
-        self.port = port
+        self.host, self.port = host, port
         self._silent_close = silent_close
         random = Random(seed)  # noqa: S311 - repeatable, nothing secret
         super().__init__(random, self._refuse)
