@@ -346,7 +346,7 @@ async def test_a_purge_empties_nothing_for_good_while_the_bridge_runs(broker, li
         assert purge.is_alive
         device = f"homeassistant/device/thekeys_{LOCKER}/config"
         assert device in purge.emptied
-        await bridge.until(lambda: bridge.listener.said(device)[-2] == "" != bridge.listener.values[device])
+        await bridge.until(lambda: bridge.listener.said(device)[-2:-1] == [""] != [bridge.listener.values[device]])
         await bridge.until(lambda: _kept(bridge.listener, "") == kept)
 
 

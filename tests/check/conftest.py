@@ -68,7 +68,7 @@ CASES = {
     "weak signal": Case(locker={"rssi": -91}),
     "low battery": Case(locker={"battery_mv": 6433}),
     "old firmware": Case(gateway={"version": 16, "status_path": False}),
-    "hung synchronisation": Case(begin=_hang_synchronizing, check={"patience": 0.3}),
+    "hung synchronisation": Case(begin=_hang_synchronizing, check={"patience": 1.0}),
 }
 ODD_ROW = {"identifier": str(LOCKER), "rssi": "-70", "battery": 7044, "last_log": None, "colour": 1}
 
