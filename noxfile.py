@@ -26,7 +26,7 @@ def _pythons() -> list[str]:
 def tests(session: nox.Session) -> None:
     session.install("-e", ".[test]")
     slow_too = ["-m", ""] if session.python == _pythons()[-1] else []
-    session.run("pytest", "-n", "4", "--dist", "worksteal", *slow_too, *session.posargs)
+    session.run("pytest", "-n", "6", "--dist", "worksteal", *slow_too, *session.posargs)
 
 
 @nox.session

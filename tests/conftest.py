@@ -19,6 +19,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from tests.ports import free_port
 from tests.virtual_time import VirtualTime
 from thekeys_async.turns import shared
+from thekeys_async.turns.queue import Turns
 
 # How long an example takes tells how busy the machine is, and nothing of the code.
 hypothesis.settings.register_profile(
@@ -193,8 +194,9 @@ async def _request(stream: SocketStream) -> bytes:
 
 @pytest.fixture
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the gateway's backoff begin with a moment, for tests that are not about its length."""
+    """Let the gateway's backoff begin with a moment and follow no chance, for tests that are not about its length."""
     monkeypatch.setattr("thekeys_async.turns.pacing.FIRST_BACKOFF", 0.01)
+    monkeypatch.setitem(Turns.__init__.__kwdefaults__, "jitter", lambda: 1.0)
 
 
 @pytest.fixture
