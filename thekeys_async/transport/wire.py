@@ -45,7 +45,6 @@ class ExchangeTrace:
     Attributes:
         kept: Whether the connection was one that the gateway had kept open.
         found_closed: Whether a connection that was kept turned out to be closed when it was to be used again.
-        began: When the exchange began.
         sent_at: When the first byte left.
         pieces: The pieces of the reply, and their times.
         ended: How it ended: the gateway keeps the connection, says that it closes it, closes it, or it broke.
@@ -53,7 +52,6 @@ class ExchangeTrace:
 
     kept: bool = False
     found_closed: bool = False
-    began: float = 0.0
     sent_at: float | None = None
     pieces: list[tuple[float, bytes]] = attrs.field(factory=list[tuple[float, bytes]])
     ended: str = "given up"
